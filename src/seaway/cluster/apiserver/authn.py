@@ -1,0 +1,78 @@
+"""Who is it? Client certificates (CN is the user, O the groups) and ServiceAccount tokens, bound ones checked against
+the objects they are bound to (KEP-1205)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from seaway.cluster.apiserver.authz import ANONYMOUS, AUTHENTICATED, User
+from seaway.cluster.apiserver.status import unauthorized
+from seaway.pki.tokens import Signer, TokenError
+
+Tree = dict[str, Any]
+CACHE = 4096
+
+
+def from_certificate(certificate: Tree | None) -> User | None:
+    """`certificate` as ssl.SSLSocket.getpeercert gives it, verified by TLS already."""
+    if not certificate:
+        return None
+    name, groups = "", []
+    for part in certificate.get("subject", ()):
+        for key, value in part:
+            if key == "commonName":
+                name = value
+            elif key == "organizationName":
+                groups.append(value)
+    return User(name, (*groups, AUTHENTICATED)) if name else None
+
+
+class Tokens:
+    """Checks tokens; the signature once, what it is bound to every time."""
+
+    def __init__(self, signer: Signer, get: Callable[[str, str], Tree | None], now: Callable[[], float]) -> None:
+        self.signer, self._get, self._now = signer, get, now
+        self._read: dict[str, Tree] = {}
+
+    def user(self, token: str) -> User:
+        claims = self._read.get(token)
+        if claims is None or claims.get("exp", 0) <= self._now():
+            self._read.pop(token, None)
+            try:
+                claims = self.signer.read(token, self._now())
+            except TokenError:
+                raise unauthorized() from None
+            if len(self._read) >= CACHE:
+                self._read.clear()
+            self._read[token] = claims
+        own = claims.get("kubernetes.io") or {}
+        namespace, account = own.get("namespace", ""), own.get("serviceaccount") or {}
+        if not self._is_there("serviceaccounts", f"{namespace}/{account.get('name')}", account.get("uid")):
+            raise unauthorized()
+        extra: dict[str, list[str]] = {"authentication.kubernetes.io/credential-id": [f"JTI={claims.get('jti', '')}"]}
+        pod = own.get("pod")
+        if pod:
+            if not self._is_there("pods", f"{namespace}/{pod.get('name')}", pod.get("uid")):
+                raise unauthorized()
+            extra["authentication.kubernetes.io/pod-name"] = [pod["name"]]
+            extra["authentication.kubernetes.io/pod-uid"] = [pod["uid"]]
+        if own.get("node"):
+            extra["authentication.kubernetes.io/node-name"] = [own["node"]["name"]]
+        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED)
+        return User(f"system:serviceaccount:{namespace}:{account.get('name')}", groups, str(account.get("uid", "")), extra)
+
+    def _is_there(self, resource: str, key: str, uid: str | None) -> bool:
+        found = self._get(resource, key)
+        return found is not None and found["metadata"]["uid"] == uid
+
+
+def identify(header: str, certificate: Tree | None, tokens: Tokens) -> User:
+    """The user of a request; a token that is given but wrong is 401, no credentials at all are anonymous."""
+    if header:
+        scheme, _, value = header.partition(" ")
+        if scheme.lower() == "bearer" and value.strip():
+            return tokens.user(value.strip())
+        if not certificate:
+            raise unauthorized()
+    return from_certificate(certificate) or ANONYMOUS

@@ -1,0 +1,112 @@
+"""May they? RBAC over the roles and bindings in the storage (KEP-2794 semantics are a later issue); pure but for the reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from seaway.cluster.apiserver.requests import RequestInfo
+
+Tree = dict[str, Any]
+MASTERS, AUTHENTICATED, UNAUTHENTICATED = "system:masters", "system:authenticated", "system:unauthenticated"
+RBAC = "rbac.authorization.k8s.io"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who asks. `extra` holds what a bound token says of its pod."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: dict[str, list[str]] = field(default_factory=dict, hash=False)
+
+
+ANONYMOUS = User("system:anonymous", (UNAUTHENTICATED,))
+
+
+def _has(values: Iterable[str], wanted: str) -> bool:
+    return "*" in values or wanted in values
+
+
+def allows(rule: Tree, info: RequestInfo) -> bool:
+    """Whether one PolicyRule grants a request."""
+    if not _has(rule.get("verbs") or (), info.verb):
+        return False
+    if not info.is_resource:
+        return any(u == "*" or u == info.path or (u.endswith("*") and info.path.startswith(u[:-1]))
+                   for u in rule.get("nonResourceURLs") or ())  # fmt: skip
+    if not _has(rule.get("apiGroups") or (), info.group):
+        return False
+    resources = rule.get("resources") or ()
+    if not (_has(resources, info.full_resource) or (info.subresource and f"*/{info.subresource}" in resources)):
+        return False
+    names = rule.get("resourceNames") or ()
+    return not names or info.name in names
+
+
+class Rbac:
+    """`read(resource)` gives the objects of an RBAC resource; `changed` tells that one of them was written."""
+
+    def __init__(self, read: Callable[[str], Iterable[Tree]]) -> None:
+        self._read = read
+        self._roles: dict[tuple[str, str], list[Tree]] | None = None
+        self._bindings: list[tuple[str, Tree]] = []
+        self._decided: dict[tuple[Any, ...], bool] = {}
+
+    def changed(self) -> None:
+        self._roles = None
+        self._decided.clear()
+
+    def _load(self) -> dict[tuple[str, str], list[Tree]]:
+        if self._roles is None:
+            cluster = list(self._read(f"clusterroles.{RBAC}"))
+            roles = {("", r["metadata"]["name"]): r.get("rules") or [] for r in cluster}
+            for role in self._read(f"roles.{RBAC}"):
+                roles[(role["metadata"]["namespace"], role["metadata"]["name"])] = role.get("rules") or []
+            bindings = [("", b) for b in self._read(f"clusterrolebindings.{RBAC}")]
+            bindings += [(b["metadata"]["namespace"], b) for b in self._read(f"rolebindings.{RBAC}")]
+            self._roles, self._bindings = roles, bindings
+        return self._roles
+
+    def rules(self, user: User, namespace: str) -> Iterator[Tree]:
+        """Every rule that applies to a user in a namespace (empty: cluster-wide only)."""
+        roles = self._load()
+        for scope, binding in self._bindings:
+            if scope and scope != namespace:
+                continue
+            if not any(_is_subject(s, user, scope) for s in binding.get("subjects") or ()):
+                continue
+            ref = binding["roleRef"]
+            yield from roles.get(("" if ref["kind"] == "ClusterRole" else scope, ref["name"]), ())
+
+    def allowed(self, user: User, info: RequestInfo) -> bool:
+        if MASTERS in user.groups:
+            return True
+        key = (user.name, user.groups, info.verb, info.group, info.resource, info.subresource, info.namespace, info.name,
+               "" if info.is_resource else info.path)  # fmt: skip
+        if key not in self._decided:
+            if len(self._decided) > 20_000:
+                self._decided.clear()
+            self._decided[key] = any(allows(rule, info) for rule in self.rules(user, info.namespace))
+        return self._decided[key]
+
+
+def _is_subject(subject: Tree, user: User, scope: str) -> bool:
+    kind, name = subject.get("kind"), subject.get("name")
+    if kind == "User":
+        return name == user.name
+    if kind == "Group":
+        return name in user.groups
+    if kind == "ServiceAccount":
+        return user.name == f"system:serviceaccount:{subject.get('namespace') or scope}:{name}"
+    return False
+
+
+def refusal(user: User, info: RequestInfo) -> str:
+    """The sentence of a 403."""
+    if not info.is_resource:
+        return f'User "{user.name}" cannot {info.verb} path "{info.path}"'
+    where = f' in the namespace "{info.namespace}"' if info.namespace else " at the cluster scope"
+    return f'User "{user.name}" cannot {info.verb} resource "{info.full_resource}" in API group "{info.group}"{where}'

@@ -1,0 +1,95 @@
+"""What a new cluster holds: system namespaces, roles and bindings, the `kubernetes` Service and its endpoints, add-ons.
+
+Everything is created where it is absent; what people have changed stays as it is.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from seaway.api import kinds
+from seaway.cluster.apiserver.authz import User
+from seaway.cluster.apiserver.bodies import load_yaml
+from seaway.cluster.apiserver.status import ApiError
+from seaway.cluster.apiserver.verbs import Call, Verbs
+from seaway.cluster.layout import API_PORT, Layout
+
+Tree = dict[str, Any]
+SYSTEM = User("system:apiserver", ("system:masters",))
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+VARIABLES = ("DNS_ADDRESS",)
+
+
+def _documents(folder: str) -> list[Tree]:
+    found = []
+    root = resources.files("seaway.deploy").joinpath(folder)
+    for entry in sorted(root.iterdir(), key=lambda e: e.name):
+        if entry.name.endswith(".yaml"):
+            found += [load_yaml(yaml.serialize(node)) for node in yaml.compose_all(entry.read_text(), yaml.SafeLoader)]
+    return [d for d in found if d]
+
+
+def kubernetes_service(layout: Layout) -> list[Tree]:
+    """The Service that pods reach the API server by, and its EndpointSlice and Endpoints."""
+    primary = layout.kubernetes_address
+    family = f"IPv{primary.version}"
+    address = str(layout.router[0])
+    service = {
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"component": "apiserver", "provider": "kubernetes"}},
+        "spec": {"clusterIP": str(primary), "clusterIPs": [str(primary)], "ipFamilies": [family], "ipFamilyPolicy": "SingleStack",
+                 "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": API_PORT}]},
+    }  # fmt: skip
+    slices = {
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": family,
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": API_PORT, "protocol": "TCP"}],
+    }  # fmt: skip
+    endpoints = {
+        "apiVersion": "v1", "kind": "Endpoints",
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+        "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": API_PORT, "protocol": "TCP"}]}],
+    }  # fmt: skip
+    return [service, slices, endpoints]
+
+
+def _fill(value: Any, names: dict[str, str]) -> Any:
+    """An add-on's document with its two variables; a whole value is replaced, never a part of a text."""
+    if isinstance(value, dict):
+        return {k: _fill(v, names) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_fill(v, names) for v in value]
+    if isinstance(value, str) and value.startswith("${") and value.endswith("}"):
+        return names.get(value[2:-1], value)
+    return value
+
+
+def documents(layout: Layout) -> list[Tree]:
+    names = {"DNS_ADDRESS": str(layout.dns_addresses[0]), "KUBERNETES_HOST": str(layout.router[0])}
+    found: list[Tree] = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n}} for n in NAMESPACES]
+    found += [{"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": n}, "value": v,
+               "preemptionPolicy": "PreemptLowerPriority"}
+              for n, v in (("system-cluster-critical", 2000000000), ("system-node-critical", 2000001000))]  # fmt: skip
+    found += _documents("rbac")
+    found += kubernetes_service(layout)
+    found += [_fill(d, names) for d in _documents("addons")]
+    return found
+
+
+async def run(verbs: Verbs, layout: Layout) -> None:
+    """Creates what is absent."""
+    for document in documents(layout):
+        kind = kinds.by_kind()[(document["apiVersion"], document["kind"])]
+        meta = document["metadata"]
+        call = Call(kind, meta.get("namespace", "") if kind.namespaced else "", meta["name"], SYSTEM)
+        if verbs.storage.newest(kind.group_resource, call.key) is not None:
+            continue
+        try:
+            await verbs.create_tree(call, document)
+        except ApiError as e:
+            if e.code != 409:
+                raise RuntimeError(f"bootstrap of {document['kind']} {meta['name']}: {e}") from e

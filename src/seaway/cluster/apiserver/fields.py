@@ -1,0 +1,71 @@
+"""Field selectors: which fields a resource can be selected by, and their values; pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seaway.api.selectors import FieldTerm
+from seaway.api.tree import get
+from seaway.cluster.apiserver.status import ApiError, bad_request
+
+# resource.group -> selectable fields beyond metadata.name and metadata.namespace
+FIELDS: dict[str, tuple[str, ...]] = {
+    "pods": ("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
+             "status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName"),
+    "nodes": ("spec.unschedulable",),
+    "namespaces": ("status.phase",),
+    "secrets": ("type",),
+    "services": ("spec.clusterIP", "spec.type"),
+    "events": ("involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
+               "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
+               "reportingComponent", "source", "type"),
+    "replicationcontrollers": ("status.replicas",),
+    "replicasets.apps": ("status.replicas",),
+    "jobs.batch": ("status.successful",),
+    "certificatesigningrequests.certificates.k8s.io": ("spec.signerName",),
+}  # fmt: skip
+DEFAULTS = {"spec.unschedulable": "false", "spec.hostNetwork": "false", "status.replicas": "0", "status.successful": "0"}
+
+
+def values(resource: str, tree: dict[str, Any]) -> dict[str, str]:
+    """Every selectable field of an object, as text."""
+    meta = tree.get("metadata") or {}
+    found = {"metadata.name": meta.get("name", ""), "metadata.namespace": meta.get("namespace", "")}
+    for path in FIELDS.get(resource, ()):
+        if path == "source":
+            value = get(tree, "source", "component") or tree.get("reportingComponent")
+        elif path == "status.podIPs":
+            value = ",".join(ip.get("ip", "") for ip in get(tree, "status", "podIPs") or ())
+        elif path == "status.successful":
+            value = get(tree, "status", "succeeded")
+        else:
+            value = get(tree, *path.split("."))
+        if value is None:
+            text = DEFAULTS.get(path, "")
+        elif isinstance(value, bool):
+            text = "true" if value else "false"
+        else:
+            text = str(value)
+        found[path] = text
+    return found
+
+
+def check(resource: str, kind: str, terms: tuple[FieldTerm, ...]) -> None:
+    """Refuses a selector over a field that cannot be selected by."""
+    known = FIELDS.get(resource, ())
+    for term in terms:
+        if term.path not in known and term.path not in ("metadata.name", "metadata.namespace"):
+            raise unsupported_label(resource, kind, term.path)
+
+
+def unsupported_label(resource: str, kind: str, path: str) -> ApiError:
+    """The refusal, in the words of the kind's own conversion function."""
+    if resource in ("pods", "nodes", "events", "namespaces", "secrets"):
+        return bad_request(f"field label not supported: {path}")
+    if resource in FIELDS and resource != "services":
+        return bad_request(f'field label "{path}" not supported for {kind}')
+    return bad_request(f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"')
+
+
+def matches(terms: tuple[FieldTerm, ...], have: dict[str, str]) -> bool:
+    return all((have.get(t.path, "") == t.value) == t.equal for t in terms)

@@ -1,0 +1,114 @@
+"""The API server's process: opens the storage, fills a new cluster, serves the sockets that init holds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import ssl
+import time
+import uuid
+from typing import Any
+
+import uvloop
+from aiohttp import web
+
+from seaway.cluster.apiserver import bootstrap
+from seaway.cluster.apiserver.admission import Admission
+from seaway.cluster.apiserver.allocation import Allocator
+from seaway.cluster.apiserver.authn import Tokens
+from seaway.cluster.apiserver.authz import RBAC, Rbac
+from seaway.cluster.apiserver.door import BODY_LIMIT, Door
+from seaway.cluster.apiserver.journal import Journal
+from seaway.cluster.apiserver.metadata import SUFFIX_CHARACTERS
+from seaway.cluster.apiserver.reads import Reads
+from seaway.cluster.apiserver.storage import Event, Storage
+from seaway.cluster.apiserver.verbs import Edges, Verbs
+from seaway.cluster.layout import Layout
+from seaway.pki.tokens import Signer
+
+Tree = dict[str, Any]
+
+
+def edges() -> Edges:
+    chooser = random.SystemRandom()
+    return Edges(time.time, lambda: str(uuid.uuid4()), lambda n: "".join(chooser.choice(SUFFIX_CHARACTERS) for _ in range(n)))
+
+
+def server_context(pki: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(f"{pki}/apiserver.crt", f"{pki}/apiserver.key")
+    context.load_verify_locations(f"{pki}/ca.crt")
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def kubelet_context(pki: str) -> ssl.SSLContext:
+    """As the API server dials kubelets: our certificate, theirs from the same authority."""
+    context = ssl.create_default_context(cafile=f"{pki}/ca.crt")
+    context.check_hostname = False  # a node is dialled by the address that its own certificate-bearing agent wrote
+    context.load_cert_chain(f"{pki}/apiserver.crt", f"{pki}/apiserver.key")
+    return context
+
+
+def assemble(storage: Storage, layout: Layout, pki: str, edge: Edges) -> tuple[Door, Verbs]:
+    """The server's parts around a storage."""
+    allocator = Allocator(layout.service_ranges)
+    for entry in storage.newest_all("services"):
+        allocator.hold(entry.key, entry.tree["spec"])
+    verbs = Verbs(storage, Admission(storage, allocator), edge)
+    rbac = Rbac(lambda resource: (e.tree for e in storage.list(resource, "")))
+
+    def follow(event: Event) -> None:
+        if event.resource.endswith(RBAC):
+            rbac.changed()
+
+    storage.listeners.append(follow)
+    with open(f"{pki}/sa.key", "rb") as f:
+        signer = Signer(f.read())
+
+    def get(resource: str, key: str) -> Tree | None:
+        entry = storage.get(resource, key)
+        return entry.tree if entry else None
+
+    tokens = Tokens(signer, get, edge.now)
+    door = Door(verbs, Reads(storage, edge), rbac, tokens, signer, kubelet_context(pki), f"{layout.router[0]}:6443")
+    return door, verbs
+
+
+async def serve(args: Tree, fds: dict[str, int]) -> None:
+    from seaway.cluster.layout import load
+
+    layout = load(args["layout"])
+    os.makedirs(args["data"], exist_ok=True)
+    storage = Storage(Journal(os.path.join(args["data"], "state.db")))
+    door, verbs = assemble(storage, layout, args["pki"], edges())
+
+    def factory(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+        return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=BODY_LIMIT)
+
+    server = web.Server(door.handle, request_factory=factory, handler_cancellation=True, access_log=None, keepalive_timeout=90)
+    loop = asyncio.get_running_loop()
+    context = server_context(args["pki"])
+    for fd in fds.values():
+        sock = socket.socket(fileno=fd)
+        sock.setblocking(False)
+        await loop.create_server(server, sock=sock, ssl=context, backlog=4096)
+    await bootstrap.run(verbs, layout)
+    door.ready = True
+    print(json.dumps({"apiserver": "ready", "resourceVersion": storage.rv, "synchronous": storage.journal.synchronous}), flush=True)
+    stop = asyncio.Event()
+    with contextlib.suppress(NotImplementedError):
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+    await stop.wait()
+    storage.close()
+
+
+def main(args: Tree, fds: dict[str, int]) -> None:
+    uvloop.run(serve(args, fds))

@@ -1,0 +1,139 @@
+"""Errors in the API's own form: metav1.Status with reason, code and causes, in Kubernetes' words; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from seaway.api.kinds import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A field that is wrong: `reason` is FieldValueInvalid, FieldValueRequired, ...; `message` begins with the value."""
+
+    field: str
+    reason: str
+    message: str
+
+
+class ApiError(Exception):
+    """An answer other than success. `tree` is the Status that the client gets."""
+
+    def __init__(self, code: int, reason: str, message: str, details: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.tree: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                                     "message": message, "reason": reason, "code": code}  # fmt: skip
+        if details is not None:
+            self.tree["details"] = details
+        if not reason:
+            del self.tree["reason"]
+
+
+def _details(kind: Kind, name: str) -> dict[str, Any]:
+    details: dict[str, Any] = {"name": name} if name else {}
+    if kind.group:
+        details["group"] = kind.group
+    details["kind"] = kind.resource
+    return details
+
+
+def not_found(kind: Kind, name: str) -> ApiError:
+    return ApiError(404, "NotFound", f'{kind.group_resource} "{name}" not found', _details(kind, name))
+
+
+def already_exists(kind: Kind, name: str) -> ApiError:
+    return ApiError(409, "AlreadyExists", f'{kind.group_resource} "{name}" already exists', _details(kind, name))
+
+
+def conflict(kind: Kind, name: str, why: str) -> ApiError:
+    message = f'Operation cannot be fulfilled on {kind.group_resource} "{name}": {why}'
+    return ApiError(409, "Conflict", message, _details(kind, name))
+
+
+def modified(kind: Kind, name: str) -> ApiError:
+    why = "the object has been modified; please apply your changes to the latest version and try again"
+    return conflict(kind, name, why)
+
+
+def bad_request(message: str) -> ApiError:
+    return ApiError(400, "BadRequest", message)
+
+
+def not_allowed() -> ApiError:
+    return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
+
+
+def no_resource() -> ApiError:
+    return ApiError(404, "NotFound", "the server could not find the requested resource", {})
+
+
+def unauthorized() -> ApiError:
+    return ApiError(401, "Unauthorized", "Unauthorized")
+
+
+def expired(message: str) -> ApiError:
+    return ApiError(410, "Expired", message)
+
+
+def unavailable(message: str) -> ApiError:
+    return ApiError(503, "ServiceUnavailable", message)
+
+
+def forbidden(kind: Kind, name: str, why: str) -> ApiError:
+    quoted = f'{kind.group_resource} "{name}"' if name else kind.group_resource
+    return ApiError(403, "Forbidden", f"{quoted} is forbidden: {why}", _details(kind, name))
+
+
+def invalid(group: str, kind: str, name: str, causes: list[Cause]) -> ApiError:
+    """422 with a cause a field; one problem stands alone in the message, several in brackets."""
+    texts = list(dict.fromkeys(f"{c.field}: {c.message}" for c in causes))
+    told = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    qualified = f"{kind}.{group}" if group else kind
+    details: dict[str, Any] = {"name": name} if name else {}
+    if group:
+        details["group"] = group
+    details["kind"] = kind
+    details["causes"] = [{"reason": c.reason, "message": c.message, "field": c.field} for c in causes]
+    return ApiError(422, "Invalid", f'{qualified} "{name}" is invalid: {told}', details)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{escaped}"'
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "null"
+    if isinstance(value, (dict, list)):
+        import msgspec
+
+        return msgspec.json.encode(value).decode()
+    return str(value)
+
+
+def wrong(field: str, value: Any, why: str) -> Cause:
+    return Cause(field, "FieldValueInvalid", f"Invalid value: {_shown(value)}: {why}")
+
+
+def required(field: str, why: str = "") -> Cause:
+    return Cause(field, "FieldValueRequired", f"Required value: {why}" if why else "Required value")
+
+
+def unsupported(field: str, value: Any, supported: tuple[str, ...] | list[str]) -> Cause:
+    told = ", ".join(_shown(s) for s in sorted(supported))
+    return Cause(field, "FieldValueNotSupported", f"Unsupported value: {_shown(value)}: supported values: {told}")
+
+
+def not_permitted(field: str, why: str) -> Cause:
+    return Cause(field, "FieldValueForbidden", f"Forbidden: {why}")
+
+
+def duplicate(field: str, value: Any) -> Cause:
+    return Cause(field, "FieldValueDuplicate", f"Duplicate value: {_shown(value)}")
+
+
+def too_long(field: str, limit: int) -> Cause:
+    return Cause(field, "FieldValueTooLong", f"Too long: may not be more than {limit} bytes")

@@ -1,0 +1,159 @@
+"""Subresources that are more than a part of the object: scale, binding, eviction, token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seaway.api import kinds, selectors
+from seaway.api import tree as trees
+from seaway.api.kinds import Kind
+from seaway.cluster.apiserver import bodies, patches, tables
+from seaway.cluster.apiserver.status import bad_request, invalid, modified, not_found, required, wrong
+from seaway.cluster.apiserver.verbs import Call, Verbs
+from seaway.pki.tokens import ISSUER, Signer
+
+Tree = dict[str, Any]
+TOKEN_MIN, TOKEN_MAX = 600, 1 << 32
+
+
+def scale_of(kind: Kind, tree: Tree) -> Tree:
+    """autoscaling/v1 Scale of a workload."""
+    meta = {k: tree["metadata"][k] for k in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")}
+    spec, status = tree.get("spec") or {}, tree.get("status") or {}
+    replicas = spec.get("replicas", 0)
+    selector = spec.get("selector")
+    text = tables.labels_text(selector) if kind.resource == "replicationcontrollers" else tables.format_selector(selector)
+    result: Tree = {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta, "spec": {"replicas": replicas} if replicas else {}}
+    result["status"] = {"replicas": status.get("replicas", 0), "selector": text.replace(" in ", " in ")}
+    return result
+
+
+async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
+    """GET, PUT and PATCH of /scale."""
+    kind = call.kind
+    entry = verbs.storage.newest(kind.group_resource, call.key)
+    if entry is None:
+        raise not_found(kind, call.name)
+    now = scale_of(kind, entry.tree)
+    if method == "GET":
+        return now
+    body = bodies.decode(call.body, "application/json" if method == "PATCH" else call.content_type)
+    if method == "PATCH":
+        media = call.content_type.partition(";")[0].strip()
+        try:
+            wanted = patches.json_patch(now, body) if media == "application/json-patch+json" else patches.merge(now, body)
+        except patches.PatchError as e:
+            raise bad_request(str(e)) from None
+    else:
+        wanted = body
+    if not isinstance(wanted, dict) or not isinstance(wanted.get("spec", {}), dict):
+        raise bad_request("the object provided is unrecognized (must be of type Scale)")
+    name = (wanted.get("metadata") or {}).get("name", call.name)
+    if name != call.name:
+        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.name})")
+    replicas = (wanted.get("spec") or {}).get("replicas", 0)
+    if isinstance(replicas, bool) or not isinstance(replicas, int):
+        raise bad_request("Scale in version \"v1\" cannot be handled as a Scale: json: cannot unmarshal into Go struct field "
+                          "ScaleSpec.spec.replicas of type int32")  # fmt: skip
+    if replicas < 0:
+        raise invalid("autoscaling", "Scale", call.name, [wrong("spec.replicas", replicas, "must be greater than or equal to 0")])
+    version = (wanted.get("metadata") or {}).get("resourceVersion")
+    if version and version != now["metadata"]["resourceVersion"]:
+        raise modified(kind, call.name)
+
+    def edit(tree: Tree) -> Tree:
+        tree["spec"]["replicas"] = replicas
+        return tree
+
+    changed = await verbs.change(kind, call.namespace, call.name, edit, "", call.user, call.dry_run)
+    return scale_of(kind, changed)
+
+
+async def bind(verbs: Verbs, call: Call, body: Tree) -> Tree:
+    """pods/binding: the scheduler's word on where a pod runs."""
+    target = body.get("target") or {}
+    if target.get("kind") not in (None, "", "Node") or not target.get("name"):
+        raise invalid("", "Binding", call.name, [required("target.name")])
+    entry = verbs.storage.newest("pods", call.key)
+    if entry is None:
+        raise not_found(call.kind, call.name)
+    if entry.tree["spec"].get("nodeName"):
+        from seaway.cluster.apiserver.status import conflict
+
+        raise conflict(call.kind, call.name, f"pod {call.name} is already assigned to node \"{entry.tree['spec']['nodeName']}\"")
+    now = trees.stamp(verbs.edges.now())
+
+    def edit(tree: Tree) -> Tree:
+        tree["spec"]["nodeName"] = target["name"]
+        return tree
+
+    def scheduled(tree: Tree) -> Tree:
+        status = tree.setdefault("status", {})
+        condition = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now,
+                     "observedGeneration": tree["metadata"].get("generation", 1)}  # fmt: skip
+        status["conditions"] = trees.with_condition(status.get("conditions") or (), condition)
+        return tree
+
+    await verbs.change(call.kind, call.namespace, call.name, edit, "", call.user, call.dry_run)
+    await verbs.change(call.kind, call.namespace, call.name, scheduled, "status", call.user, call.dry_run)
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+
+async def evict(verbs: Verbs, call: Call, body: Tree) -> Tree:
+    """pods/eviction: a delete that budgets may refuse (budgets are not here yet)."""
+    name = (body.get("metadata") or {}).get("name")
+    if name and name != call.name:
+        raise bad_request("name in URL does not match name in Eviction object")
+    await verbs.delete(call, body.get("deleteOptions") or {})
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+
+def token(verbs: Verbs, call: Call, body: Tree, signer: Signer) -> Tree:
+    """serviceaccounts/token: a TokenRequest answered (KEP-1205)."""
+    entry = verbs.storage.get("serviceaccounts", call.key)
+    if entry is None:
+        raise not_found(call.kind, call.name)
+    account, spec = entry.tree, dict(body.get("spec") or {})
+    seconds = spec.get("expirationSeconds") or 3600
+    if seconds < TOKEN_MIN:
+        raise invalid("authentication.k8s.io", "TokenRequest", "",
+                      [wrong("spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")])  # fmt: skip
+    if seconds > TOKEN_MAX:
+        raise invalid("authentication.k8s.io", "TokenRequest", "",
+                      [wrong("spec.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds")])  # fmt: skip
+    audiences = spec.get("audiences") or [ISSUER]
+    now = verbs.edges.now()
+    own: Tree = {"namespace": call.namespace, "serviceaccount": {"name": call.name, "uid": account["metadata"]["uid"]}}
+    ref = spec.get("boundObjectRef")
+    if ref:
+        kind = kinds.by_kind().get((ref.get("apiVersion") or "v1", ref.get("kind") or ""))
+        if kind is None or kind.kind not in ("Pod", "Secret", "Node"):
+            raise bad_request(f"cannot bind token to object of type {ref.get('kind')}")
+        bound = verbs.storage.get(kind.resource, f"{call.namespace}/{ref.get('name')}" if kind.namespaced else str(ref.get("name")))
+        if bound is None:
+            raise not_found(kind, str(ref.get("name")))
+        uid = bound.tree["metadata"]["uid"]
+        if ref.get("uid") and ref["uid"] != uid:
+            raise verbs_conflict(kind, str(ref.get("name")), ref["uid"], uid)
+        own[kind.kind.lower()] = {"name": ref.get("name"), "uid": uid}
+        if kind.kind == "Pod" and bound.tree["spec"].get("nodeName"):
+            own["node"] = {"name": bound.tree["spec"]["nodeName"]}
+    claims = {"aud": audiences, "exp": int(now) + seconds, "iat": int(now), "nbf": int(now), "iss": ISSUER, "jti": verbs.edges.uid(),
+              "kubernetes.io": own, "sub": f"system:serviceaccount:{call.namespace}:{call.name}"}  # fmt: skip
+    meta = {"name": call.name, "namespace": call.namespace, "creationTimestamp": trees.stamp(now)}
+    spec.update(audiences=audiences, expirationSeconds=seconds)
+    spec.setdefault("boundObjectRef", None)
+    status = {"token": signer.sign(claims), "expirationTimestamp": trees.stamp(now + seconds)}
+    return {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "metadata": meta, "spec": spec, "status": status}
+
+
+def verbs_conflict(kind: Kind, name: str, wanted: str, found: str) -> Exception:
+    from seaway.cluster.apiserver.status import conflict
+
+    return conflict(kind, name, f"the UID in the bound object reference ({wanted}) does not match the UID in record. The object might "
+                    "have been deleted and then recreated")  # fmt: skip
+
+
+def matching_pods(verbs: Verbs, namespace: str, selector: selectors.Selector) -> list[Tree]:
+    prefix = f"{namespace}/"
+    return [t for e in verbs.storage.list("pods", prefix) if selector.matches(trees.labels(t := e.tree))]

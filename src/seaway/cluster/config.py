@@ -1,0 +1,167 @@
+"""The `Cluster` configuration file (`seaway.dev/v1alpha1`), shaped like kind's: read here, strictly, into values.
+
+An unknown field is an error with its path; a field of kind's that has no meaning here is named in `ignored`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+API_VERSION = "seaway.dev/v1alpha1"
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
+PROXY_MODES = ("nftables",)
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the text starts with the field's path."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    name: str
+    role: str = "worker"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Networking:
+    """Ranges as (IPv4, IPv6); `ip_family` says which are used."""
+
+    ip_family: str = "dual"
+    pod_subnets: tuple[str, str] = ("10.244.0.0/16", "fd00:10:244::/56")
+    service_subnets: tuple[str, str] = ("10.96.0.0/16", "fd00:10:96::/112")
+    node_subnets: tuple[str, str] = ("172.30.0.0/24", "fd00:172:30::/64")
+    load_balancer_subnets: tuple[str, str] = ("172.30.255.0/24", "fd00:172:30:255::/64")
+    kube_proxy_mode: str = "nftables"
+    api_server_port: int = 0
+
+    @property
+    def families(self) -> tuple[int, ...]:
+        return {"ipv4": (4,), "ipv6": (6,), "dual": (4, 6)}[self.ip_family]
+
+    def of_families(self, pair: tuple[str, str]) -> tuple[str, ...]:
+        return tuple(pair[0] if f == 4 else pair[1] for f in self.families)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    name: str = "seaway"
+    nodes: tuple[NodeConfig, ...] = (NodeConfig("seaway-control-plane", "control-plane"),)
+    networking: Networking = field(default_factory=Networking)
+    images: Mapping[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+
+
+def default_nodes(count: int, cluster: str = "seaway") -> tuple[NodeConfig, ...]:
+    """A control plane and workers, named as kind names them."""
+    if count < 1:
+        raise ConfigError("nodes: a cluster has at least one node")
+    workers = (f"{cluster}-worker{i if i > 1 else ''}" for i in range(1, count))
+    return (NodeConfig(f"{cluster}-control-plane", "control-plane"), *(NodeConfig(n) for n in workers))
+
+
+def with_name(config: ClusterConfig, name: str) -> ClusterConfig:
+    if not NAME.match(name) or len(name) > 40:
+        raise ConfigError(f"name: {name!r} must be a DNS label of at most 40 characters")
+    return replace(config, name=name)
+
+
+def _fields(tree: Any, path: str, known: set[str]) -> Mapping[str, Any]:
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"{path or '.'}: must be a mapping")
+    for name in tree:
+        if name not in known:
+            raise ConfigError(f"{path + '.' if path else ''}{name}: unknown field (known: {', '.join(sorted(known))})")
+    return tree
+
+
+def _subnets(value: Any, path: str, default: tuple[str, str]) -> tuple[str, str]:
+    """kind's form: one range, or two separated by a comma; each replaces the default of its family."""
+    pair = list(default)
+    for part in filter(None, (p.strip() for p in str(value).split(","))):
+        try:
+            network = ipaddress.ip_network(part)
+        except ValueError as e:
+            raise ConfigError(f"{path}: {e}") from None
+        pair[0 if network.version == 4 else 1] = str(network)
+    return pair[0], pair[1]
+
+
+def _networking(tree: Any, ignored: list[str]) -> Networking:
+    known = {"ipFamily", "podSubnet", "serviceSubnet", "nodeSubnet", "loadBalancerSubnet", "kubeProxyMode",
+             "apiServerPort", "apiServerAddress", "disableDefaultCNI", "dnsSearch"}  # fmt: skip
+    fields = _fields(tree, "networking", known)
+    base = Networking()
+    family = str(fields.get("ipFamily", base.ip_family))
+    if family not in ("ipv4", "ipv6", "dual"):
+        raise ConfigError(f"networking.ipFamily: {family!r} must be one of ipv4, ipv6, dual")
+    mode = str(fields.get("kubeProxyMode", base.kube_proxy_mode))
+    if mode == "iptables" and "kubeProxyMode" in fields:
+        ignored.append("networking.kubeProxyMode: iptables (nftables is used)")
+        mode = "nftables"
+    if mode not in PROXY_MODES:
+        raise ConfigError(f"networking.kubeProxyMode: {mode!r} must be one of {', '.join(PROXY_MODES)}")
+    for name in ("apiServerAddress", "disableDefaultCNI", "dnsSearch"):
+        if name in fields:
+            ignored.append(f"networking.{name}")
+    port = fields.get("apiServerPort", 0)
+    if not isinstance(port, int) or not 0 <= port < 65536:
+        raise ConfigError(f"networking.apiServerPort: {port!r} must be a port number")
+    return Networking(
+        family,
+        _subnets(fields.get("podSubnet", ""), "networking.podSubnet", base.pod_subnets),
+        _subnets(fields.get("serviceSubnet", ""), "networking.serviceSubnet", base.service_subnets),
+        _subnets(fields.get("nodeSubnet", ""), "networking.nodeSubnet", base.node_subnets),
+        _subnets(fields.get("loadBalancerSubnet", ""), "networking.loadBalancerSubnet", base.load_balancer_subnets),
+        mode,
+        port,
+    )
+
+
+def _node(tree: Any, path: str, name: str, ignored: list[str]) -> NodeConfig:
+    known = {"name", "role", "labels", "taints", "image", "extraMounts", "extraPortMappings", "kubeadmConfigPatches"}
+    fields = _fields(tree, path, known)
+    role = str(fields.get("role", "worker"))
+    if role not in ("control-plane", "worker"):
+        raise ConfigError(f"{path}.role: {role!r} must be control-plane or worker")
+    for unused in ("image", "extraMounts", "extraPortMappings", "kubeadmConfigPatches"):
+        if fields.get(unused):
+            ignored.append(f"{path}.{unused}")
+    name = str(fields.get("name", name))
+    if not NAME.match(name) or len(name) > 63:
+        raise ConfigError(f"{path}.name: {name!r} must be a DNS label")
+    labels = _fields(fields.get("labels") or {}, f"{path}.labels", set(fields.get("labels") or {}))
+    taints = []
+    for i, taint in enumerate(fields.get("taints") or ()):
+        entry = _fields(taint, f"{path}.taints[{i}]", {"key", "value", "effect"})
+        if entry.get("effect") not in ("NoSchedule", "PreferNoSchedule", "NoExecute") or not entry.get("key"):
+            raise ConfigError(f"{path}.taints[{i}]: needs a key, and an effect NoSchedule, PreferNoSchedule or NoExecute")
+        taints.append({k: str(v) for k, v in entry.items()})
+    return NodeConfig(name, role, {str(k): str(v) for k, v in labels.items()}, tuple(taints))
+
+
+def parse(tree: Any) -> ClusterConfig:
+    """A configuration file's content; ConfigError says what cannot be used."""
+    fields = _fields(tree, "", {"apiVersion", "kind", "name", "nodes", "networking", "images", "featureGates",
+                                "runtimeConfig", "containerdConfigPatches", "kubeadmConfigPatches"})  # fmt: skip
+    if fields.get("kind") != "Cluster" or fields.get("apiVersion") not in (API_VERSION, "kind.x-k8s.io/v1alpha4"):
+        raise ConfigError(f"apiVersion, kind: must be {API_VERSION} (or kind.x-k8s.io/v1alpha4) and Cluster")
+    ignored = [k for k in ("featureGates", "runtimeConfig", "containerdConfigPatches", "kubeadmConfigPatches") if fields.get(k)]
+    config = with_name(ClusterConfig(), str(fields.get("name", "seaway")))
+    names = (n.name for n in default_nodes(1000, config.name))
+    control = next(names)
+    nodes = []
+    for i, tree_node in enumerate(fields.get("nodes") or ({"role": "control-plane"},)):
+        is_control = isinstance(tree_node, Mapping) and tree_node.get("role") == "control-plane" and i == 0
+        nodes.append(_node(tree_node, f"nodes[{i}]", control if is_control else next(names), ignored))
+    if len({n.name for n in nodes}) != len(nodes):
+        raise ConfigError("nodes: two nodes have the same name")
+    networking = _networking(fields.get("networking") or {}, ignored)
+    images = _fields(fields.get("images") or {}, "images", set(fields.get("images") or {}))
+    return replace(config, nodes=tuple(nodes), networking=networking, ignored=tuple(ignored),
+                   images={str(k): str(v) for k, v in images.items()})  # fmt: skip
