@@ -20,7 +20,6 @@ from seaway.cluster.layout import API_PORT, Layout
 Tree = dict[str, Any]
 SYSTEM = User("system:apiserver", ("system:masters",))
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-VARIABLES = ("DNS_ADDRESS",)
 
 
 def _documents(folder: str) -> list[Tree]:
@@ -58,7 +57,7 @@ def kubernetes_service(layout: Layout) -> list[Tree]:
 
 
 def _fill(value: Any, names: dict[str, str]) -> Any:
-    """An add-on's document with its two variables; a whole value is replaced, never a part of a text."""
+    """An add-on's document with its variables; a whole value is replaced, never a part of a text."""
     if isinstance(value, dict):
         return {k: _fill(v, names) for k, v in value.items()}
     if isinstance(value, list):
@@ -69,7 +68,8 @@ def _fill(value: Any, names: dict[str, str]) -> Any:
 
 
 def documents(layout: Layout) -> list[Tree]:
-    names = {"DNS_ADDRESS": str(layout.dns_addresses[0]), "KUBERNETES_HOST": str(layout.router[0])}
+    names = {"DNS_ADDRESS": str(layout.dns_addresses[0]), "KUBERNETES_HOST": str(layout.router[0]),
+             "CLUSTER_CIDR": ",".join(map(str, layout.pod_ranges)), "SERVICE_CIDR": ",".join(map(str, layout.service_ranges))}  # fmt: skip
     found: list[Tree] = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n}} for n in NAMESPACES]
     found += [{"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": n}, "value": v,
                "preemptionPolicy": "PreemptLowerPriority"}

@@ -1,0 +1,1 @@
+"""The commands: `main` chooses, one file a command does it."""

@@ -1,0 +1,205 @@
+"""`seaway up`: starts a cluster, shows what it does as it does it, and stays until Ctrl-C (or returns, with --detach)."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from seaway.client import kubeconfig
+from seaway.client.errors import ApiStatusError, Unavailable
+from seaway.client.rest import Rest, kind_of, wait_ready
+from seaway.cluster import config as configs
+from seaway.cluster import launch, place
+from seaway.cluster.config import ClusterConfig, ConfigError
+from seaway.cluster.launch import LaunchError, Publish
+from seaway.cluster.place import Place
+
+Tree = dict[str, Any]
+WITHIN = 60.0
+
+
+def options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("seaway up", description="Start an embedded Kubernetes cluster on this machine.")
+    parser.add_argument("--nodes", type=int, default=0, metavar="N", help="number of nodes (default 1, or what --config says)")
+    parser.add_argument("--config", default="", metavar="FILE", help="a Cluster file (seaway.dev/v1alpha1, or kind's)")
+    parser.add_argument("--name", default="", help="the cluster's name (default: seaway); two names are two clusters")
+    parser.add_argument("--data", default="", metavar="DIR", help="keep the state there; `up` continues where it was")
+    parser.add_argument("--detach", action="store_true", help="return when the cluster answers")
+    parser.add_argument("--publish", action="append", default=[], metavar="HOSTPORT:NAMESPACE/SERVICE:PORT", help="forward a loopback port to a Service")
+    parser.add_argument("-f", dest="manifests", action="append", default=[], metavar="MANIFEST", help="apply this file once the cluster is up")
+    return parser
+
+
+def read_config(args: argparse.Namespace) -> ClusterConfig:
+    """The configuration of the flags and the file; ConfigError says what is wrong."""
+    config = ClusterConfig()
+    if args.config:
+        try:
+            tree = yaml.safe_load(Path(args.config).read_text())
+        except (OSError, yaml.YAMLError) as e:
+            raise ConfigError(f"--config {args.config}: {e}") from None
+        config = configs.parse(tree)
+    if args.name:
+        config = configs.with_name(config, args.name)
+    if args.nodes:
+        from dataclasses import replace
+
+        config = replace(config, nodes=configs.default_nodes(args.nodes, config.name))
+    elif not args.config:
+        from dataclasses import replace
+
+        config = replace(config, nodes=configs.default_nodes(1, config.name))
+    return config
+
+
+class Progress:
+    """Lines on the terminal, each with the seconds since the start."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._start, self._quiet = time.monotonic(), quiet
+
+    def say(self, text: str) -> None:
+        if not self._quiet:
+            print(f"{time.monotonic() - self._start:6.2f}s  {text}", flush=True)
+
+
+def _ready(tree: Tree) -> bool:
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in (tree.get("status") or {}).get("conditions") or ())
+
+
+async def wait(where: Place, nodes: list[str], progress: Progress) -> None:
+    """Until the API server, the nodes, the proxies and DNS are ready."""
+    end = time.monotonic() + WITHIN
+    async with Rest(kubeconfig.from_file(where.kubeconfig), "seaway-up") as api:
+        await wait_ready(api, WITHIN)
+        progress.say(f"API server ready at {where.state()['api']}")
+        pending = set(nodes)
+        while pending:
+            for node in (await api.list(kind_of("nodes")))["items"]:
+                name = node["metadata"]["name"]
+                if name in pending and _ready(node):
+                    pending.discard(name)
+                    progress.say(f"node {name} Ready")
+            await _pause(end, f"nodes not ready: {', '.join(sorted(pending))}", where)
+        waiting = {"kube-proxy": len(nodes), "kube-dns": 2}
+        while waiting:
+            pods = (await api.list(kind_of("pods"), "kube-system"))["items"]
+            for app, count in list(waiting.items()):
+                ready = sum(1 for p in pods if (p["metadata"].get("labels") or {}).get("k8s-app") == app and _ready(p))
+                if ready >= count:
+                    del waiting[app]
+                    progress.say({"kube-proxy": "kube-proxy ready on every node", "kube-dns": "DNS ready"}[app])
+            await _pause(end, f"not ready: {', '.join(waiting)} (kubectl -n kube-system get pods)", where)
+
+
+async def _pause(end: float, what: str, where: Place) -> None:
+    if time.monotonic() > end:
+        raise LaunchError(f"{what}; the logs are in {where.folder}/logs")
+    if not place.is_alive(where.state()):
+        raise LaunchError("the cluster has ended")
+    await asyncio.sleep(0.03)
+
+
+async def apply(where: Place, paths: list[str], progress: Progress) -> None:
+    """Creates or merges each document of the manifests."""
+    from seaway.api import kinds
+    from seaway.client.errors import NotFound
+
+    async with Rest(kubeconfig.from_file(where.kubeconfig), "seaway-up") as api:
+        for path in paths:
+            try:
+                documents = [d for d in yaml.safe_load_all(Path(path).read_text()) if d]
+            except (OSError, yaml.YAMLError) as e:
+                raise LaunchError(f"-f {path}: {e}") from None
+            for tree in documents:
+                kind = kinds.by_kind().get((tree.get("apiVersion", ""), tree.get("kind", "")))
+                if kind is None:
+                    raise LaunchError(f"-f {path}: no kind {tree.get('kind')} in {tree.get('apiVersion')}")
+                meta = tree.get("metadata") or {}
+                namespace = meta.get("namespace") or "default"
+                try:
+                    await api.get(kind, namespace, meta.get("name", ""))
+                    await api.patch(kind, namespace, meta["name"], tree)
+                    progress.say(f"{kind.singular}/{meta['name']} configured")
+                except NotFound:
+                    await api.create(kind, namespace, tree)
+                    progress.say(f"{kind.singular}/{meta.get('name')} created")
+
+
+def start(config: ClusterConfig, data: str, publishes: list[Publish], progress: Progress) -> Place:
+    """Brings a cluster up to where it answers; on failure nothing is left."""
+    progress.say(f"cluster {config.name}: {len(config.nodes)} node{'s' if len(config.nodes) > 1 else ''}, {config.networking.ip_family}")
+    for field in config.ignored:
+        progress.say(f"{field} has no meaning here and is left out")
+    if os.geteuid() != 0:
+        progress.say("without root: no eBPF data plane, no cgroup limits, one user id a container; all else is there")
+    where = launch.up(config, Path(data) if data else None, publishes)
+    progress.say("network, init and zygote started")
+    try:
+        asyncio.run(wait(where, [n.name for n in config.nodes], progress))
+    except (LaunchError, Unavailable, ApiStatusError) as e:
+        tail = _log_tail(where)
+        launch.down(where)
+        raise LaunchError(f"{e}{tail}") from None
+    return where
+
+
+def _log_tail(where: Place) -> str:
+    """The last lines of the logs, since the folder goes with the cluster."""
+    found = []
+    for path in sorted((where.folder / "logs").glob("*.log")):
+        lines = path.read_text(errors="replace").strip().splitlines()[-3:]
+        found += [f"\n  {path.name}: {line[:200]}" for line in lines]
+    return "".join(found)
+
+
+def hold(where: Place) -> None:
+    """Stays until Ctrl-C, a closed terminal, or the cluster's own end; then takes it down."""
+    stopped = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopped
+        stopped = True
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    while not stopped and place.is_alive(where.state()):
+        time.sleep(0.2)
+    if launch.down(where):
+        print("\ncluster ended", flush=True)
+    else:
+        print("\nthe cluster has ended by itself", file=sys.stderr, flush=True)
+
+
+def main(argv: list[str]) -> int:
+    args = options().parse_args(argv)
+    progress = Progress()
+    try:
+        config = read_config(args)
+        where = start(config, args.data, [Publish(p) for p in args.publish], progress)
+        if args.manifests:
+            try:
+                asyncio.run(apply(where, args.manifests, progress))
+            except (LaunchError, ApiStatusError, Unavailable) as e:
+                progress.say(f"not applied: {e}")
+                if args.detach:
+                    return 1
+    except (ConfigError, LaunchError) as e:
+        print(f"seaway up: {e}", file=sys.stderr)
+        return 1
+    progress.say("ready")
+    name = "" if config.name == "seaway" else f" --name {config.name}"
+    print(f"\n  eval \"$(seaway env{name})\"      # then kubectl works\n  kubectl get pods -A", flush=True)
+    if args.detach:
+        return 0
+    print("\nCtrl-C ends the cluster.", flush=True)
+    hold(where)
+    return 0

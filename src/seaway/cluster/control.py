@@ -1,0 +1,54 @@
+"""The controllers' process of the embedded cluster: components that run anywhere (EndpointSlices) beside those that only an
+embedded cluster needs (workloads, scheduler, namespaces)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import uvloop
+
+from seaway.client import kubeconfig
+from seaway.client.events import Events
+from seaway.client.rest import Rest, wait_ready
+from seaway.cluster.scheduler.run import Scheduler
+from seaway.cluster.workloads.daemonset import DaemonSetController
+from seaway.cluster.workloads.deployment import DeploymentController
+from seaway.cluster.workloads.garbage import GarbageCollector
+from seaway.cluster.workloads.namespaces import NamespaceController
+from seaway.cluster.workloads.replicaset import ReplicaSetController
+from seaway.controllers import run as controllers
+from seaway.controllers.endpointslices import EndpointSliceController
+
+Tree = dict[str, Any]
+
+
+async def _main(args: Tree) -> None:
+    """Each component has its own identity, and so its own client."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    folder = args["kubeconfigs"]
+    with open(args["ca"]) as f:
+        ca = f.read()
+    async with (
+        Rest(kubeconfig.from_file(f"{folder}/controllers"), "seaway-controllers") as api,
+        Rest(kubeconfig.from_file(f"{folder}/workloads"), "seaway-workloads") as workloads_api,
+        Rest(kubeconfig.from_file(f"{folder}/scheduler"), "seaway-scheduler") as scheduler_api,
+    ):
+        await wait_ready(api, 60)
+        events = Events(workloads_api, "workload-controllers", "")
+        scheduler_events = Events(scheduler_api, "default-scheduler", "")
+        caches, workloads, scheduling = controllers.Caches(api), controllers.Caches(workloads_api), controllers.Caches(scheduler_api)
+        own = [EndpointSliceController(caches)]
+        embedded = [DeploymentController(workloads, events), ReplicaSetController(workloads, events), DaemonSetController(workloads, events),
+                    GarbageCollector(workloads), NamespaceController(workloads, workloads_api, ca)]  # fmt: skip
+        async with asyncio.TaskGroup() as group:
+            group.create_task(events.run())
+            group.create_task(scheduler_events.run())
+            group.create_task(controllers.run(caches, own))
+            group.create_task(controllers.run(workloads, embedded))
+            group.create_task(controllers.run(scheduling, [Scheduler(scheduling, scheduler_events)]))
+
+
+def main(args: Tree, fds: dict[str, int]) -> None:
+    uvloop.run(_main(args))

@@ -1,0 +1,303 @@
+"""The node agent: the kubelet of an embedded node. Registers the node, keeps its Lease, runs a worker for each of its pods,
+and serves logs and exec. It may be killed at any time: what it knows is in the API, the shims and the kernel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import shutil
+import time
+from typing import Any
+
+import uvloop
+
+from seaway import KUBERNETES_VERSION
+from seaway.api.tree import Key, get, key_of, stamp, stamp_micro, with_condition
+from seaway.client import kubeconfig
+from seaway.client.events import Events
+from seaway.client.errors import ApiStatusError, Conflict, NotFound, Unavailable
+from seaway.client.informer import Informer
+from seaway.client.reflector import Change
+from seaway.client.rest import STRATEGIC, Rest, kind_of
+from seaway.cluster.layout import NodeLayout, load
+from seaway.cluster.node import images, rootfs
+from seaway.cluster.node.kubelet import serve
+from seaway.cluster.node.pods import PodWorker
+from seaway.cluster.node.sources import Objects, Tokens
+
+Tree = dict[str, Any]
+LEASE_SECONDS, HEARTBEAT, STATUS_EVERY = 40, 10.0, 300.0
+MAX_PODS = 110
+
+
+class Addresses:
+    """The pod addresses of this node: one of each range a pod, the lowest free; never one that a shim holds."""
+
+    def __init__(self, layout: NodeLayout) -> None:
+        self._ranges = layout.pod_ranges
+        self._held: dict[str, list[str]] = {}
+        self._cursor = 2
+
+    def give(self, uid: str) -> list[str]:
+        if uid in self._held:
+            return self._held[uid]
+        used = {a for addresses in self._held.values() for a in addresses}
+        size = min(r.num_addresses for r in self._ranges) - 1
+        for step in range(size - 2):
+            offset = 2 + (self._cursor - 2 + step) % (size - 2)
+            addresses = [str(r[offset]) for r in self._ranges]
+            if not used & set(addresses):
+                self._cursor = offset + 1  # a freed address rests before it is given again
+                self._held[uid] = addresses
+                return addresses
+        raise OSError("the node's pod ranges are full")
+
+    def take(self, uid: str, addresses: list[str]) -> None:
+        self._held[uid] = addresses
+
+    def free(self, uid: str) -> None:
+        self._held.pop(uid, None)
+
+
+class Agent:
+    def __init__(self, args: Tree, api: Rest) -> None:
+        cluster = load(args["layout"])
+        self.api = api
+        self.layout = cluster.nodes[args["node"]]
+        self.name = self.layout.name
+        self.netns = self.layout.netns
+        self.nameservers = [str(a) for a in cluster.dns_addresses[:1]]
+        self.zygote = os.path.join(args["private"], "zygote.sock")
+        self.folder = os.path.join(args["private"], "nodes", self.name)
+        self.host_folder = os.path.join(self.folder, "files")
+        self.images: dict[str, str] = args.get("images") or {}
+        self.rootless = bool(args.get("rootless"))
+        self.host = rootfs.Host.look()
+        self.addresses = Addresses(self.layout)
+        self.workers: dict[str, PodWorker] = {}
+        self.allocatable = {"cpu": str(os.cpu_count() or 1), "memory": f"{_memory_kib()}Ki", "pods": str(MAX_PODS)}
+        self.events = Events(api, "kubelet", self.name)
+        self.objects = Objects(api, self._object_changed)
+        self.tokens = Tokens(api)
+        self.pods = Informer(api, kind_of("pods"), "", {"fieldSelector": f"spec.nodeName={self.name}"})
+        self.services = Informer(api, kind_of("services"))
+        os.makedirs(os.path.join(self.folder, "pods"), exist_ok=True)
+        os.makedirs(self.host_folder, exist_ok=True)
+
+    def has_program(self, name: str) -> bool:
+        return shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") is not None
+
+    def services_of(self, namespace: str) -> list[Tree]:
+        """The Services whose variables a pod of the namespace sees: its own, and `kubernetes`."""
+        found = [s for s in self.services.all() if s["metadata"]["namespace"] == namespace]
+        kubernetes = self.services.get("default", "kubernetes")
+        if kubernetes and namespace != "default":
+            found.append(kubernetes)
+        return found
+
+    def event(self, pod: Tree, kind: str, reason: str, message: str, path: str = "") -> None:
+        self.events.tell({"kind": "Pod", "apiVersion": "v1", **pod}, kind, reason, message, path)
+
+    def _object_changed(self, uid: str) -> None:
+        worker = self.workers.get(uid)
+        if worker:
+            worker.wake.set()
+
+    # the node
+
+    def node(self) -> Tree:
+        config = self.layout.config
+        labels = {"kubernetes.io/hostname": self.name, "kubernetes.io/os": "linux", "kubernetes.io/arch": _architecture(),
+                  "beta.kubernetes.io/os": "linux", "beta.kubernetes.io/arch": _architecture(), **config.labels}  # fmt: skip
+        if config.role == "control-plane":
+            labels["node-role.kubernetes.io/control-plane"] = ""
+        spec: Tree = {"podCIDR": str(self.layout.pod_ranges[0]), "podCIDRs": [str(r) for r in self.layout.pod_ranges], "providerID": f"seaway://{self.name}"}
+        if config.taints:
+            spec["taints"] = [dict(t) for t in config.taints]
+        return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": self.name, "labels": labels}, "spec": spec}
+
+    def node_status(self, old: Tree) -> Tree:
+        now = stamp(time.time())
+        conditions = list(get(old, "status", "conditions") or ())
+        for kind, status, reason, message in (
+            ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+            ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+            ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+            ("ResourceLimits", "False", "NoCgroupController", "resource limits are not enforced on this node" +
+             (" (started without root: no cgroups, no eBPF, one user id)" if self.rootless else "")),
+            ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+        ):  # fmt: skip
+            conditions = with_condition(conditions, {"type": kind, "status": status, "reason": reason, "message": message,
+                                                     "lastHeartbeatTime": now, "lastTransitionTime": now})  # fmt: skip
+        kernel = os.uname()
+        addresses = [{"type": "InternalIP", "address": str(a)} for a in self.layout.addresses] + [{"type": "Hostname", "address": self.name}]
+        info = {"machineID": "", "systemUUID": "", "bootID": "", "kernelVersion": kernel.release, "osImage": _os_image(),
+                "containerRuntimeVersion": "seaway://0.1.0", "kubeletVersion": KUBERNETES_VERSION, "kubeProxyVersion": "",
+                "operatingSystem": "linux", "architecture": _architecture()}  # fmt: skip
+        return {"capacity": self.allocatable, "allocatable": self.allocatable, "conditions": conditions, "addresses": addresses,
+                "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}}, "nodeInfo": info}  # fmt: skip
+
+    async def register(self) -> None:
+        """Until the node is there and Ready."""
+        kind = kind_of("nodes")
+        while True:
+            try:
+                try:
+                    node = await self.api.get(kind, "", self.name)
+                except NotFound:
+                    node = await self.api.create(kind, "", self.node())
+                await self.api.patch(kind, "", self.name, {"status": self.node_status(node)}, "status")
+                return
+            except (ApiStatusError, Unavailable):
+                await asyncio.sleep(0.05)
+
+    async def heartbeat(self) -> None:
+        """The node's Lease, every ten seconds; its status every five minutes (KEP-589)."""
+        kind, namespace = kind_of("leases.coordination.k8s.io"), "kube-node-lease"
+        last_status = time.monotonic()
+        while True:
+            spec = {"holderIdentity": self.name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": stamp_micro(time.time())}
+            try:
+                try:
+                    await self.api.patch(kind, namespace, self.name, {"spec": spec})
+                except NotFound:
+                    await self.api.create(kind, namespace, {"apiVersion": kind.api_version, "kind": "Lease", "metadata": {"name": self.name}, "spec": spec})
+                if time.monotonic() - last_status > STATUS_EVERY:
+                    last_status = time.monotonic()
+                    await self.register()
+            except (ApiStatusError, Unavailable):
+                await asyncio.sleep(0.2)
+                continue
+            await asyncio.sleep(HEARTBEAT)
+
+    # pods
+
+    def _pod_changed(self, change: Change) -> None:
+        if change.new is None:
+            if change.old is not None:
+                self._drop(change.old["metadata"]["uid"])
+            return
+        uid = change.new["metadata"]["uid"]
+        if change.old is not None and change.old["metadata"]["uid"] != uid:
+            self._drop(change.old["metadata"]["uid"])
+        worker = self.workers.get(uid)
+        if worker is None:
+            self.workers[uid] = PodWorker(self, change.new)
+        else:
+            worker.update(change.new)
+
+    def _drop(self, uid: str) -> None:
+        worker = self.workers.pop(uid, None)
+        self.objects.forget(uid)
+        self.tokens.forget(uid)
+        if worker and not worker.killing:
+            asyncio.ensure_future(worker.discard())
+
+    async def adopt(self) -> None:
+        """Shims from before this agent: their addresses are taken; those of pods that are no more are ended."""
+        root = os.path.join(self.folder, "pods")
+        wanted = {p["metadata"]["uid"] for p in self.pods.all()}
+        for uid in os.listdir(root):
+            if uid in wanted:
+                continue
+            path = os.path.join(root, uid, "shim.sock")
+            from seaway.cluster.node.shims import Shim, ShimError
+
+            try:
+                shim = await Shim.connect(path, lambda m: None, lambda: None, within=0.0)
+                await shim.ask("stop")
+                shim.close()
+            except ShimError:
+                pass
+            shutil.rmtree(os.path.join(root, uid), ignore_errors=True)
+
+    async def write_status(self, worker: PodWorker, status: Tree) -> bool:
+        """Writes a pod's status; False where it has to be tried again. Conditions of others are left alone."""
+        meta = worker.pod["metadata"]
+        patch = {"metadata": {"uid": meta["uid"]}, "status": status}
+        try:
+            await self.api.patch(kind_of("pods"), meta["namespace"], meta["name"], patch, "status", STRATEGIC)
+            return True
+        except (NotFound, Conflict):
+            return True  # deleted, or another pod of this name by now
+        except (ApiStatusError, Unavailable) as e:
+            if isinstance(e, ApiStatusError):
+                print(f"agent: status of {meta['namespace']}/{meta['name']}: {e}", flush=True)
+            asyncio.get_running_loop().call_later(0.2, worker.wake.set)
+            return False
+
+    async def gone(self, worker: PodWorker) -> None:
+        """A pod has ended: its object may go."""
+        meta = worker.pod["metadata"]
+        while self.workers.get(worker.uid) is worker:
+            try:
+                await self.api.delete(kind_of("pods"), meta["namespace"], meta["name"], {"gracePeriodSeconds": 0, "preconditions": {"uid": worker.uid}})
+                break
+            except (NotFound, Conflict):
+                break
+            except (ApiStatusError, Unavailable):
+                await asyncio.sleep(0.2)
+        self.workers.pop(worker.uid, None)
+        self.objects.forget(worker.uid)
+        self.tokens.forget(worker.uid)
+        shutil.rmtree(worker.folder, ignore_errors=True)
+        worker.task.cancel()
+
+    def find(self, namespace: str, name: str) -> PodWorker | None:
+        return next((w for w in self.workers.values() if w.key == Key(namespace, name)), None)
+
+    async def run(self, pki: str) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.services.run())
+            group.create_task(self.pods.run())
+            group.create_task(self.events.run())
+            group.create_task(serve(self, pki))
+            await self.register()
+            group.create_task(self.heartbeat())
+            await self.services.synced.wait()
+            await self.pods.synced.wait()
+            await self._recover()
+            self.pods.listen(self._pod_changed)
+            for pod in self.pods.all():
+                self._pod_changed(Change(key_of(pod), None, pod))
+            print(f"agent of {self.name}: ready", flush=True)
+
+    async def _recover(self) -> None:
+        """Before the first new pod: what living shims hold is not given out again."""
+        for pod in self.pods.all():
+            addresses = [i["ip"] for i in get(pod, "status", "podIPs") or ()]
+            uid = pod["metadata"]["uid"]
+            if addresses and not pod["spec"].get("hostNetwork") and os.path.exists(os.path.join(self.folder, "pods", uid, "shim.sock")):
+                self.addresses.take(uid, [str(ipaddress.ip_address(a)) for a in addresses])
+        await self.adopt()
+
+
+def _memory_kib() -> int:
+    with open("/proc/meminfo") as f:
+        return int(f.readline().split()[1])
+
+
+def _architecture() -> str:
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+
+
+def _os_image() -> str:
+    try:
+        with open("/etc/os-release") as f:
+            return next((line.split("=", 1)[1].strip().strip('"') for line in f if line.startswith("PRETTY_NAME=")), "Linux")
+    except OSError:
+        return "Linux"
+
+
+async def _main(args: Tree) -> None:
+    async with Rest(kubeconfig.from_file(args["kubeconfig"]), "kubelet") as api:
+        await Agent(args, api).run(args["pki"])
+
+
+def main(args: Tree, fds: dict[str, int]) -> None:
+    uvloop.run(_main(args))
+
+
+__all__ = ["Agent", "images", "main"]

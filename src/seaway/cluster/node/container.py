@@ -1,0 +1,231 @@
+"""A container's first process: builds its root, gives up what it must not keep, becomes the program.
+
+Runs in a forked child of the shim, already in its own PID and mount namespaces. The plan comes from `rootfs` and the
+agent; nothing is decided here. Steps are plain dicts: {do: tmpfs|dir|link|file|bind|overlay|proc|dev|sys, ...}.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any
+
+from seaway.cluster.fabric import linux
+
+Plan = dict[str, Any]
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+MASKED = ("/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
+          "/proc/acpi", "/proc/scsi")  # fmt: skip
+READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+def inside(root: str, path: str) -> str:
+    """A path of the container as a path out here. Links inside the root are followed inside it: a mount point must not
+    be led out of it by a link in a volume."""
+    done = root
+    parts = [p for p in path.split("/") if p]
+    links = 0
+    while parts:
+        part = parts.pop(0)
+        if part == "..":
+            done = os.path.dirname(done) if done != root else root
+            continue
+        here = os.path.join(done, part)
+        if os.path.islink(here):
+            links += 1
+            if links > 40:
+                raise OSError(40, f"too many links in {path}")
+            target = os.readlink(here)
+            if target.startswith("/"):
+                done = root
+            parts = [p for p in target.split("/") if p and p != "."] + parts
+        elif part != ".":
+            done = here
+    return done
+
+
+def make_point(root: str, path: str, is_file: bool) -> str:
+    """The mount point for a path, made if it is missing."""
+    where = inside(root, path)
+    if is_file:
+        os.makedirs(os.path.dirname(where), exist_ok=True)
+        if not os.path.exists(where):
+            os.close(os.open(where, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644))
+    else:
+        os.makedirs(where, exist_ok=True)
+    return where
+
+
+def bind(source: str, target: str, read_only: bool) -> None:
+    linux.mount(source, target, None, linux.MS_BIND | linux.MS_REC)
+    if read_only:
+        info = os.statvfs(target)
+        keep = info.f_flag & (linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+        linux.mount("none", target, None, linux.MS_BIND | linux.MS_REMOUNT | linux.MS_RDONLY | keep)
+
+
+def overlay(root: str, scratch: str, step: Plan) -> None:
+    """A writable view of read-only layers; upper and work folders live in the container's own tmpfs."""
+    name = step["path"].strip("/").replace("/", "-") or "root"
+    upper, work = os.path.join(scratch, name, "upper"), os.path.join(scratch, name, "work")
+    os.makedirs(upper)
+    os.makedirs(work)
+    for point in step.get("points", ()):  # mount points that will be needed, made before the layers lie over them
+        os.makedirs(os.path.join(upper, point), exist_ok=True)
+    target = root if step["path"] == "/" else make_point(root, step["path"], False)
+    lower = ":".join(p.replace("\\", "\\\\").replace(":", "\\:") for p in step["lower"])
+    options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+    try:
+        linux.mount("overlay", target, "overlay", linux.MS_NODEV, options + ",userxattr")
+    except OSError:
+        linux.mount("overlay", target, "overlay", linux.MS_NODEV, options)
+
+
+def _proc(root: str, privileged: bool) -> None:
+    target = make_point(root, "/proc", False)
+    linux.mount("proc", target, "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+    if privileged:
+        return
+    for path in MASKED:
+        where = root + path
+        if os.path.isdir(where):
+            linux.mount("tmpfs", where, "tmpfs", linux.MS_RDONLY, "size=0")
+        elif os.path.exists(where):
+            linux.mount(os.path.join(root, "dev/null"), where, None, linux.MS_BIND)
+    for path in READ_ONLY:
+        if os.path.exists(root + path):
+            bind(root + path, root + path, True)
+
+
+def _dev(root: str) -> None:
+    target = make_point(root, "/dev", False)
+    linux.mount("tmpfs", target, "tmpfs", linux.MS_NOSUID, "mode=755,size=64k")
+    for name in DEVICES:
+        where = os.path.join(target, name)
+        os.close(os.open(where, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+        if os.path.exists(f"/dev/{name}"):
+            linux.mount(f"/dev/{name}", where, None, linux.MS_BIND)
+    for name, to in (("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"),
+                     ("ptmx", "pts/ptmx"), ("core", "/proc/kcore")):  # fmt: skip
+        os.symlink(to, os.path.join(target, name))
+    os.mkdir(os.path.join(target, "pts"))
+    try:
+        linux.mount("devpts", os.path.join(target, "pts"), "devpts", linux.MS_NOSUID | linux.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+    except OSError:
+        pass  # without terminals of its own; those of exec come from outside
+    os.mkdir(os.path.join(target, "shm"))
+    linux.mount("shm", os.path.join(target, "shm"), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC, "mode=1777,size=64m")
+
+
+def build_root(plan: Plan) -> None:
+    """The container's root at plan['root'], then pivot into it. Nothing of the old root stays reachable."""
+    linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+    base = plan["root"]
+    os.makedirs(base, exist_ok=True)
+    linux.mount("tmpfs", base, "tmpfs", linux.MS_NODEV, "mode=755")
+    root, scratch = os.path.join(base, "root"), os.path.join(base, "layers")
+    os.mkdir(root, 0o755)
+    os.mkdir(scratch, 0o700)
+    linux.mount(root, root, None, linux.MS_BIND)
+    for step in plan["steps"]:
+        _step(root, scratch, step, plan)
+    os.chdir(root)
+    linux.pivot_root(".", ".")
+    linux.umount(".", linux.MNT_DETACH)  # the old root, stacked under the new one
+    os.chdir("/")
+    if plan.get("readOnlyRoot"):
+        linux.mount("none", "/", None, linux.MS_BIND | linux.MS_REMOUNT | linux.MS_RDONLY)
+
+
+def _step(root: str, scratch: str, step: Plan, plan: Plan) -> None:
+    do, path = step["do"], step.get("path", "")
+    if do == "dir":
+        where = make_point(root, path, False)
+        os.chmod(where, step.get("mode", 0o755))
+        if "owner" in step and os.geteuid() == 0:
+            try:
+                os.chown(where, step["owner"], step["owner"])
+            except OSError:
+                pass  # rootless: the one identity there is
+    elif do == "link":
+        where = os.path.join(inside(root, os.path.dirname(path)), os.path.basename(path))
+        os.makedirs(os.path.dirname(where), exist_ok=True)
+        if not os.path.lexists(where):
+            os.symlink(step["to"], where)
+    elif do == "file":
+        where = make_point(root, path, True)
+        with open(where, "w") as f:
+            f.write(step["text"])
+        os.chmod(where, step.get("mode", 0o644))
+    elif do == "bind":
+        is_file = not stat.S_ISDIR(os.stat(step["source"]).st_mode)
+        bind(step["source"], make_point(root, path, is_file), step.get("readOnly", False))
+    elif do == "overlay":
+        overlay(root, scratch, step)
+    elif do == "tmpfs":
+        linux.mount("tmpfs", make_point(root, path, False), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, step.get("options", "mode=1777"))
+    elif do == "dev":
+        _dev(root)
+    elif do == "proc":
+        _proc(root, plan.get("privileged", False))
+    elif do == "sys":
+        try:
+            linux.mount("sysfs", make_point(root, "/sys", False), "sysfs", linux.MS_RDONLY | linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+        except OSError:
+            pass  # a user namespace that may not see one
+    else:
+        raise ValueError(f"unknown step {do}")
+
+
+def take_identity(plan: Plan) -> None:
+    """User, groups, capabilities, no_new_privs, and the promise to die with the shim. The order is the kernel's: a change
+    of user clears the parent-death signal, and a user without capabilities cannot change user."""
+    uid, gid = plan.get("uid", 0), plan.get("gid", 0)
+    keep = frozenset(linux.CAPABILITIES) if plan.get("privileged") else frozenset(plan["capabilities"])
+    try:
+        os.setgroups(plan.get("groups", []))
+    except OSError:
+        pass  # rootless: setgroups is denied, there is one group
+    if not plan.get("privileged"):
+        linux.limit_capabilities(keep | {"SETUID", "SETGID", "SETPCAP"}, effective=False)
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    if not plan.get("privileged") and uid == 0:
+        linux.limit_capabilities(keep)
+    if plan.get("noNewPrivileges", True) and not plan.get("privileged"):
+        linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    os.umask(0o022)
+
+
+def become(plan: Plan) -> None:
+    """Never returns: the program, by exec, or a function of ours by call (its memory is shared with all the others)."""
+    os.chdir(plan.get("cwd") or "/")
+    argv, env = plan["argv"], plan["env"]
+    if plan.get("target"):
+        import importlib
+        import sys
+
+        os.environ.clear()
+        os.environ.update(env)
+        linux.set_name(plan.get("name", "program"))
+        module, function = plan["target"].split(":")
+        try:
+            code = getattr(importlib.import_module(module), function)(argv)
+        except SystemExit as e:
+            code = e.code if isinstance(e.code, int) else 1
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(code or 0))
+    path = env.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    program = argv[0]
+    candidates = [program] if "/" in program else [os.path.join(p, program) for p in path.split(":")]
+    error: OSError = FileNotFoundError(2, f'exec: "{program}": executable file not found in $PATH')
+    for candidate in candidates:
+        try:
+            os.execve(candidate, argv, env)
+        except (FileNotFoundError, NotADirectoryError):
+            if "/" in program:
+                error = FileNotFoundError(2, f'exec: "{program}": stat {program}: no such file or directory')
+        except PermissionError:
+            error = PermissionError(13, f'exec: "{program}": permission denied')
+    raise error

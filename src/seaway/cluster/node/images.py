@@ -1,0 +1,85 @@
+"""Image names to what runs: our own components, programs of the host, built-in programs of ours; pure.
+
+An image that nothing stands for is `Missing`, whose text is the way out that ErrImagePull shows. What stands in for what
+is always said, in an event on the pod.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+PROGRAMS = "seaway.cluster.node.programs"
+SHELL_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+# Base images: the host's programs, with the pod's command (or the image's own default).
+BASES: dict[str, tuple[str, ...]] = {
+    "busybox": ("sh",), "alpine": ("/bin/sh",), "debian": ("bash",), "ubuntu": ("/bin/bash",), "python": ("python3",),
+    "curlimages/curl": ("curl",), "nicolaka/netshoot": ("zsh",), "rancher/curl": ("curl",), "bash": ("bash",),
+}  # fmt: skip
+ENTRYPOINTS = {"curlimages/curl": ("curl",)}
+# Programs of ours that behave as the image does, and refuse what they do not know.
+BUILT_IN: dict[str, str] = {
+    "traefik/whoami": "whoami", "containous/whoami": "whoami", "hashicorp/http-echo": "http_echo",
+    "registry.k8s.io/e2e-test-images/agnhost": "agnhost", "registry.k8s.io/pause": "pause", "k8s.gcr.io/pause": "pause",
+}  # fmt: skip
+# Programs that Debian packages: image -> (program, arguments, package).
+PACKAGED: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "redis": ("redis-server", (), "redis-server"), "haproxy": ("haproxy", ("-f", "/usr/local/etc/haproxy/haproxy.cfg"), "haproxy"),
+}  # fmt: skip
+OWN = "seaway/seaway"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What an image name means here. `target`: a function of ours (module:function) instead of an exec."""
+
+    name: str
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...]
+    target: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Nothing stands for the image; `text` says what to do."""
+
+    name: str
+    text: str
+
+
+def normalize(image: str) -> str:
+    """`docker.io/library/busybox:1.36@sha256:...` -> `busybox`."""
+    name = image.partition("@")[0]
+    head, slash, tail = name.rpartition("/")
+    name = head + slash + tail.partition(":")[0]
+    for prefix in ("docker.io/library/", "index.docker.io/library/", "library/", "docker.io/", "ghcr.io/traefik/"):
+        if name.startswith(prefix):
+            name = ("traefik/" if prefix.startswith("ghcr") else "") + name[len(prefix):]
+            break
+    return name
+
+
+def resolve(image: str, table: Mapping[str, str], has_program: Callable[[str], bool]) -> Image | Missing:
+    """What `image` means: the user's own table first, then what is built in."""
+    name = normalize(image)
+    mapped = table.get(image) or table.get(name)
+    if mapped:
+        name = normalize(mapped)
+    said = f'the table of images says "{mapped}" for "{image}"; ' if mapped else ""
+    if name == OWN:
+        return Image(image, ("seaway",), (), "seaway.cli.main:program", f"{said}Seaway itself")
+    if name in BUILT_IN:
+        program = BUILT_IN[name]
+        return Image(image, (program,), (), f"{PROGRAMS}.{program}:main", f'{said}Seaway\'s own "{program}" stands in for image "{image}"')
+    if name in BASES:
+        return Image(image, ENTRYPOINTS.get(name, ()), () if name in ENTRYPOINTS else BASES[name], "",
+                     f'{said}this machine\'s programs stand in for image "{image}"')  # fmt: skip
+    if name in PACKAGED:
+        program, arguments, package = PACKAGED[name]
+        if has_program(program):
+            return Image(image, (), (program, *arguments), "", f'{said}this machine\'s {program} stands in for image "{image}"')
+        return Missing(image, f'image "{image}" stands for the program {program}, which this machine lacks: apt-get install {package}')
+    return Missing(image, f'image "{image}" is not known here: nothing is pulled from registries. Give it a meaning in the Cluster file '
+                   f'("images: {{{name}: busybox}}"), or use one of: {", ".join(sorted([*BASES, *BUILT_IN, *PACKAGED]))}')  # fmt: skip

@@ -1,0 +1,132 @@
+"""The mounts of a container's root, as a plan for `container.build_root`; pure but for what `Host` was given.
+
+The root is a tmpfs; over it lie writable overlays of the host's program folders, an /etc of its own, and the pod's
+volumes. /tmp, /run, /var, /root and /home are the container's own; the host's are never visible.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+Plan = dict[str, Any]
+PROGRAM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32", "/opt")
+# Parts of the host's /etc that programs need to run: no accounts, no keys, no configuration of the host's services.
+ETC_FOLDERS = ("alternatives", "ssl/certs", "ca-certificates", "ld.so.conf.d", "perl", "python3", "python3.11", "terminfo")
+ETC_FILES = ("ld.so.cache", "ld.so.conf", "mime.types", "services", "protocols", "gai.conf", "debian_version", "os-release")
+PASSWD = """root:x:0:0:root:/root:/bin/sh
+daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
+bin:x:2:2:bin:/bin:/usr/sbin/nologin
+www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin
+redis:x:999:999:redis:/:/usr/sbin/nologin
+nginx:x:101:101:nginx:/nonexistent:/usr/sbin/nologin
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+"""
+GROUP = """root:x:0:
+daemon:x:1:
+bin:x:2:
+tty:x:5:
+www-data:x:33:
+redis:x:999:
+nginx:x:101:
+nogroup:x:65534:
+"""
+NSSWITCH = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What of the machine's file system containers may be shown."""
+
+    links: tuple[tuple[str, str], ...]
+    folders: tuple[str, ...]
+    etc_folders: tuple[str, ...]
+    etc_files: tuple[tuple[str, str], ...]
+    python: tuple[str, ...]
+
+    @classmethod
+    def look(cls) -> Host:
+        """Reads the machine once."""
+        links, folders = [], []
+        for path in PROGRAM_FOLDERS:
+            if os.path.islink(path):
+                links.append((path, os.readlink(path)))
+            elif os.path.isdir(path):
+                folders.append(path)
+        etc = tuple(f"/etc/{n}" for n in ETC_FOLDERS if os.path.isdir(f"/etc/{n}"))
+        files = tuple((f"/etc/{n}", f"/etc/{n}") for n in ETC_FILES if os.path.isfile(f"/etc/{n}"))
+        source = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+        python = {os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix), sys.prefix, source}
+        outside = tuple(sorted(p for p in python if not any(p == f or p.startswith(f + "/") for f in folders)))
+        return cls(tuple(links), tuple(folders), etc, files, outside)
+
+
+def points_below(folder: str, mounts: list[Plan]) -> list[str]:
+    """Mount points inside an overlaid folder, relative to it: they are made in the upper layer before mounting."""
+    prefix = folder.rstrip("/") + "/"
+    return sorted({m["path"][len(prefix):] for m in mounts if m["path"].startswith(prefix) and not m.get("file")})
+
+
+def steps(host: Host, hosts: str, resolv: str, hostname: str, mounts: list[Plan], with_python: bool) -> list[Plan]:
+    """The steps of a root that shows the host's programs. `mounts` are the pod's volumes: {path, source, readOnly}."""
+    found: list[Plan] = []
+    for path, mode in (("/tmp", 0o1777), ("/run", 0o755), ("/run/lock", 0o1777), ("/var", 0o755), ("/var/tmp", 0o1777), ("/var/log", 0o755),
+                       ("/var/lib", 0o755), ("/var/cache", 0o755), ("/var/spool", 0o755), ("/var/www", 0o755), ("/root", 0o700),
+                       ("/home", 0o755), ("/etc", 0o755), ("/mnt", 0o755), ("/srv", 0o755), ("/media", 0o755)):  # fmt: skip
+        found.append({"do": "dir", "path": path, "mode": mode})
+    found.append({"do": "link", "path": "/var/run", "to": "/run"})
+    for folder in host.folders:
+        found.append({"do": "overlay", "path": folder, "lower": [folder], "points": points_below(folder, mounts)})
+    found += [{"do": "link", "path": path, "to": to} for path, to in host.links]
+    found += [{"do": "bind", "path": path, "source": path, "readOnly": True} for path in host.etc_folders]
+    found += [{"do": "bind", "path": path, "source": source, "readOnly": True} for path, source in host.etc_files]
+    for name, text in (("passwd", PASSWD), ("group", GROUP), ("nsswitch.conf", NSSWITCH), ("hosts", hosts), ("resolv.conf", resolv),
+                       ("hostname", hostname + "\n")):  # fmt: skip
+        found.append({"do": "file", "path": f"/etc/{name}", "text": text})
+    if with_python:
+        found += [{"do": "bind", "path": path, "source": path, "readOnly": True} for path in host.python]
+    found += [{"do": "dev"}, {"do": "proc"}, {"do": "sys"}]
+    for mount in sorted(mounts, key=lambda m: m["path"].count("/")):
+        found.append({"do": "bind", "path": mount["path"], "source": mount["source"], "readOnly": mount.get("readOnly", False)})
+    return found
+
+
+def hosts_file(hostname: str, subdomain_name: str, addresses: list[str], aliases: list[Plan], host_network: bool) -> str:
+    """/etc/hosts as the kubelet writes it."""
+    lines = ["# Kubernetes-managed hosts file.", "127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback",
+             "fe00::0\tip6-localnet", "fe00::0\tip6-mcastprefix", "fe00::1\tip6-allnodes", "fe00::2\tip6-allrouters"]  # fmt: skip
+    if not host_network:
+        names = f"{subdomain_name}\t{hostname}" if subdomain_name else hostname
+        lines += [f"{address}\t{names}" for address in addresses]
+    if aliases:
+        lines += ["", "# Entries added by HostAliases."]
+        lines += [f"{a['ip']}\t" + "\t".join(a.get("hostnames") or ()) for a in aliases]
+    return "\n".join(lines) + "\n"
+
+
+def resolv_conf(pod: Plan, nameservers: list[str], domain: str = "cluster.local") -> str:
+    """/etc/resolv.conf by dnsPolicy and dnsConfig. Policy Default asks the cluster's server too: the fabric has no other."""
+    spec = pod["spec"]
+    policy, config = spec.get("dnsPolicy", "ClusterFirst"), spec.get("dnsConfig") or {}
+    namespace = pod["metadata"]["namespace"]
+    search: list[str] = []
+    options: list[str] = []
+    servers: list[str] = []
+    if policy == "Default" or (policy == "ClusterFirst" and spec.get("hostNetwork")):
+        servers = list(nameservers)
+    elif policy != "None":
+        servers = list(nameservers)
+        search = [f"{namespace}.svc.{domain}", f"svc.{domain}", domain]
+        options = ["ndots:5"]
+    servers = (servers + list(config.get("nameservers") or ()))[:3] if policy != "None" else list(config.get("nameservers") or ())[:3]
+    search += [s for s in config.get("searches") or () if s not in search]
+    for option in config.get("options") or ():
+        text = f"{option['name']}:{option['value']}" if option.get("value") is not None else option["name"]
+        options = [o for o in options if o.partition(":")[0] != option["name"]] + [text]
+    lines = [f"search {' '.join(search)}"] if search else []
+    lines += [f"nameserver {s}" for s in servers]
+    if options:
+        lines.append(f"options {' '.join(options)}")
+    return "\n".join(lines) + "\n"
