@@ -251,8 +251,7 @@ class EndpointSliceController:
         for tree in (change.old, change.new):
             if tree is not None and labels(tree).get(MANAGED_BY) == MANAGER:
                 key = Key(change.key.namespace, labels(tree).get(SERVICE_NAME, ""))
-                self._expected.seen(key, change.key.name + (f"@{tree['metadata']['resourceVersion']}"))
-                self._expected.seen(key, "delete " + change.key.name if change.new is None else "")
+                self._expected.seen(key, change.key.name, tree["metadata"]["resourceVersion"])
                 self.queue.add(key)
 
     def _node_changed(self, change: Change) -> None:
@@ -272,9 +271,6 @@ class EndpointSliceController:
         nodes = {n["metadata"]["name"]: n for n in self._nodes.all()}
         for write in plan(service, pods, nodes, self._slices.by("service", str(key)), self._limit, self._stamp()):
             answer = await apply(self._caches.api, write)
-            name = answer.get("metadata", {}).get("name") if not isinstance(write, Delete) else ""
-            seen = self._slices.get(key.namespace, name) if name else None
-            version = answer.get("metadata", {}).get("resourceVersion")
-            if name and not (seen and seen["metadata"]["resourceVersion"] == version):
-                self._expected.expect(key, f"{name}@{version}")
+            if not isinstance(write, Delete):
+                self._expected.expect_answer(key, answer, self._slices.get(key.namespace, answer["metadata"]["name"]))
         return None

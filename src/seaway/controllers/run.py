@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from seaway.api.tree import Key
 from seaway.client.informer import Informer
@@ -39,31 +39,38 @@ class Controller(Protocol):
 
 class Expectations:
     """What a controller has done but not yet seen in its cache: until it has, it must not count again (client-go's
-    ControllerExpectations, with names instead of numbers)."""
+    ControllerExpectations, with names and versions instead of numbers). resourceVersions grow (KEP-5504)."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Key, tuple[set[str], float]] = {}
+        self._waiting: dict[Key, dict[str, tuple[int, float]]] = {}
 
-    def expect(self, key: Key, name: str) -> None:
-        names, _ = self._waiting.get(key, (set(), 0.0))
-        names.add(name)
-        self._waiting[key] = (names, time.monotonic() + EXPECT_FOR)
+    def expect(self, key: Key, name: str, version: str = "0") -> None:
+        """`name` is to be seen, at this version or a later one."""
+        self._waiting.setdefault(key, {})[name] = (int(version), time.monotonic() + EXPECT_FOR)
 
-    def seen(self, key: Key, name: str) -> None:
-        entry = self._waiting.get(key)
-        if entry:
-            entry[0].discard(name)
-            if not entry[0]:
+    def expect_answer(self, key: Key, answer: dict[str, Any], cached: dict[str, Any] | None) -> None:
+        """An object as a write returned it; nothing is expected where the cache has it, or a later state, already."""
+        meta = answer["metadata"]
+        if cached is None or int(cached["metadata"]["resourceVersion"]) < int(meta["resourceVersion"]):
+            self.expect(key, meta["name"], meta["resourceVersion"])
+
+    def seen(self, key: Key, name: str, version: str = "0") -> None:
+        waiting = self._waiting.get(key)
+        if waiting and name in waiting and int(version) >= waiting[name][0]:
+            del waiting[name]
+            if not waiting:
                 del self._waiting[key]
 
     def met(self, key: Key) -> bool:
-        entry = self._waiting.get(key)
-        if entry is None:
+        waiting = self._waiting.get(key)
+        if not waiting:
             return True
-        if time.monotonic() > entry[1]:
+        now = time.monotonic()
+        for name in [n for n, (_, until) in waiting.items() if now > until]:
+            del waiting[name]
+        if not waiting:
             del self._waiting[key]
-            return True
-        return False
+        return not waiting
 
 
 async def run(caches: Caches, controllers: Iterable[Controller]) -> None:

@@ -152,7 +152,7 @@ async def _main(args: argparse.Namespace) -> None:
         return web.Response(text="OK") if request.path == "/health" else web.Response(status=404)
 
     await _listen(responder, args.port)
-    await loop.create_server(web.Server(health), None, args.ready_port, reuse_address=True)
+    await loop.create_server(web.Server(health, access_log=None), None, args.ready_port, reuse_address=True)
     async with Rest(kubeconfig.find(args.kubeconfig), "dns") as api:
         running = asyncio.ensure_future(Source(api, responder).run())
         done = asyncio.ensure_future(stopping.wait())

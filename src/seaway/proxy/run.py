@@ -150,7 +150,7 @@ async def serve_health(proxy: Proxy, port: int) -> None:
                                   "currentTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)), "nodeEligible": True},
                                  status=200 if ok else 503)  # fmt: skip
 
-    server = web.Server(health)
+    server = web.Server(health, access_log=None)
     await asyncio.get_running_loop().create_server(server, None, port, reuse_address=True)
 
 

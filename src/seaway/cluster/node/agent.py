@@ -20,7 +20,7 @@ from seaway.client.events import Events
 from seaway.client.errors import ApiStatusError, Conflict, NotFound, Unavailable
 from seaway.client.informer import Informer
 from seaway.client.reflector import Change
-from seaway.client.rest import STRATEGIC, Rest, kind_of
+from seaway.client.rest import STRATEGIC, Rest, kind_of, wait_ready
 from seaway.cluster.layout import NodeLayout, load
 from seaway.cluster.node import images, rootfs
 from seaway.cluster.node.kubelet import serve
@@ -293,6 +293,7 @@ def _os_image() -> str:
 
 async def _main(args: Tree) -> None:
     async with Rest(kubeconfig.from_file(args["kubeconfig"]), "kubelet") as api:
+        await wait_ready(api, 60)
         await Agent(args, api).run(args["pki"])
 
 

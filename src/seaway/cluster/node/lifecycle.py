@@ -185,10 +185,9 @@ def conditions(pod: Tree, is_initialized: bool, containers_ready: bool, unready:
     def entry(kind: str, ok: bool, reason: str = "", message: str = "") -> Tree:
         found: Tree = {"type": kind, "status": "True" if ok else "False", "lastProbeTime": None, "lastTransitionTime": stamp(now),
                        "observedGeneration": generation}  # fmt: skip
-        if not ok and reason:
-            found.update(reason=reason, message=message)
-        elif ok and reason == "PodCompleted":
-            found["reason"] = reason
+        # None takes away what an earlier state said: the status is written as a strategic merge patch.
+        shown = not ok or reason == "PodCompleted"
+        found.update(reason=(reason or None) if shown else None, message=(message or None) if not ok else None)
         return found
 
     done = over == "Succeeded"

@@ -239,7 +239,7 @@ class DeploymentController:
             if ref and ref["kind"] == "Deployment":
                 key = Key(change.key.namespace, ref["name"])
                 if tree is change.new and tree is not None:
-                    self._expected.seen(key, f"{change.key.name}@{tree['metadata']['resourceVersion']}")
+                    self._expected.seen(key, change.key.name, tree["metadata"]["resourceVersion"])
                 self.queue.add(key)
 
     async def _reconcile(self, key: Key) -> float | None:
@@ -268,9 +268,7 @@ class DeploymentController:
         if isinstance(write, Delete):
             return
         meta = answer["metadata"]
-        seen = self._sets.get(key.namespace, meta["name"])
-        if not seen or seen["metadata"]["resourceVersion"] != meta["resourceVersion"]:
-            self._expected.expect(key, f"{meta['name']}@{meta['resourceVersion']}")
+        self._expected.expect_answer(key, answer, self._sets.get(key.namespace, meta["name"]))
         if isinstance(write, Create):
             self._events.tell(about, "Normal", "ScalingReplicaSet", f"Scaled up replica set {meta['name']} from 0 to {write.tree['spec']['replicas']}")
         elif "spec" in write.patch:
