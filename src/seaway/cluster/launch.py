@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import select
@@ -167,6 +168,7 @@ def _born(plan: Tree, inherit: list[int], log: Path) -> int:
     mapped_read, mapped_write = os.pipe()
     asked_read, asked_write = os.pipe()
     rootless = os.geteuid() != 0
+    linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # init is ours to reap while we stay
     child = os.fork()
     if child == 0:
         try:
@@ -274,6 +276,8 @@ def down(where: Place, within: float = 15.0) -> bool:
             pass
         finally:
             os.close(fd)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(state["pid"], os.WNOHANG)
     clean(where)
     return running
 

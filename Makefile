@@ -1,0 +1,35 @@
+# Two commands do all on a fresh Debian machine: `make demo` and `make test`. Both install what they need.
+.PHONY: setup demo check test soak bench golden
+PY := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:/usr/local/sbin:/usr/sbin:/sbin:$(PATH)
+
+setup:
+	@tools/setup
+
+demo:
+	@tools/setup
+	@.venv/bin/seaway demo
+
+check:
+	@tools/setup dev
+	$(PY) -m ruff check src tests tools bench
+	$(PY) -m mypy
+	$(PY) tools/features.py
+
+test:
+	@tools/setup dev
+	$(PY) -m pytest tests -m "not soak"
+
+soak:
+	@tools/setup dev
+	$(PY) -m pytest tests -m soak --timeout=900
+
+# make bench PART=cluster
+bench:
+	@tools/setup dev
+	$(PY) bench/$(PART).py
+
+# Rewrites the golden files; a person reads the difference.
+golden:
+	@tools/setup dev
+	GOLDEN=1 $(PY) -m pytest tests -q -k golden
