@@ -13,40 +13,79 @@ from seaway.api import facts
 
 # resource.group -> short names
 SHORT_NAMES = {
-    "configmaps": "cm", "endpoints": "ep", "events": "ev", "limitranges": "limits", "namespaces": "ns", "nodes": "no",
-    "persistentvolumeclaims": "pvc", "persistentvolumes": "pv", "pods": "po", "replicationcontrollers": "rc",
-    "resourcequotas": "quota", "serviceaccounts": "sa", "services": "svc", "componentstatuses": "cs",
-    "daemonsets.apps": "ds", "deployments.apps": "deploy", "replicasets.apps": "rs", "statefulsets.apps": "sts",
-    "horizontalpodautoscalers.autoscaling": "hpa", "cronjobs.batch": "cj",
-    "certificatesigningrequests.certificates.k8s.io": "csr", "events.events.k8s.io": "ev",
-    "ingresses.networking.k8s.io": "ing", "networkpolicies.networking.k8s.io": "netpol",
-    "ipaddresses.networking.k8s.io": "ip", "poddisruptionbudgets.policy": "pdb",
-    "priorityclasses.scheduling.k8s.io": "pc", "storageclasses.storage.k8s.io": "sc",
-    "volumeattributesclasses.storage.k8s.io": "vac", "customresourcedefinitions.apiextensions.k8s.io": "crd,crds",
-}  # fmt: skip
+    "configmaps": "cm",
+    "endpoints": "ep",
+    "events": "ev",
+    "limitranges": "limits",
+    "namespaces": "ns",
+    "nodes": "no",
+    "persistentvolumeclaims": "pvc",
+    "persistentvolumes": "pv",
+    "pods": "po",
+    "replicationcontrollers": "rc",
+    "resourcequotas": "quota",
+    "serviceaccounts": "sa",
+    "services": "svc",
+    "componentstatuses": "cs",
+    "daemonsets.apps": "ds",
+    "deployments.apps": "deploy",
+    "replicasets.apps": "rs",
+    "statefulsets.apps": "sts",
+    "horizontalpodautoscalers.autoscaling": "hpa",
+    "cronjobs.batch": "cj",
+    "certificatesigningrequests.certificates.k8s.io": "csr",
+    "events.events.k8s.io": "ev",
+    "ingresses.networking.k8s.io": "ing",
+    "networkpolicies.networking.k8s.io": "netpol",
+    "ipaddresses.networking.k8s.io": "ip",
+    "poddisruptionbudgets.policy": "pdb",
+    "priorityclasses.scheduling.k8s.io": "pc",
+    "storageclasses.storage.k8s.io": "sc",
+    "volumeattributesclasses.storage.k8s.io": "vac",
+    "customresourcedefinitions.apiextensions.k8s.io": "crd,crds",
+}
 CATEGORIES = {
-    "pods": "all", "replicationcontrollers": "all", "services": "all", "daemonsets.apps": "all",
-    "deployments.apps": "all", "replicasets.apps": "all", "statefulsets.apps": "all",
-    "horizontalpodautoscalers.autoscaling": "all", "cronjobs.batch": "all", "jobs.batch": "all",
+    "pods": "all",
+    "replicationcontrollers": "all",
+    "services": "all",
+    "daemonsets.apps": "all",
+    "deployments.apps": "all",
+    "replicasets.apps": "all",
+    "statefulsets.apps": "all",
+    "horizontalpodautoscalers.autoscaling": "all",
+    "cronjobs.batch": "all",
+    "jobs.batch": "all",
     "validatingadmissionpolicies.admissionregistration.k8s.io": "api-extensions",
     "validatingadmissionpolicybindings.admissionregistration.k8s.io": "api-extensions",
     "mutatingwebhookconfigurations.admissionregistration.k8s.io": "api-extensions",
     "validatingwebhookconfigurations.admissionregistration.k8s.io": "api-extensions",
     "apiservices.apiregistration.k8s.io": "api-extensions",
     "customresourcedefinitions.apiextensions.k8s.io": "api-extensions",
-}  # fmt: skip
+}
 VERBS = {
-    "post": "create", "put": "update", "patch": "patch", "delete": "delete", "get": "get", "list": "list",
+    "post": "create",
+    "put": "update",
+    "patch": "patch",
+    "delete": "delete",
+    "get": "get",
+    "list": "list",
     "deletecollection": "deletecollection",
-}  # fmt: skip
+}
 # Groups that nothing here serves: a group in discovery is a promise.
 UNSERVED_GROUPS = frozenset({"apiregistration.k8s.io", "flowcontrol.apiserver.k8s.io", "resource.k8s.io"})
 UNSERVED = frozenset({"componentstatuses"})
 # Reviews are answered, never stored.
-REVIEWS = frozenset({
-    "tokenreviews", "subjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews",
-    "localsubjectaccessreviews", "selfsubjectreviews", "bindings",
-})  # fmt: skip
+REVIEWS = frozenset(
+    {
+        "tokenreviews",
+        "subjectaccessreviews",
+        "selfsubjectaccessreviews",
+        "selfsubjectrulesreviews",
+        "localsubjectaccessreviews",
+        "selfsubjectreviews",
+        "bindings",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +178,17 @@ def builtin() -> tuple[Kind, ...]:
         name = f"{resource}.{group}" if group else resource
         result.append(
             Kind(
-                group, version, resource, kind, bool(found[key]["namespaced"]), tuple(sorted(verbs[key])),
+                group,
+                version,
+                resource,
+                kind,
+                bool(found[key]["namespaced"]),
+                tuple(sorted(verbs[key])),
                 tuple(filter(None, SHORT_NAMES.get(name, "").split(","))),
                 tuple(filter(None, CATEGORIES.get(name, "").split(","))),
                 {s: (k, tuple(sorted(v))) for s, (k, v) in sorted(subs.get(key, {}).items())},
                 facts.definition_of(group, version, kind) or "",
-            )  # fmt: skip
+            )
         )
     return tuple(result)
 

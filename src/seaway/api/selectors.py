@@ -94,8 +94,10 @@ def parse_labels(text: str) -> Selector:
             found.append(Requirement(key, "NotIn", (term["value"],)))
         elif op:
             if not re.fullmatch(r"-?\d+", term["value"]):
-                raise SelectorError(f'values[0][{key}]: Invalid value: "{term["value"]}": for \'Gt\', \'Lt\' operators, '
-                                    "the value must be an integer")  # fmt: skip
+                raise SelectorError(
+                    f"values[0][{key}]: Invalid value: \"{term['value']}\": for 'Gt', 'Lt' operators, "
+                    "the value must be an integer"
+                )
             found.append(Requirement(key, "Gt" if op == ">" else "Lt", (term["value"],)))
         else:
             found.append(Requirement(key, "Exists"))

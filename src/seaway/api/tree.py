@@ -42,7 +42,7 @@ def labels(tree: Mapping[str, Any]) -> dict[str, str]:
     return (tree.get("metadata") or {}).get("labels") or {}
 
 
-def annotations(tree: Mapping[str, Any]) -> dict[str, str]:
+def annotations_of(tree: Mapping[str, Any]) -> dict[str, str]:
     return (tree.get("metadata") or {}).get("annotations") or {}
 
 
@@ -58,8 +58,14 @@ def controller_of(tree: Mapping[str, Any]) -> Tree | None:
 def owner_reference(api_version: str, kind: str, owner: Mapping[str, Any]) -> Tree:
     """A controller's reference to its owner, as client-go's NewControllerRef makes it."""
     meta = owner["metadata"]
-    return {"apiVersion": api_version, "kind": kind, "name": meta["name"], "uid": meta["uid"], "controller": True,
-            "blockOwnerDeletion": True}  # fmt: skip
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
 
 
 def stamp(seconds: float) -> str:

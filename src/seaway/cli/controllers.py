@@ -18,12 +18,15 @@ from seaway.controllers.endpointslices import EndpointSliceController
 
 async def _main(args: argparse.Namespace) -> None:
     async with Rest(kubeconfig.find(args.kubeconfig), "seaway-controllers") as api:
+
         async def work() -> None:
             caches = run.Caches(api)
             await run.run(caches, [EndpointSliceController(caches, args.max_endpoints_per_slice)])
 
         while True:
-            await lease.lead(api, args.lease_namespace, "seaway-controllers", f"{os.uname().nodename}_{uuid.uuid4()}", work)
+            await lease.lead(
+                api, args.lease_namespace, "seaway-controllers", f"{os.uname().nodename}_{uuid.uuid4()}", work
+            )
 
 
 def main(argv: list[str]) -> int:

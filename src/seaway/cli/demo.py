@@ -51,7 +51,13 @@ class Demo:
         print(_color("36", f"   $ {shown}"), flush=True)
         end = time.monotonic() + WITHIN
         while True:
-            done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "KUBECONFIG": str(self.where.kubeconfig)}, timeout=60)
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                env={**os.environ, "KUBECONFIG": str(self.where.kubeconfig)},
+                timeout=60,
+            )
             output = (done.stdout + (done.stderr if done.returncode else "")).strip()
             if done.returncode == 0 and (check is None or check(output)):
                 break
@@ -69,12 +75,18 @@ class Demo:
         return self.run(f"kubectl {shlex.join(args)}", [self.kubectl_path, *args], check, lines)
 
     def from_client(self, url: str) -> str:
-        return self.kubectl("exec", "client", "--", "curl", "-sS", "-m", "3", url, check=lambda out: "Hostname:" in out, lines=2)
+        return self.kubectl(
+            "exec", "client", "--", "curl", "-sS", "-m", "3", url, check=lambda out: "Hostname:" in out, lines=2
+        )
 
     def answers(self, url: str, count: int) -> collections.Counter[str]:
         """Who answers `count` requests, each on a connection of its own."""
         loop = f"for i in $(seq {count}); do curl -sS -m 3 {url} | sed -n 's/^Hostname: //p'; done"
-        output = self.run(f'kubectl exec client -- sh -c "{loop}" | sort | uniq -c', [self.kubectl_path, "exec", "client", "--", "sh", "-c", loop], lines=0)
+        output = self.run(
+            f'kubectl exec client -- sh -c "{loop}" | sort | uniq -c',
+            [self.kubectl_path, "exec", "client", "--", "sh", "-c", loop],
+            lines=0,
+        )
         found = collections.Counter(output.split())
         for name, times in sorted(found.items()):
             print(f"   {times:4d} {name}")
@@ -86,8 +98,13 @@ class Demo:
 def _load(demo: Demo, stop: threading.Event, results: list[str]) -> None:
     """Requests from the client pod, one after another, until told to stop: what did not come back as 200 is counted."""
     loop = "while read line; do curl -s -o /dev/null -m 3 -w '%{http_code}\\n' http://web; done"
-    with subprocess.Popen([demo.kubectl_path, "exec", "-i", "client", "--", "sh", "-c", loop], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                          env={**os.environ, "KUBECONFIG": str(demo.where.kubeconfig)}) as process:  # fmt: skip
+    with subprocess.Popen(
+        [demo.kubectl_path, "exec", "-i", "client", "--", "sh", "-c", loop],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "KUBECONFIG": str(demo.where.kubeconfig)},
+    ) as process:
         assert process.stdin and process.stdout
         while not stop.is_set():
             process.stdin.write("go\n")
@@ -120,16 +137,29 @@ def play(demo: Demo) -> None:
     shown = f"[{address}]" if ":" in address else address
     program = str(Path(sys.executable).with_name("seaway"))
     url = f"http://{shown}:30080"
-    demo.run(f"seaway outside --name {NAME} -- curl -s {url}", [program, "outside", "--name", NAME, "--", "curl", "-sS", "-m", "3", url], lambda out: "Hostname: web-" in out, 2)
+    demo.run(
+        f"seaway outside --name {NAME} -- curl -s {url}",
+        [program, "outside", "--name", NAME, "--", "curl", "-sS", "-m", "3", url],
+        lambda out: "Hostname: web-" in out,
+        2,
+    )
 
     demo.step("A scale-up shows in the answers.")
     demo.kubectl("scale", "deployment/web", "--replicas=4")
     demo.kubectl("rollout", "status", "deployment/web", "--timeout=30s", lines=1)
-    demo.kubectl("get", "endpointslices", "-l", "kubernetes.io/service-name=web", check=lambda out: len(re.findall(r"\d+\.\d+\.\d+\.\d+|fd00", out)) > 2 or "more" in out)
+    demo.kubectl(
+        "get",
+        "endpointslices",
+        "-l",
+        "kubernetes.io/service-name=web",
+        check=lambda out: len(re.findall(r"\d+\.\d+\.\d+\.\d+|fd00", out)) > 2 or "more" in out,
+    )
     if len(demo.answers("http://web", REQUESTS * 2)) != 4:
         raise WrongAnswer("four pods should have answered")
 
-    demo.step("A pod is deleted under load. It ends its requests before it goes (a preStop sleep), so that none is lost.")
+    demo.step(
+        "A pod is deleted under load. It ends its requests before it goes (a preStop sleep), so that none is lost."
+    )
     victim = demo.kubectl("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].metadata.name}")
     stop, results = threading.Event(), []  # type: ignore[var-annotated]
     loader = threading.Thread(target=_load, args=(demo, stop, results))
@@ -178,8 +208,9 @@ def main(argv: list[str]) -> int:
     if args.keep:
         return 0
     if sys.stdin.isatty() and sys.stdout.isatty():
-        print(f"\nThe cluster stays up. In another terminal:\n\n  eval \"$({Path(sys.executable).with_name('seaway')} env --name {NAME})\"\n"
-              "  kubectl get pods -A\n\nCtrl-C ends it.", flush=True)  # fmt: skip
+        program = Path(sys.executable).with_name("seaway")
+        print(f'\nThe cluster stays up. In another terminal:\n\n  eval "$({program} env --name {NAME})"')
+        print("  kubectl get pods -A\n\nCtrl-C ends it.", flush=True)
         up.hold(where)
         return 0
     with contextlib.suppress(LaunchError):

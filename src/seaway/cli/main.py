@@ -24,8 +24,17 @@ COMMANDS = {
 def usage() -> str:
     width = max(map(len, COMMANDS))
     rows = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
-    return "\n".join(["usage: seaway COMMAND [OPTIONS]", "", "Kubernetes service routing, on this machine or in any cluster.", "", *rows, "",
-                      "seaway COMMAND --help says more of each."])  # fmt: skip
+    return "\n".join(
+        [
+            "usage: seaway COMMAND [OPTIONS]",
+            "",
+            "Kubernetes service routing, on this machine or in any cluster.",
+            "",
+            *rows,
+            "",
+            "seaway COMMAND --help says more of each.",
+        ]
+    )
 
 
 def program(argv: list[str]) -> int:

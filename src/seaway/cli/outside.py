@@ -11,9 +11,13 @@ from seaway.cluster.fabric import linux
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser("seaway outside", description="Run a command outside the cluster: node ports and load balancers answer there.")
+    parser = argparse.ArgumentParser(
+        "seaway outside", description="Run a command outside the cluster: node ports and load balancers answer there."
+    )
     parser.add_argument("--name", default="seaway", help="the cluster's name")
-    parser.add_argument("--from", dest="origin", default="outside", help="`outside`, or a node's name: run in that node's network")
+    parser.add_argument(
+        "--from", dest="origin", default="outside", help="`outside`, or a node's name: run in that node's network"
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD", help="what to run")
     args = parser.parse_args(argv)
     command = args.command[1:] if args.command[:1] == ["--"] else args.command

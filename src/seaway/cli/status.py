@@ -32,10 +32,17 @@ def processes(where: Place) -> list[Tree]:
             name = (entry / "comm").read_text().strip()
             pid = int(inner[-2] if len(inner) > 2 and os.readlink(entry / "ns/pid") != namespace else inner[-1])
             row = told.get(pid) if os.readlink(entry / "ns/pid") == namespace else None
-            found.append({"pid": int(entry.name), "name": row["name"] if row else name, "restarts": row["restarts"] if row else 0, "pss": _pss(entry)})
+            found.append(
+                {
+                    "pid": int(entry.name),
+                    "name": row["name"] if row else name,
+                    "restarts": row["restarts"] if row else 0,
+                    "pss": _pss(entry),
+                }
+            )
         except (OSError, StopIteration):
             continue
-    return sorted(found, key=lambda r: (r["pid"]))
+    return sorted(found, key=lambda r: r["pid"])
 
 
 def _inside(entry: Path, namespace: str, inner: list[str]) -> bool:
@@ -81,7 +88,8 @@ def main(argv: list[str]) -> int:
     for name in alive:
         where = place.of(name)
         state, rows = where.state(), processes(where)
-        print(f"cluster {name}: API server {state['api']}, nodes {', '.join(state['nodes'])}, {sum(r['pss'] for r in rows) / 1024:.0f} MiB in all")
+        total = sum(r["pss"] for r in rows) / 1024
+        print(f"cluster {name}: API server {state['api']}, nodes {', '.join(state['nodes'])}, {total:.0f} MiB in all")
         print(f"{'PID':>8}  {'NAME':<32} {'RESTARTS':>8} {'MEMORY':>9}")
         for row in rows:
             print(f"{row['pid']:>8}  {row['name']:<32} {row['restarts']:>8} {row['pss'] / 1024:>6.1f} MiB")

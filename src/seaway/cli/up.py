@@ -28,13 +28,28 @@ WITHIN = 60.0
 
 def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("seaway up", description="Start an embedded Kubernetes cluster on this machine.")
-    parser.add_argument("--nodes", type=int, default=0, metavar="N", help="number of nodes (default 1, or what --config says)")
+    parser.add_argument(
+        "--nodes", type=int, default=0, metavar="N", help="number of nodes (default 1, or what --config says)"
+    )
     parser.add_argument("--config", default="", metavar="FILE", help="a Cluster file (seaway.dev/v1alpha1, or kind's)")
     parser.add_argument("--name", default="", help="the cluster's name (default: seaway); two names are two clusters")
     parser.add_argument("--data", default="", metavar="DIR", help="keep the state there; `up` continues where it was")
     parser.add_argument("--detach", action="store_true", help="return when the cluster answers")
-    parser.add_argument("--publish", action="append", default=[], metavar="HOSTPORT:NAMESPACE/SERVICE:PORT", help="forward a loopback port to a Service")
-    parser.add_argument("-f", dest="manifests", action="append", default=[], metavar="MANIFEST", help="apply this file once the cluster is up")
+    parser.add_argument(
+        "--publish",
+        action="append",
+        default=[],
+        metavar="HOSTPORT:NAMESPACE/SERVICE:PORT",
+        help="forward a loopback port to a Service",
+    )
+    parser.add_argument(
+        "-f",
+        dest="manifests",
+        action="append",
+        default=[],
+        metavar="MANIFEST",
+        help="apply this file once the cluster is up",
+    )
     return parser
 
 
@@ -72,7 +87,9 @@ class Progress:
 
 
 def _ready(tree: Tree) -> bool:
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in (tree.get("status") or {}).get("conditions") or ())
+    return any(
+        c["type"] == "Ready" and c["status"] == "True" for c in (tree.get("status") or {}).get("conditions") or ()
+    )
 
 
 async def wait(where: Place, nodes: list[str], progress: Progress) -> None:
@@ -136,7 +153,9 @@ async def apply(where: Place, paths: list[str], progress: Progress) -> None:
 
 def start(config: ClusterConfig, data: str, publishes: list[Publish], progress: Progress) -> Place:
     """Brings a cluster up to where it answers; on failure nothing is left."""
-    progress.say(f"cluster {config.name}: {len(config.nodes)} node{'s' if len(config.nodes) > 1 else ''}, {config.networking.ip_family}")
+    progress.say(
+        f"cluster {config.name}: {len(config.nodes)} node{'s' if len(config.nodes) > 1 else ''}, {config.networking.ip_family}"
+    )
     for field in config.ignored:
         progress.say(f"{field} has no meaning here and is left out")
     if os.geteuid() != 0:
@@ -197,7 +216,7 @@ def main(argv: list[str]) -> int:
         return 1
     progress.say("ready")
     name = "" if config.name == "seaway" else f" --name {config.name}"
-    print(f"\n  eval \"$(seaway env{name})\"      # then kubectl works\n  kubectl get pods -A", flush=True)
+    print(f'\n  eval "$(seaway env{name})"      # then kubectl works\n  kubectl get pods -A', flush=True)
     if args.detach:
         return 0
     print("\nCtrl-C ends the cluster.", flush=True)

@@ -48,14 +48,31 @@ class Events:
             return
         name = f"{meta['name']}.{int(now * 1e9):x}"
         namespace = meta.get("namespace") or "default"
-        ref = {"kind": about["kind"], "namespace": meta.get("namespace", ""), "name": meta["name"], "uid": meta["uid"], "apiVersion": about["apiVersion"],
-               "resourceVersion": meta.get("resourceVersion", "")}  # fmt: skip
+        ref = {
+            "kind": about["kind"],
+            "namespace": meta.get("namespace", ""),
+            "name": meta["name"],
+            "uid": meta["uid"],
+            "apiVersion": about["apiVersion"],
+            "resourceVersion": meta.get("resourceVersion", ""),
+        }
         if path:
             ref["fieldPath"] = path
-        tree = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": namespace}, "involvedObject": ref,
-                "reason": reason, "message": message, "type": kind, "count": 1, "firstTimestamp": stamp(now), "lastTimestamp": stamp(now),
-                "source": {"component": self._component, "host": self._host}, "reportingComponent": self._component,
-                "reportingInstance": self._host}  # fmt: skip
+        tree = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": namespace},
+            "involvedObject": ref,
+            "reason": reason,
+            "message": message,
+            "type": kind,
+            "count": 1,
+            "firstTimestamp": stamp(now),
+            "lastTimestamp": stamp(now),
+            "source": {"component": self._component, "host": self._host},
+            "reportingComponent": self._component,
+            "reportingInstance": self._host,
+        }
         if len(self._known) > EVENTS_KEPT:
             self._known.clear()
         self._known[key] = (namespace, name, 1)

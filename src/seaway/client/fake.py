@@ -101,7 +101,10 @@ class FakeApi:
         query = query or {}
         if not selectors.parse_labels(query.get("labelSelector", "")).matches(labels(tree)):
             return False
-        return all((str(get(tree, *t.path.split(".")) or "") == t.value) == t.equal for t in selectors.parse_fields(query.get("fieldSelector", "")))
+        return all(
+            (str(get(tree, *t.path.split(".")) or "") == t.value) == t.equal
+            for t in selectors.parse_fields(query.get("fieldSelector", ""))
+        )
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Tree:
         self._check()
@@ -112,10 +115,16 @@ class FakeApi:
 
     async def list(self, kind: Kind, namespace: str = "", query: Mapping[str, str] | None = None) -> Tree:
         self._check()
-        items = [copy.deepcopy(t) for t in self.of(kind) if (not namespace or key_of(t).namespace == namespace) and self._wanted(query, t)]
+        items = [
+            copy.deepcopy(t)
+            for t in self.of(kind)
+            if (not namespace or key_of(t).namespace == namespace) and self._wanted(query, t)
+        ]
         return {"kind": f"{kind.kind}List", "metadata": {"resourceVersion": str(self.version)}, "items": items}
 
-    async def watch(self, kind: Kind, namespace: str = "", query: Mapping[str, str] | None = None) -> AsyncIterator[Tree]:
+    async def watch(
+        self, kind: Kind, namespace: str = "", query: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Tree]:
         self._check()
         at = int((query or {}).get("resourceVersion", "0") or 0)
         while True:
@@ -144,7 +153,9 @@ class FakeApi:
             raise Conflict(409, {"reason": "AlreadyExists"}, f"POST {meta['name']}")
         return self.put({**tree, "apiVersion": kind.api_version, "kind": kind.kind})
 
-    async def patch(self, kind: Kind, namespace: str, name: str, patch: Any, subresource: str = "", media: str = MERGE) -> Tree:
+    async def patch(
+        self, kind: Kind, namespace: str, name: str, patch: Any, subresource: str = "", media: str = MERGE
+    ) -> Tree:
         self._check()
         self.writes.append(("patch", kind.resource + (f"/{subresource}" if subresource else ""), copy.deepcopy(patch)))
         place = (kind.group_resource, Key(namespace if kind.namespaced else "", name))

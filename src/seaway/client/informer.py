@@ -24,8 +24,14 @@ PAGE = "500"
 class Informer:
     """`transform` shapes each tree before it is kept (to drop what nobody reads)."""
 
-    def __init__(self, api: Api, kind: Kind, namespace: str = "", query: Mapping[str, str] | None = None,
-                 transform: Callable[[Tree], Tree] | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        api: Api,
+        kind: Kind,
+        namespace: str = "",
+        query: Mapping[str, str] | None = None,
+        transform: Callable[[Tree], Tree] | None = None,
+    ) -> None:
         self.api, self.kind, self.namespace = api, kind, namespace
         self._query = dict(query or {})
         self._transform = transform
@@ -43,7 +49,7 @@ class Informer:
     def all(self) -> list[Tree]:
         return list(self._reflector.cache.values())
 
-    def keys(self) -> list[Key]:
+    def names(self) -> list[Key]:
         return list(self._reflector.cache)
 
     def add_index(self, name: str, of: Callable[[Tree], Iterable[str]]) -> None:

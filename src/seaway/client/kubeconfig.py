@@ -41,7 +41,9 @@ def in_cluster(environ: dict[str, str] | None = None, folder: Path = SERVICE_ACC
     env = os.environ if environ is None else environ
     host, port = env.get("KUBERNETES_SERVICE_HOST"), env.get("KUBERNETES_SERVICE_PORT")
     if not host or not port or not (folder / "token").exists():
-        raise CredentialsError("not in a pod: KUBERNETES_SERVICE_HOST or the ServiceAccount token is missing; pass --kubeconfig")
+        raise CredentialsError(
+            "not in a pod: KUBERNETES_SERVICE_HOST or the ServiceAccount token is missing; pass --kubeconfig"
+        )
     shown = f"[{host}]" if ":" in host else host
     context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
     namespace = (folder / "namespace").read_text().strip() if (folder / "namespace").exists() else "default"
@@ -59,9 +61,10 @@ def _bytes(fields: dict[str, Any], name: str, base: Path) -> bytes | None:
     if fields.get(f"{name}-data"):
         return base64.b64decode(fields[f"{name}-data"])
     if fields.get(name):
-        path = base / fields[name]
+        path = base / str(fields[name])
         try:
-            return path.read_bytes()
+            content: bytes = path.read_bytes()
+            return content
         except OSError as e:
             raise CredentialsError(f"kubeconfig: {name}: {e}") from None
     return None
@@ -83,7 +86,9 @@ def from_file(path: str | Path, context_name: str = "") -> Credentials:
     if not server:
         raise CredentialsError(f"kubeconfig {path}: the cluster has no server")
     if user.get("exec") or user.get("auth-provider"):
-        raise CredentialsError(f"kubeconfig {path}: credential plugins are not supported; use a token or a client certificate")
+        raise CredentialsError(
+            f"kubeconfig {path}: credential plugins are not supported; use a token or a client certificate"
+        )
     tls = None
     if server.startswith("https:"):
         authority = _bytes(cluster, "certificate-authority", base)

@@ -36,10 +36,16 @@ def decide(spec: Tree, identity: str, unchanged_for: float, now: float, timing: 
         return base
     if holder and unchanged_for < (spec.get("leaseDurationSeconds") or timing.duration):
         return None
-    return {**base, "acquireTime": stamp_micro(now), "leaseTransitions": (spec.get("leaseTransitions") or 0) + (1 if holder else 0)}
+    return {
+        **base,
+        "acquireTime": stamp_micro(now),
+        "leaseTransitions": (spec.get("leaseTransitions") or 0) + (1 if holder else 0),
+    }
 
 
-async def lead(api: Api, namespace: str, name: str, identity: str, work: Callable[[], Awaitable[None]], timing: Timing = Timing()) -> None:  # noqa: B008
+async def lead(
+    api: Api, namespace: str, name: str, identity: str, work: Callable[[], Awaitable[None]], timing: Timing = Timing()
+) -> None:
     """Runs `work` while we hold the lease; returns when it is lost or `work` ends. The caller starts again."""
     kind = kind_of("leases.coordination.k8s.io")
     seen: tuple[Tree, float] = ({}, time.monotonic())
@@ -50,7 +56,11 @@ async def lead(api: Api, namespace: str, name: str, identity: str, work: Callabl
             lease = await api.get(kind, namespace, name)
         except NotFound:
             wanted = decide({}, identity, 0, time.time(), timing)
-            await api.create(kind, namespace, {"apiVersion": kind.api_version, "kind": "Lease", "metadata": {"name": name}, "spec": wanted})
+            await api.create(
+                kind,
+                namespace,
+                {"apiVersion": kind.api_version, "kind": "Lease", "metadata": {"name": name}, "spec": wanted},
+            )
             return True
         spec = lease.get("spec") or {}
         if spec != seen[0]:

@@ -78,7 +78,15 @@ class Reconciler(Generic[K]):
                 failures = self._failures[key] = self._failures.get(key, 0) + 1
                 wait = min(FIRST * 2 ** (failures - 1), LONGEST)
                 if not isinstance(e, (Conflict, NotFound, Unavailable)):
-                    log.warning("%s %s: %s: %s (again in %.2f s)", self.name, key, type(e).__name__, e, wait, exc_info=failures == 1)
+                    log.warning(
+                        "%s %s: %s: %s (again in %.2f s)",
+                        self.name,
+                        key,
+                        type(e).__name__,
+                        e,
+                        wait,
+                        exc_info=failures == 1,
+                    )
                 self.add_after(key, wait)
             finally:
                 self._running.discard(key)

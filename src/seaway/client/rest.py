@@ -19,7 +19,11 @@ from seaway.client.errors import Unavailable, from_answer
 from seaway.client.kubeconfig import Credentials
 
 Tree = dict[str, Any]
-MERGE, JSON_PATCH, STRATEGIC = "application/merge-patch+json", "application/json-patch+json", "application/strategic-merge-patch+json"
+MERGE, JSON_PATCH, STRATEGIC = (
+    "application/merge-patch+json",
+    "application/json-patch+json",
+    "application/strategic-merge-patch+json",
+)
 TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5)
 _decode = msgspec.json.Decoder().decode
@@ -46,7 +50,9 @@ class Api(Protocol):
 
     async def create(self, kind: Kind, namespace: str, tree: Tree, subresource: str = "", name: str = "") -> Tree: ...
 
-    async def patch(self, kind: Kind, namespace: str, name: str, patch: Any, subresource: str = "", media: str = MERGE) -> Tree: ...
+    async def patch(
+        self, kind: Kind, namespace: str, name: str, patch: Any, subresource: str = "", media: str = MERGE
+    ) -> Tree: ...
 
     async def delete(self, kind: Kind, namespace: str, name: str, options: Tree | None = None) -> Tree: ...
 
@@ -61,7 +67,9 @@ class Rest:
 
     async def __aenter__(self) -> Rest:
         connector = aiohttp.TCPConnector(ssl=self.credentials.tls or False, limit=0, keepalive_timeout=60)
-        self._session = aiohttp.ClientSession(connector=connector, headers={"User-Agent": self._agent}, timeout=TIMEOUT, read_bufsize=1 << 18)
+        self._session = aiohttp.ClientSession(
+            connector=connector, headers={"User-Agent": self._agent}, timeout=TIMEOUT, read_bufsize=1 << 18
+        )
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -77,13 +85,25 @@ class Rest:
             headers["Authorization"] = authorization
         return headers
 
-    async def request(self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None, media: str = "application/json") -> Tree:
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        media: str = "application/json",
+    ) -> Tree:
         """One exchange; ApiStatusError for a refusal, Unavailable for no answer."""
         assert self._session, "use `async with`"
         data = None if body is None else _encode(body)
         try:
-            async with self._session.request(method, self.credentials.server + path, data=data, params=query,
-                                             headers=self._headers(media if data is not None else "")) as answer:  # fmt: skip
+            async with self._session.request(
+                method,
+                self.credentials.server + path,
+                data=data,
+                params=query,
+                headers=self._headers(media if data is not None else ""),
+            ) as answer:
                 raw = await answer.read()
                 if answer.status >= 400:
                     raise from_answer(answer.status, self._status(raw), f"{method} {path}")
@@ -106,13 +126,17 @@ class Rest:
     async def list(self, kind: Kind, namespace: str = "", query: Mapping[str, str] | None = None) -> Tree:
         return await self.request("GET", kinds.path(kind, namespace), query=query)
 
-    async def watch(self, kind: Kind, namespace: str = "", query: Mapping[str, str] | None = None) -> AsyncIterator[Tree]:
+    async def watch(
+        self, kind: Kind, namespace: str = "", query: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Tree]:
         """Watch events as trees, until the server ends the stream."""
         assert self._session, "use `async with`"
         path = kinds.path(kind, namespace)
         asked = {"watch": "true", **(query or {})}
         try:
-            async with self._session.get(self.credentials.server + path, params=asked, headers=self._headers(), timeout=WATCH_TIMEOUT) as answer:
+            async with self._session.get(
+                self.credentials.server + path, params=asked, headers=self._headers(), timeout=WATCH_TIMEOUT
+            ) as answer:
                 if answer.status >= 400:
                     raise from_answer(answer.status, self._status(await answer.read()), f"WATCH {path}")
                 rest = b""
@@ -127,7 +151,9 @@ class Rest:
     async def create(self, kind: Kind, namespace: str, tree: Tree, subresource: str = "", name: str = "") -> Tree:
         return await self.request("POST", kinds.path(kind, namespace, name, subresource), tree)
 
-    async def patch(self, kind: Kind, namespace: str, name: str, patch: Any, subresource: str = "", media: str = MERGE) -> Tree:
+    async def patch(
+        self, kind: Kind, namespace: str, name: str, patch: Any, subresource: str = "", media: str = MERGE
+    ) -> Tree:
         return await self.request("PATCH", kinds.path(kind, namespace, name, subresource), patch, media=media)
 
     async def delete(self, kind: Kind, namespace: str, name: str, options: Tree | None = None) -> Tree:

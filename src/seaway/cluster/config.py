@@ -93,8 +93,18 @@ def _subnets(value: Any, path: str, default: tuple[str, str]) -> tuple[str, str]
 
 
 def _networking(tree: Any, ignored: list[str]) -> Networking:
-    known = {"ipFamily", "podSubnet", "serviceSubnet", "nodeSubnet", "loadBalancerSubnet", "kubeProxyMode",
-             "apiServerPort", "apiServerAddress", "disableDefaultCNI", "dnsSearch"}  # fmt: skip
+    known = {
+        "ipFamily",
+        "podSubnet",
+        "serviceSubnet",
+        "nodeSubnet",
+        "loadBalancerSubnet",
+        "kubeProxyMode",
+        "apiServerPort",
+        "apiServerAddress",
+        "disableDefaultCNI",
+        "dnsSearch",
+    }
     fields = _fields(tree, "networking", known)
     base = Networking()
     family = str(fields.get("ipFamily", base.ip_family))
@@ -140,18 +150,36 @@ def _node(tree: Any, path: str, name: str, ignored: list[str]) -> NodeConfig:
     for i, taint in enumerate(fields.get("taints") or ()):
         entry = _fields(taint, f"{path}.taints[{i}]", {"key", "value", "effect"})
         if entry.get("effect") not in ("NoSchedule", "PreferNoSchedule", "NoExecute") or not entry.get("key"):
-            raise ConfigError(f"{path}.taints[{i}]: needs a key, and an effect NoSchedule, PreferNoSchedule or NoExecute")
+            raise ConfigError(
+                f"{path}.taints[{i}]: needs a key, and an effect NoSchedule, PreferNoSchedule or NoExecute"
+            )
         taints.append({k: str(v) for k, v in entry.items()})
     return NodeConfig(name, role, {str(k): str(v) for k, v in labels.items()}, tuple(taints))
 
 
 def parse(tree: Any) -> ClusterConfig:
     """A configuration file's content; ConfigError says what cannot be used."""
-    fields = _fields(tree, "", {"apiVersion", "kind", "name", "nodes", "networking", "images", "featureGates",
-                                "runtimeConfig", "containerdConfigPatches", "kubeadmConfigPatches"})  # fmt: skip
+    fields = _fields(
+        tree,
+        "",
+        {
+            "apiVersion",
+            "kind",
+            "name",
+            "nodes",
+            "networking",
+            "images",
+            "featureGates",
+            "runtimeConfig",
+            "containerdConfigPatches",
+            "kubeadmConfigPatches",
+        },
+    )
     if fields.get("kind") != "Cluster" or fields.get("apiVersion") not in (API_VERSION, "kind.x-k8s.io/v1alpha4"):
         raise ConfigError(f"apiVersion, kind: must be {API_VERSION} (or kind.x-k8s.io/v1alpha4) and Cluster")
-    ignored = [k for k in ("featureGates", "runtimeConfig", "containerdConfigPatches", "kubeadmConfigPatches") if fields.get(k)]
+    ignored = [
+        k for k in ("featureGates", "runtimeConfig", "containerdConfigPatches", "kubeadmConfigPatches") if fields.get(k)
+    ]
     config = with_name(ClusterConfig(), str(fields.get("name", "seaway")))
     names = (n.name for n in default_nodes(1000, config.name))
     control = next(names)
@@ -163,5 +191,10 @@ def parse(tree: Any) -> ClusterConfig:
         raise ConfigError("nodes: two nodes have the same name")
     networking = _networking(fields.get("networking") or {}, ignored)
     images = _fields(fields.get("images") or {}, "images", set(fields.get("images") or {}))
-    return replace(config, nodes=tuple(nodes), networking=networking, ignored=tuple(ignored),
-                   images={str(k): str(v) for k, v in images.items()})  # fmt: skip
+    return replace(
+        config,
+        nodes=tuple(nodes),
+        networking=networking,
+        ignored=tuple(ignored),
+        images={str(k): str(v) for k, v in images.items()},
+    )

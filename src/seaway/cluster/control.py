@@ -38,10 +38,19 @@ async def _main(args: Tree) -> None:
         await wait_ready(api, 60)
         events = Events(workloads_api, "workload-controllers", "")
         scheduler_events = Events(scheduler_api, "default-scheduler", "")
-        caches, workloads, scheduling = controllers.Caches(api), controllers.Caches(workloads_api), controllers.Caches(scheduler_api)
+        caches, workloads, scheduling = (
+            controllers.Caches(api),
+            controllers.Caches(workloads_api),
+            controllers.Caches(scheduler_api),
+        )
         own = [EndpointSliceController(caches)]
-        embedded = [DeploymentController(workloads, events), ReplicaSetController(workloads, events), DaemonSetController(workloads, events),
-                    GarbageCollector(workloads), NamespaceController(workloads, workloads_api, ca)]  # fmt: skip
+        embedded: list[controllers.Controller] = [
+            DeploymentController(workloads, events),
+            ReplicaSetController(workloads, events),
+            DaemonSetController(workloads, events),
+            GarbageCollector(workloads),
+            NamespaceController(workloads, workloads_api, ca),
+        ]
         async with asyncio.TaskGroup() as group:
             group.create_task(events.run())
             group.create_task(scheduler_events.run())

@@ -27,7 +27,14 @@ from seaway.cluster.place import Place
 from seaway.pki.authority import Authority, Pair, new_key
 
 Tree = dict[str, Any]
-SERVER_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost", "127.0.0.1")
+SERVER_NAMES = (
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+    "localhost",
+    "127.0.0.1",
+)
 ADMIN = "kubernetes-admin"
 
 
@@ -46,7 +53,9 @@ class Publish:
             if not 0 < self.host_port < 65536 or not service or not namespace or not port:
                 raise ValueError
         except ValueError:
-            raise LaunchError(f"--publish {text}: must be HOSTPORT:NAMESPACE/SERVICE:PORT, for example 8080:default/web:80") from None
+            raise LaunchError(
+                f"--publish {text}: must be HOSTPORT:NAMESPACE/SERVICE:PORT, for example 8080:default/web:80"
+            ) from None
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -64,10 +73,16 @@ def kubeconfig(server: str, ca: bytes, pair: Pair, name: str) -> bytes:
     def b64(data: bytes) -> str:
         return base64.b64encode(data).decode()
 
-    tree = {"apiVersion": "v1", "kind": "Config", "current-context": name,
-            "clusters": [{"name": name, "cluster": {"server": server, "certificate-authority-data": b64(ca)}}],
-            "users": [{"name": name, "user": {"client-certificate-data": b64(pair.certificate), "client-key-data": b64(pair.key)}}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}]}  # fmt: skip
+    tree = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": name,
+        "clusters": [{"name": name, "cluster": {"server": server, "certificate-authority-data": b64(ca)}}],
+        "users": [
+            {"name": name, "user": {"client-certificate-data": b64(pair.certificate), "client-key-data": b64(pair.key)}}
+        ],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+    }
     return yaml.safe_dump(tree, sort_keys=False).encode()
 
 
@@ -86,7 +101,11 @@ def make_keys(where: Place, kept: Path, layout: Layout, port: int) -> None:
     _write(pki / "ca.crt", authority.pair.certificate)
     _write(pki / "sa.key", (kept / "sa.key").read_bytes())
     addresses = [str(a) for a in (*layout.router, layout.kubernetes_address, *(r[1] for r in layout.service_ranges))]
-    _save(pki, "apiserver", authority.issue("kube-apiserver", now, ("system:masters",), (*SERVER_NAMES, *addresses), server=True))
+    _save(
+        pki,
+        "apiserver",
+        authority.issue("kube-apiserver", now, ("system:masters",), (*SERVER_NAMES, *addresses), server=True),
+    )
     host = str(layout.router[0])
     inside = f"https://{f'[{host}]' if ':' in host else host}:{API_PORT}"
     ca = authority.pair.certificate
@@ -97,9 +116,20 @@ def make_keys(where: Place, kept: Path, layout: Layout, port: int) -> None:
     for node in layout.nodes:
         pair = authority.issue(f"system:node:{node.name}", now, ("system:nodes",))
         _write(folder / f"node-{node.name}", kubeconfig(inside, ca, pair, node.name))
-        _save(pki, f"kubelet-{node.name}", authority.issue(f"system:node:{node.name}", now, ("system:nodes",), (node.name, *map(str, node.addresses)), server=True))
+        _save(
+            pki,
+            f"kubelet-{node.name}",
+            authority.issue(
+                f"system:node:{node.name}", now, ("system:nodes",), (node.name, *map(str, node.addresses)), server=True
+            ),
+        )
     admin = authority.issue(ADMIN, now, ("system:masters",))
-    _write(where.kubeconfig, kubeconfig(f"https://127.0.0.1:{port}", ca, admin, f"seaway-{layout.name}" if layout.name != "seaway" else "seaway"))
+    _write(
+        where.kubeconfig,
+        kubeconfig(
+            f"https://127.0.0.1:{port}", ca, admin, f"seaway-{layout.name}" if layout.name != "seaway" else "seaway"
+        ),
+    )
 
 
 def _listen(port: int, what: str) -> socket.socket:
@@ -113,23 +143,59 @@ def _listen(port: int, what: str) -> socket.socket:
     return sock
 
 
-def processes(where: Place, config: ClusterConfig, layout: Layout, data: Path, published: dict[str, Publish]) -> list[Tree]:
+def processes(
+    where: Place, config: ClusterConfig, layout: Layout, data: Path, published: dict[str, Publish]
+) -> list[Tree]:
     """What init is to run."""
     text = layouts.dump(layout)
     pki, folder, private = str(where.folder / "pki"), str(where.folder / "kubeconfigs"), str(where.private)
     found: list[Tree] = [
-        {"name": "apiserver", "target": "seaway.cluster.apiserver.main:main", "netns": None, "fds": ["api-host", *(f"api-{i}" for i in range(len(layout.router)))],
-         "args": {"layout": text, "data": str(data), "pki": pki}},
-        {"name": "controllers", "target": "seaway.cluster.control:main", "netns": None, "fds": [], "args": {"kubeconfigs": folder, "ca": f"{pki}/ca.crt"}},
-    ]  # fmt: skip
+        {
+            "name": "apiserver",
+            "target": "seaway.cluster.apiserver.main:main",
+            "netns": None,
+            "fds": ["api-host", *(f"api-{i}" for i in range(len(layout.router)))],
+            "args": {"layout": text, "data": str(data), "pki": pki},
+        },
+        {
+            "name": "controllers",
+            "target": "seaway.cluster.control:main",
+            "netns": None,
+            "fds": [],
+            "args": {"kubeconfigs": folder, "ca": f"{pki}/ca.crt"},
+        },
+    ]
     for node in layout.nodes:
-        found.append({"name": f"agent-{node.name}", "target": "seaway.cluster.node.agent:main", "netns": node.netns, "fds": [],
-                      "args": {"layout": text, "node": node.index, "private": private, "pki": pki, "kubeconfig": f"{folder}/node-{node.name}",
-                               "images": dict(config.images), "rootless": os.geteuid() != 0}})  # fmt: skip
+        found.append(
+            {
+                "name": f"agent-{node.name}",
+                "target": "seaway.cluster.node.agent:main",
+                "netns": node.netns,
+                "fds": [],
+                "args": {
+                    "layout": text,
+                    "node": node.index,
+                    "private": private,
+                    "pki": pki,
+                    "kubeconfig": f"{folder}/node-{node.name}",
+                    "images": dict(config.images),
+                    "rootless": os.geteuid() != 0,
+                },
+            }
+        )
     if published:
-        targets = {name: {"namespace": p.namespace, "service": p.service, "port": p.port} for name, p in published.items()}
-        found.append({"name": "publish", "target": "seaway.cluster.publish:main", "netns": layout.nodes[0].netns, "fds": sorted(published),
-                      "args": {"kubeconfig": f"{folder}/publish", "targets": targets}})  # fmt: skip
+        targets = {
+            name: {"namespace": p.namespace, "service": p.service, "port": p.port} for name, p in published.items()
+        }
+        found.append(
+            {
+                "name": "publish",
+                "target": "seaway.cluster.publish:main",
+                "netns": layout.nodes[0].netns,
+                "fds": sorted(published),
+                "args": {"kubeconfig": f"{folder}/publish", "targets": targets},
+            }
+        )
     return found
 
 
@@ -178,7 +244,9 @@ def _born(plan: Tree, inherit: list[int], log: Path) -> int:
             for fd, target in ((null, 0), (out, 1), (out, 2)):
                 os.dup2(fd, target)
             os.close(plan_write)
-            flags = linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWNET | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
+            flags = (
+                linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWNET | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
+            )
             if rootless:
                 linux.unshare(linux.CLONE_NEWUSER)
                 os.write(asked_write, b"map\n")
@@ -212,7 +280,11 @@ def _born(plan: Tree, inherit: list[int], log: Path) -> int:
     os.waitpid(child, 0)
     if not line.isdigit():
         why = line.removeprefix("failed ") or "the kernel refused"
-        hint = "an unprivileged user may not make namespaces on this machine; run as root" if rootless else "root may not make namespaces here"
+        hint = (
+            "an unprivileged user may not make namespaces on this machine; run as root"
+            if rootless
+            else "root may not make namespaces here"
+        )
         raise LaunchError(f"namespaces could not be made: {why} ({hint})")
     return int(line)
 
@@ -221,7 +293,9 @@ def up(config: ClusterConfig, data: Path | None, publishes: list[Publish]) -> Pl
     """Starts a cluster and returns when init has its network; the API server is still on its way."""
     where = place.of(config.name)
     if place.is_alive(where.state()):
-        raise LaunchError(f"a cluster named {config.name!r} is up already; `seaway down --name {config.name}` ends it, --name starts another")
+        raise LaunchError(
+            f"a cluster named {config.name!r} is up already; `seaway down --name {config.name}` ends it, --name starts another"
+        )
     clean(where)
     try:
         where.make()
@@ -241,13 +315,28 @@ def up(config: ClusterConfig, data: Path | None, publishes: list[Publish]) -> Pl
     store = data.absolute() if data else where.private / "data"
     make_keys(where, kept, layout, api.getsockname()[1])
     ready_read, ready_write = os.pipe()
-    plan = {"runtime": str(where.folder), "private": str(where.private), "python": sys.executable,
-            "source": os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..")), "layout": layouts.dump(layout), "sockets": sockets,
-            "listen": [[f"api-{i}", str(a), API_PORT] for i, a in enumerate(layout.router)],
-            "processes": processes(where, config, layout, store, published), "ready": ready_write}  # fmt: skip
+    plan = {
+        "runtime": str(where.folder),
+        "private": str(where.private),
+        "python": sys.executable,
+        "source": os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..")),
+        "layout": layouts.dump(layout),
+        "sockets": sockets,
+        "listen": [[f"api-{i}", str(a), API_PORT] for i, a in enumerate(layout.router)],
+        "processes": processes(where, config, layout, store, published),
+        "ready": ready_write,
+    }
     pid = _born(plan, [ready_write, *sockets.values()], where.folder / "logs" / "init.log")
-    where.write_state({"pid": pid, "started": place.start_time(pid), "name": config.name, "nodes": [n.name for n in config.nodes],
-                       "api": f"https://127.0.0.1:{api.getsockname()[1]}", "data": str(store) if data else ""})  # fmt: skip
+    where.write_state(
+        {
+            "pid": pid,
+            "started": place.start_time(pid),
+            "name": config.name,
+            "nodes": [n.name for n in config.nodes],
+            "api": f"https://127.0.0.1:{api.getsockname()[1]}",
+            "data": str(store) if data else "",
+        }
+    )
     os.close(ready_write)
     for sock in (api, *opened.values()):
         sock.close()

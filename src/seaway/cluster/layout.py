@@ -88,11 +88,15 @@ def plan(config: ClusterConfig) -> Layout:
             own.append(ipaddress.ip_network((int(whole.network_address) + index * step, length)))
         for whole in node_ranges:
             if index + 2 >= whole.num_addresses - 2:
-                raise ValueError(f"networking.nodeSubnet: {whole} has no address left for node {index + 1} ({node.name})")
+                raise ValueError(
+                    f"networking.nodeSubnet: {whole} has no address left for node {index + 1} ({node.name})"
+                )
         addresses = tuple(r[2 + index] for r in node_ranges)
         nodes.append(NodeLayout(node.name, index, node, addresses, tuple(own)))
     outside = tuple(r[-2] if r.version == 4 else r[0xFFFE] for r in node_ranges)
-    return Layout(config.name, families, tuple(r[1] for r in node_ranges), outside, tuple(nodes), pods, services, balancers)
+    return Layout(
+        config.name, families, tuple(r[1] for r in node_ranges), outside, tuple(nodes), pods, services, balancers
+    )
 
 
 def dump(layout: Layout) -> str:
@@ -102,6 +106,6 @@ def dump(layout: Layout) -> str:
 
 def load(text: str) -> Layout:
     """The layout that `dump` wrote; only ever read from a plan that `seaway up` itself made."""
-    found = pickle.loads(bytes.fromhex(text))  # noqa: S301
+    found = pickle.loads(bytes.fromhex(text))
     assert isinstance(found, Layout)
     return found

@@ -19,11 +19,26 @@ import traceback
 from typing import Any
 
 PRELOAD = (
-    "aiohttp", "aiohttp.web", "msgspec", "yaml", "uvloop", "sqlite3", "ssl", "ipaddress", "email.utils", "http.client",
-    "seaway.client.informer", "seaway.cluster.apiserver.main", "seaway.cluster.node.agent", "seaway.cluster.node.shim",
-    "seaway.cluster.control", "seaway.cluster.publish", "seaway.proxy.run", "seaway.dns.server",
+    "aiohttp",
+    "aiohttp.web",
+    "msgspec",
+    "yaml",
+    "uvloop",
+    "sqlite3",
+    "ssl",
+    "ipaddress",
+    "email.utils",
+    "http.client",
+    "seaway.client.informer",
+    "seaway.cluster.apiserver.main",
+    "seaway.cluster.node.agent",
+    "seaway.cluster.node.shim",
+    "seaway.cluster.control",
+    "seaway.cluster.publish",
+    "seaway.proxy.run",
+    "seaway.dns.server",
     "seaway.cluster.node.programs",
-)  # fmt: skip
+)
 LOG_LIMIT = 10 << 20
 
 
@@ -49,7 +64,9 @@ def become(request: dict[str, Any], fds: list[int], keep: set[int]) -> None:
         linux.enter(os.path.join(os.environ["SEAWAY_PRIVATE"], "ns", request["netns"]), linux.CLONE_NEWNET)
     gc.enable()
     module, function = request["target"].split(":")
-    getattr(importlib.import_module(module), function)(request["args"] or {}, dict(zip(request["fds"], fds, strict=True)))
+    getattr(importlib.import_module(module), function)(
+        request["args"] or {}, dict(zip(request["fds"], fds, strict=True))
+    )
 
 
 def fork(request: dict[str, Any], fds: list[int], reply: socket.socket, keep: set[int]) -> None:

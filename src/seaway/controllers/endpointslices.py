@@ -7,11 +7,12 @@ Mirroring, the Endpoints object and topology hints are not here yet.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from seaway.api import selectors
-from seaway.api.tree import Key, get, is_true, key_of, labels, owner_reference
+from seaway.api.tree import Key, get, is_true, key_of, labels, owner_reference, stamp_micro
 from seaway.client.reconcile import Reconciler
 from seaway.client.reflector import Change
 from seaway.client.rest import kind_of
@@ -20,7 +21,11 @@ from seaway.controllers.writes import Create, Delete, Patch, Write, apply
 
 Tree = dict[str, Any]
 MANAGER = "endpointslice-controller.k8s.io"
-MANAGED_BY, SERVICE_NAME, HEADLESS = "endpointslice.kubernetes.io/managed-by", "kubernetes.io/service-name", "service.kubernetes.io/headless"
+MANAGED_BY, SERVICE_NAME, HEADLESS = (
+    "endpointslice.kubernetes.io/managed-by",
+    "kubernetes.io/service-name",
+    "service.kubernetes.io/headless",
+)
 TRIGGER = "endpoints.kubernetes.io/last-change-trigger-time"
 PortSet = tuple[tuple[str, str, int | None, str], ...]
 
@@ -77,9 +82,16 @@ def endpoint(service: Tree, pod: Tree, node: Tree | None, family: str) -> Tree |
         return None
     serving, terminating = is_true(pod, "Ready"), bool(pod["metadata"].get("deletionTimestamp"))
     ready = bool(service["spec"].get("publishNotReadyAddresses")) or (serving and not terminating)
-    found: Tree = {"addresses": [str(ipaddress.ip_address(address))], "conditions": {"ready": ready, "serving": serving, "terminating": terminating},
-                   "targetRef": {"kind": "Pod", "namespace": pod["metadata"]["namespace"], "name": pod["metadata"]["name"],
-                                 "uid": pod["metadata"]["uid"]}}  # fmt: skip
+    found: Tree = {
+        "addresses": [str(ipaddress.ip_address(address))],
+        "conditions": {"ready": ready, "serving": serving, "terminating": terminating},
+        "targetRef": {
+            "kind": "Pod",
+            "namespace": pod["metadata"]["namespace"],
+            "name": pod["metadata"]["name"],
+            "uid": pod["metadata"]["uid"],
+        },
+    }
     if pod["spec"].get("nodeName"):
         found["nodeName"] = pod["spec"]["nodeName"]
     zone = labels(node or {}).get("topology.kubernetes.io/zone")
@@ -102,7 +114,9 @@ def _comparable(entry: Tree) -> Tree:
     return {k: v for k, v in entry.items() if k != "targetRef"} | {"uid": get(entry, "targetRef", "uid")}
 
 
-def plan(service: Tree, pods: Iterable[Tree], nodes: Mapping[str, Tree], slices: Iterable[Tree], limit: int, trigger: str) -> list[Write]:
+def plan(
+    service: Tree, pods: Iterable[Tree], nodes: Mapping[str, Tree], slices: Iterable[Tree], limit: int, trigger: str
+) -> list[Write]:
     """The writes for one Service. `trigger`: the time for the annotation, where something changes."""
     own = [s for s in slices if labels(s).get(MANAGED_BY) == MANAGER and not s["metadata"].get("deletionTimestamp")]
     writes: list[Write] = []
@@ -123,7 +137,9 @@ def plan(service: Tree, pods: Iterable[Tree], nodes: Mapping[str, Tree], slices:
     return writes
 
 
-def _family(service: Tree, family: str, groups: dict[PortSet, dict[str, Tree]], there: list[Tree], limit: int, trigger: str) -> list[Write]:
+def _family(
+    service: Tree, family: str, groups: dict[PortSet, dict[str, Tree]], there: list[Tree], limit: int, trigger: str
+) -> list[Write]:
     by_ports: dict[str, list[Tree]] = {}
     for tree in there:
         by_ports.setdefault(_port_key(tree.get("ports")), []).append(tree)
@@ -150,8 +166,14 @@ def _family(service: Tree, family: str, groups: dict[PortSet, dict[str, Tree]], 
     namespace = service["metadata"]["namespace"]
     found: list[Write] = [Create(kind, namespace, tree) for tree in creates]
     for old, new in updates:
-        patch = {"metadata": {"labels": {**{k: None for k in labels(old)}, **new["metadata"]["labels"]}, "annotations": new["metadata"]["annotations"]},
-                 "endpoints": new["endpoints"], "ports": new["ports"]}  # fmt: skip
+        patch = {
+            "metadata": {
+                "labels": {**{k: None for k in labels(old)}, **new["metadata"]["labels"]},
+                "annotations": new["metadata"]["annotations"],
+            },
+            "endpoints": new["endpoints"],
+            "ports": new["ports"],
+        }
         found.append(Patch(kind, namespace, old["metadata"]["name"], patch, version=old["metadata"]["resourceVersion"]))
     found += [_delete(tree) for tree in deletes]
     return found
@@ -163,20 +185,40 @@ def _delete(tree: Tree) -> Delete:
 
 
 def _port_key(ports: list[Tree] | None) -> str:
-    rows = sorted((p.get("name") or "", p.get("protocol") or "TCP", p.get("port") or 0, p.get("appProtocol") or "") for p in ports or ())
+    rows = sorted(
+        (p.get("name") or "", p.get("protocol") or "TCP", p.get("port") or 0, p.get("appProtocol") or "")
+        for p in ports or ()
+    )
     return str(rows)
 
 
 def _slice(service: Tree, family: str, ports: list[Tree] | None, endpoints: list[Tree], trigger: str) -> Tree:
     meta = service["metadata"]
-    return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": family,
-            "metadata": {"generateName": f"{meta['name']}-", "namespace": meta["namespace"], "labels": _labels(service),
-                         "annotations": {TRIGGER: trigger}, "ownerReferences": [owner_reference("v1", "Service", service)]},
-            "endpoints": endpoints, "ports": ports}  # fmt: skip
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "addressType": family,
+        "metadata": {
+            "generateName": f"{meta['name']}-",
+            "namespace": meta["namespace"],
+            "labels": _labels(service),
+            "annotations": {TRIGGER: trigger},
+            "ownerReferences": [owner_reference("v1", "Service", service)],
+        },
+        "endpoints": endpoints,
+        "ports": ports,
+    }
 
 
-def _pack(service: Tree, family: str, ports: list[Tree] | None, wanted: dict[str, Tree], there: list[Tree], limit: int,
-          trigger: str) -> tuple[list[Tree], list[tuple[Tree, Tree]], list[Tree]]:  # fmt: skip
+def _pack(
+    service: Tree,
+    family: str,
+    ports: list[Tree] | None,
+    wanted: dict[str, Tree],
+    there: list[Tree],
+    limit: int,
+    trigger: str,
+) -> tuple[list[Tree], list[tuple[Tree, Tree]], list[Tree]]:
     """(creates, (old, new) updates, deletes) of one port set: existing places are kept, nothing is rebalanced."""
     left = dict(wanted)
     kept: list[tuple[Tree, list[Tree], bool]] = []  # slice, its endpoints, whether it is written anyway
@@ -221,18 +263,16 @@ def _pack(service: Tree, family: str, ports: list[Tree] | None, wanted: dict[str
 class EndpointSliceController:
     """Keeps slices: reacts to Services, their pods and slices."""
 
-    def __init__(self, caches: Caches, limit: int = 100, now: Any = None) -> None:
-        import time
-
-        from seaway.api.tree import stamp_micro
-
-        self._stamp = lambda: stamp_micro((now or time.time)())
+    def __init__(self, caches: Caches, limit: int = 100, now: Callable[[], float] = time.time) -> None:
+        self._now = now
         self._caches, self._limit = caches, limit
         self._services, self._pods = caches.of("services"), caches.of("pods")
         self._nodes, self._slices = caches.of("nodes"), caches.of("endpointslices.discovery.k8s.io")
         self._pods.add_index("namespace", lambda t: [t["metadata"]["namespace"]])
         self._slices.add_index("service", lambda t: [f"{t['metadata']['namespace']}/{labels(t).get(SERVICE_NAME, '')}"])
-        self._services.add_index("selecting", lambda t: [t["metadata"]["namespace"]] if t["spec"].get("selector") else [])
+        self._services.add_index(
+            "selecting", lambda t: [t["metadata"]["namespace"]] if t["spec"].get("selector") else []
+        )
         self.queue: Reconciler[Key] = Reconciler("endpointslices", self._reconcile)
         self._expected = Expectations()
         self._services.listen(lambda change: self.queue.add(change.key))
@@ -269,7 +309,9 @@ class EndpointSliceController:
         selector = selectors.exact(service["spec"]["selector"])
         pods = [p for p in self._pods.by("namespace", key.namespace) if selector.matches(labels(p))]
         nodes = {n["metadata"]["name"]: n for n in self._nodes.all()}
-        for write in plan(service, pods, nodes, self._slices.by("service", str(key)), self._limit, self._stamp()):
+        for write in plan(
+            service, pods, nodes, self._slices.by("service", str(key)), self._limit, stamp_micro(self._now())
+        ):
             answer = await apply(self._caches.api, write)
             if not isinstance(write, Delete):
                 self._expected.expect_answer(key, answer, self._slices.get(key.namespace, answer["metadata"]["name"]))

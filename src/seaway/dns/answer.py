@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seaway.dns import message
 from seaway.dns.message import IN, NOERROR, NXDOMAIN, REFUSED, SERVFAIL, Query
-from seaway.dns.zone import A, AAAA, ANY, CNAME, NS, PTR, SOA, SRV, Name, Record, Zone
+from seaway.dns.zone import AAAA, ANY, CNAME, NS, PTR, SOA, SRV, A, Name, Record, Zone
 
 ARPA = (("in-addr", "arpa"), ("ip6", "arpa"))
 POINTER_TO_QUESTION = b"\xc0\x0c"
@@ -24,7 +24,7 @@ class Responder:
     def answer(self, query: Query, limit: int) -> bytes:
         if query.cls != IN or query.kind in TRANSFERS:
             return message.write(query, REFUSED, [], [], [], limit)
-        if query.name[-len(self.origin):] == self.origin:
+        if query.name[-len(self.origin) :] == self.origin:
             return self._inside(query, query.name[: -len(self.origin)], limit)
         if query.name[-2:] in ARPA:
             return self._reverse(query, limit)
@@ -40,7 +40,11 @@ class Responder:
         if records is None:
             return message.write(query, NXDOMAIN, [], negative, [], limit)
         if not name and query.kind in (SOA, NS):
-            own = negative if query.kind == SOA else [message.resource(POINTER_TO_QUESTION, Record(NS, ("ns", "dns")), self.origin_wire)]
+            own = (
+                negative
+                if query.kind == SOA
+                else [message.resource(POINTER_TO_QUESTION, Record(NS, ("ns", "dns")), self.origin_wire)]
+            )
             return message.write(query, NOERROR, own, [], [], limit)
         chosen = [r for r in records if r.kind == query.kind or query.kind == ANY]
         if not chosen:
@@ -61,7 +65,7 @@ class Responder:
         additional: list[bytes] = []
         seen: set[Name] = set()
         for record in chosen:
-            if record.kind == CNAME and record.data[-len(self.origin):] == self.origin and record.data not in seen:
+            if record.kind == CNAME and record.data[-len(self.origin) :] == self.origin and record.data not in seen:
                 seen.add(record.data)
                 owner = message.wire_name(tuple(label.encode("latin-1") for label in record.data))
                 rows = self.zone.lookup(record.data[: -len(self.origin)]) or []
@@ -72,7 +76,11 @@ class Responder:
                     continue
                 seen.add(target)
                 owner = message.wire_name(tuple(label.encode("latin-1") for label in target) + self.origin_wire)
-                additional += [message.resource(owner, r, self.origin_wire) for r in self.zone.lookup(target) or [] if r.kind in (A, AAAA)]
+                additional += [
+                    message.resource(owner, r, self.origin_wire)
+                    for r in self.zone.lookup(target) or []
+                    if r.kind in (A, AAAA)
+                ]
         return chased, additional
 
     @staticmethod
@@ -98,4 +106,6 @@ class Responder:
         chosen = [r for r in records if query.kind in (PTR, ANY)]
         if not chosen:
             return message.write(query, NOERROR, [], [message.soa(self.origin_wire, self.zone.serial)], [], limit)
-        return message.write(query, NOERROR, [message.resource(POINTER_TO_QUESTION, r, self.origin_wire) for r in chosen], [], [], limit)
+        return message.write(
+            query, NOERROR, [message.resource(POINTER_TO_QUESTION, r, self.origin_wire) for r in chosen], [], [], limit
+        )

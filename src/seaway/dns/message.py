@@ -80,13 +80,13 @@ def _target(name: zone.Name, origin: tuple[bytes, ...]) -> bytes:
 
 def _data(record: zone.Record, origin: tuple[bytes, ...]) -> bytes:
     if record.kind in (zone.A, zone.AAAA):
-        return ipaddress.ip_address(record.data).packed
+        return ipaddress.ip_address(str(record.data)).packed
     if record.kind == zone.PTR or record.kind == zone.NS:
         return _target(record.data, origin)
     if record.kind == zone.CNAME:
         return _target(record.data, ())
     if record.kind == zone.TXT:
-        raw = record.data.encode()
+        raw: bytes = str(record.data).encode()
         return bytes((len(raw),)) + raw
     port, target = record.data
     return struct.pack("!HHH", 0, 100, port) + _target(target, origin)
@@ -99,11 +99,17 @@ def resource(owner: bytes, record: zone.Record, origin: tuple[bytes, ...]) -> by
 
 def soa(origin: tuple[bytes, ...], serial: int) -> bytes:
     """The zone's SOA, for negative answers (RFC 2308): kept for five seconds at most."""
-    data = wire_name((b"ns", b"dns", *origin)) + wire_name((b"hostmaster", *origin)) + struct.pack("!5I", serial, 7200, 1800, 86400, zone.TTL)
+    data = (
+        wire_name((b"ns", b"dns", *origin))
+        + wire_name((b"hostmaster", *origin))
+        + struct.pack("!5I", serial, 7200, 1800, 86400, zone.TTL)
+    )
     return wire_name(origin) + struct.pack("!HHIH", zone.SOA, IN, zone.TTL, len(data)) + data
 
 
-def write(query: Query, code: int, answers: list[bytes], authority: list[bytes], additional: list[bytes], limit: int) -> bytes:
+def write(
+    query: Query, code: int, answers: list[bytes], authority: list[bytes], additional: list[bytes], limit: int
+) -> bytes:
     """The answer, truncated to `limit` bytes (RFC 1035 4.2.1: the TC bit says so)."""
     question = wire_name(query.labels) + struct.pack("!HH", query.kind, query.cls)
     opt = b"\0" + struct.pack("!HHIH", 41, UDP_LIMIT, 0, 0) if query.edns else b""

@@ -53,7 +53,9 @@ def respond(responder: Responder, data: bytes, limit: int | None) -> bytes:
     return responder.answer(query, limit or query.size)
 
 
-async def _stream(responder: Responder, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, busy: set[Any]) -> None:
+async def _stream(
+    responder: Responder, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, busy: set[Any]
+) -> None:
     """RFC 7766: queries with a length in front, any number on a connection."""
     if len(busy) >= TCP_CONNECTIONS:
         writer.close()

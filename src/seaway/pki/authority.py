@@ -61,8 +61,15 @@ class Authority:
         )
         return cls(Pair(certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key)))
 
-    def issue(self, name: str, now: float, organizations: tuple[str, ...] = (), hosts: tuple[str, ...] = (),
-              server: bool = False, days: int = 365) -> Pair:  # fmt: skip
+    def issue(
+        self,
+        name: str,
+        now: float,
+        organizations: tuple[str, ...] = (),
+        hosts: tuple[str, ...] = (),
+        server: bool = False,
+        days: int = 365,
+    ) -> Pair:
         """A certificate for `name`: a client's (its groups are the organizations), or a server's for `hosts`."""
         key = ec.generate_private_key(ec.SECP256R1())
         parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, o) for o in organizations]

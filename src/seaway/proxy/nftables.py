@@ -34,7 +34,7 @@ def skeleton(family: int) -> list[str]:
     daddr, saddr = f"{f} daddr", f"{f} saddr"
     reject = "icmp type port-unreachable" if family == 4 else "icmpv6 type port-unreachable"
     lines = [
-        f"add table {f} {TABLE} {{ comment \"rules for Services\"; }}",
+        f'add table {f} {TABLE} {{ comment "rules for Services"; }}',
         f"add map {f} {TABLE} service-ips {{ type {addr} . inet_proto . inet_service : verdict; }}",
         f"add map {f} {TABLE} service-nodeports {{ type inet_proto . inet_service : verdict; }}",
         f"add map {f} {TABLE} no-endpoints {{ type {addr} . inet_proto . inet_service : verdict; }}",
@@ -85,13 +85,14 @@ def skeleton(family: int) -> list[str]:
 def slot_chains(family: int, number: int) -> list[str]:
     """The chains and maps of slot `number`: one by address, one for node ports."""
     f, addr = family_name(family), "ipv4_addr" if family == 4 else "ipv6_addr"
+    dnat, port = f"meta l4proto {PROTOCOLS} dnat {f} to", "meta l4proto . th dport"
     return [
         f"add map {f} {TABLE} slot-{number} {{ type {addr} . inet_proto . inet_service : {addr} . inet_service; }}",
         f"add map {f} {TABLE} nodeport-slot-{number} {{ type inet_proto . inet_service : {addr} . inet_service; }}",
         f"add chain {f} {TABLE} slot-{number}",
         f"add chain {f} {TABLE} nodeport-slot-{number}",
-        f"add rule {f} {TABLE} slot-{number} meta l4proto {PROTOCOLS} dnat {f} to {f} daddr . meta l4proto . th dport map @slot-{number}",
-        f"add rule {f} {TABLE} nodeport-slot-{number} meta l4proto {PROTOCOLS} dnat {f} to meta l4proto . th dport map @nodeport-slot-{number}",
+        f"add rule {f} {TABLE} slot-{number} {dnat} {f} daddr . {port} map @slot-{number}",
+        f"add rule {f} {TABLE} nodeport-slot-{number} {dnat} {port} map @nodeport-slot-{number}",
     ]
 
 
@@ -134,8 +135,12 @@ def elements(table: ServiceTable) -> dict[tuple[str, str], str]:
             found[(lookup, text)] = f"{comment} : goto {prefix}{len(value.backends)}{masquerade}"
             for number, backend in enumerate(value.backends):
                 found[(f"{slot}-{number}", text)] = f" : {_backend(backend)}"
-    for name, values in (("cluster-ips", table.cluster_ips), ("node-ips", table.node_addresses), ("cluster-cidrs", table.cluster_cidrs),
-                         ("service-cidrs", table.service_cidrs)):  # fmt: skip
+    for name, values in (
+        ("cluster-ips", table.cluster_ips),
+        ("node-ips", table.node_addresses),
+        ("cluster-cidrs", table.cluster_cidrs),
+        ("service-cidrs", table.service_cidrs),
+    ):
         for address in values:
             found[(name, address)] = ""
     for address in table.hairpins:

@@ -40,7 +40,9 @@ def _answer(choice: Choice, masquerade: bool, title: str) -> Target | Refusal:
     return Refusal("drop" if choice.anywhere else "reject", title)
 
 
-def _port(service: Resolved, port: Port, place: Place) -> tuple[dict[VipKey, Target | Refusal], Target | Refusal | None, set[str]]:
+def _port(
+    service: Resolved, port: Port, place: Place
+) -> tuple[dict[VipKey, Target | Refusal], Target | Refusal | None, set[str]]:
     title = f"{service.title}:{port.name or port.port}"
     protocol = port.protocol.lower()
     everywhere = cluster_choice(port.endpoints, place.node, place.zone)
@@ -85,8 +87,16 @@ def table(family: int, parts: Iterable[ServicePart], place: Place) -> ServiceTab
     def mine(texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(t for t in texts if (":" in t) == (family == 6))
 
-    return ServiceTable(family, frozenset(mine(place.addresses)), mine(place.cluster_cidrs), mine(place.service_cidrs),
-                        frozenset(cluster_ips), vips, node_ports, frozenset(hairpins))  # fmt: skip
+    return ServiceTable(
+        family,
+        frozenset(mine(place.addresses)),
+        mine(place.cluster_cidrs),
+        mine(place.service_cidrs),
+        frozenset(cluster_ips),
+        vips,
+        node_ports,
+        frozenset(hairpins),
+    )
 
 
 __all__ = ["Endpoint", "Place", "ServicePart", "part", "table"]

@@ -34,8 +34,15 @@ HEALTHZ_PORT = 10256
 class Proxy:
     """The cache of parts, one a Service and family, and the kernel's state."""
 
-    def __init__(self, api: Api, kernel: Kernel, node: str, families: tuple[int, ...], cluster_cidrs: tuple[str, ...],
-                 service_cidrs: tuple[str, ...]) -> None:  # fmt: skip
+    def __init__(
+        self,
+        api: Api,
+        kernel: Kernel,
+        node: str,
+        families: tuple[int, ...],
+        cluster_cidrs: tuple[str, ...],
+        service_cidrs: tuple[str, ...],
+    ) -> None:
         self.kernel, self.node = kernel, node
         self.families, self.cluster_cidrs, self.service_cidrs = families, cluster_cidrs, service_cidrs
         self.services = Informer(api, kind_of("services"))
@@ -73,7 +80,7 @@ class Proxy:
     def _all_dirty(self, change: Change) -> None:
         before, after = (tuple(map(str, _place_of(t))) if t else None for t in (change.old, change.new))
         if before != after:
-            for key in self.services.keys():
+            for key in self.services.names():
                 self._dirty(key)
             self.wake.set()
 
@@ -146,9 +153,14 @@ async def serve_health(proxy: Proxy, port: int) -> None:
         ok = proxy.healthy(now)
         if request.path not in ("/healthz", "/livez"):
             return web.Response(status=404, text="404 page not found\n")
-        return web.json_response({"lastUpdated": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(proxy.last_sync)),
-                                  "currentTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)), "nodeEligible": True},
-                                 status=200 if ok else 503)  # fmt: skip
+        return web.json_response(
+            {
+                "lastUpdated": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(proxy.last_sync)),
+                "currentTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+                "nodeEligible": True,
+            },
+            status=200 if ok else 503,
+        )
 
     server = web.Server(health, access_log=None)
     await asyncio.get_running_loop().create_server(server, None, port, reuse_address=True)
@@ -157,11 +169,17 @@ async def serve_health(proxy: Proxy, port: int) -> None:
 def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("seaway kube-proxy", description="Programs this node's kernel for Services.")
     parser.add_argument("--kubeconfig", default="", help="path to a kubeconfig; the pod's ServiceAccount otherwise")
-    parser.add_argument("--hostname-override", default="", help="the node's name (default: $NODE_NAME, else the host's name)")
+    parser.add_argument(
+        "--hostname-override", default="", help="the node's name (default: $NODE_NAME, else the host's name)"
+    )
     parser.add_argument("--proxy-mode", default="nftables", choices=["nftables"], help="how packets are steered")
-    parser.add_argument("--cluster-cidr", default="", help="pod ranges, separated by commas: sources outside them are masqueraded")
+    parser.add_argument(
+        "--cluster-cidr", default="", help="pod ranges, separated by commas: sources outside them are masqueraded"
+    )
     parser.add_argument("--service-cidr", default="", help="Service ranges: unallocated addresses in them are dropped")
-    parser.add_argument("--healthz-port", type=int, default=HEALTHZ_PORT, help="port of /healthz and /livez; 0 turns it off")
+    parser.add_argument(
+        "--healthz-port", type=int, default=HEALTHZ_PORT, help="port of /healthz and /livez; 0 turns it off"
+    )
     parser.add_argument("--cleanup", action="store_true", help="remove every rule of ours and end")
     return parser
 

@@ -83,8 +83,14 @@ def endpoints_of(slices: Iterable[Tree], family: int, port_name: str, protocol: 
     for tree in slices:
         if tree.get("addressType") != f"IPv{family}":
             continue
-        number = next((p.get("port") for p in tree.get("ports") or ()
-                       if (p.get("name") or "") == port_name and (p.get("protocol") or "TCP") == protocol), None)  # fmt: skip
+        number = next(
+            (
+                p.get("port")
+                for p in tree.get("ports") or ()
+                if (p.get("name") or "") == port_name and (p.get("protocol") or "TCP") == protocol
+            ),
+            None,
+        )
         if not number:
             continue
         for entry in tree.get("endpoints") or ():
@@ -93,10 +99,16 @@ def endpoints_of(slices: Iterable[Tree], family: int, port_name: str, protocol: 
             serving = conditions.get("serving")
             hints = entry.get("hints") or {}
             endpoint = Endpoint(
-                entry["addresses"][0], number, ready, ready if serving is None else bool(serving), bool(conditions.get("terminating")),
-                entry.get("nodeName") or "", entry.get("zone") or "", tuple(z["name"] for z in hints.get("forZones") or ()),
+                entry["addresses"][0],
+                number,
+                ready,
+                ready if serving is None else bool(serving),
+                bool(conditions.get("terminating")),
+                entry.get("nodeName") or "",
+                entry.get("zone") or "",
+                tuple(z["name"] for z in hints.get("forZones") or ()),
                 tuple(n["name"] for n in hints.get("forNodes") or ()),
-            )  # fmt: skip
+            )
             key = (endpoint.address, number)
             known = found.get(key)
             if known is None or (endpoint.ready and not known.ready):
@@ -116,19 +128,35 @@ def resolve(service: Tree, slices: Iterable[Tree], family: int) -> Resolved | No
     kept = [s for s in slices if HEADLESS not in (s["metadata"].get("labels") or {})]
     external = spec.get("type") in EXTERNAL
     ports = tuple(
-        Port(p.get("name") or "", p.get("protocol") or "TCP", p["port"], p.get("nodePort") or 0 if external else 0,
-             endpoints_of(kept, family, p.get("name") or "", p.get("protocol") or "TCP"))
+        Port(
+            p.get("name") or "",
+            p.get("protocol") or "TCP",
+            p["port"],
+            p.get("nodePort") or 0 if external else 0,
+            endpoints_of(kept, family, p.get("name") or "", p.get("protocol") or "TCP"),
+        )
         for p in spec.get("ports") or ()
-    )  # fmt: skip
+    )
     granted = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
-    balancers = tuple(i["ip"] for i in granted if i.get("ip") and i.get("ipMode", "VIP") != "Proxy" and family_of(i["ip"]) == family)
+    balancers = tuple(
+        i["ip"] for i in granted if i.get("ip") and i.get("ipMode", "VIP") != "Proxy" and family_of(i["ip"]) == family
+    )
     ranges = tuple(r.strip() for r in spec.get("loadBalancerSourceRanges") or () if family_of(r) == family)
     affinity = 0
     if spec.get("sessionAffinity") == "ClientIP":
         affinity = ((spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}).get("timeoutSeconds") or 10800
     return Resolved(
-        meta["namespace"], meta["name"], family, spec.get("type") or "ClusterIP", cluster_ip,
-        tuple(a for a in spec.get("externalIPs") or () if family_of(a) == family), balancers if spec.get("type") == "LoadBalancer" else (),
-        ranges, affinity, spec.get("internalTrafficPolicy") == "Local", spec.get("externalTrafficPolicy") == "Local",
-        spec.get("healthCheckNodePort") or 0, ports,
-    )  # fmt: skip
+        meta["namespace"],
+        meta["name"],
+        family,
+        spec.get("type") or "ClusterIP",
+        cluster_ip,
+        tuple(a for a in spec.get("externalIPs") or () if family_of(a) == family),
+        balancers if spec.get("type") == "LoadBalancer" else (),
+        ranges,
+        affinity,
+        spec.get("internalTrafficPolicy") == "Local",
+        spec.get("externalTrafficPolicy") == "Local",
+        spec.get("healthCheckNodePort") or 0,
+        ports,
+    )

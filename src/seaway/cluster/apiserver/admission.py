@@ -30,9 +30,14 @@ class Admission:
             details = {"name": namespace, "kind": "namespaces"}
             raise ApiError(404, "NotFound", f'namespaces "{namespace}" not found', details)
         if get(entry.tree, "metadata", "deletionTimestamp"):
-            error = forbidden(kind, name, f"unable to create new content in namespace {namespace} because it is being terminated")
-            cause = {"reason": "NamespaceTerminating", "message": f"namespace {namespace} is being terminated",
-                     "field": "metadata.namespace"}  # fmt: skip
+            error = forbidden(
+                kind, name, f"unable to create new content in namespace {namespace} because it is being terminated"
+            )
+            cause = {
+                "reason": "NamespaceTerminating",
+                "message": f"namespace {namespace} is being terminated",
+                "field": "metadata.namespace",
+            }
             error.tree["details"]["causes"] = [cause]
             raise error
 
@@ -47,8 +52,11 @@ class Admission:
         name = spec.get("serviceAccountName") or "default"
         entry = self._storage.newest("serviceaccounts", f"{namespace}/{name}")
         if entry is None:
-            raise forbidden(kind, tree["metadata"].get("name", ""),
-                            f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found')  # fmt: skip
+            raise forbidden(
+                kind,
+                tree["metadata"].get("name", ""),
+                f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found',
+            )
         spec["serviceAccountName"] = spec["serviceAccount"] = name
         account = entry.tree
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
@@ -77,9 +85,18 @@ class Admission:
             sources = [
                 {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
                 {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
-                {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]}},
+                {
+                    "downwardAPI": {
+                        "items": [
+                            {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+                        ]
+                    }
+                },
             ]
-            spec["volumes"] = [*(spec.get("volumes") or ()), {"name": name, "projected": {"sources": sources, "defaultMode": 420}}]
+            spec["volumes"] = [
+                *(spec.get("volumes") or ()),
+                {"name": name, "projected": {"sources": sources, "defaultMode": 420}},
+            ]
 
     def _priority(self, kind: Kind, tree: Tree, spec: Tree) -> None:
         name = spec.get("priorityClassName", "")

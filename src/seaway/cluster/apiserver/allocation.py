@@ -22,7 +22,9 @@ FAMILY = {4: "IPv4", 6: "IPv6"}
 class Allocator:
     """`ranges`: the Service ranges, the cluster's primary family first. `holders` maps what is given out to its Service."""
 
-    def __init__(self, ranges: tuple[Network, ...], node_ports: tuple[int, int] = (30000, 32767), seed: int | None = None) -> None:
+    def __init__(
+        self, ranges: tuple[Network, ...], node_ports: tuple[int, int] = (30000, 32767), seed: int | None = None
+    ) -> None:
         self.ranges = {FAMILY[r.version]: r for r in ranges}
         self.families = tuple(self.ranges)
         self.node_ports = node_ports
@@ -67,7 +69,9 @@ class Allocator:
                 spec.pop(name, None)
             return []
         asked = list(spec.get("ipFamilies") or ())
-        given = [a for a in spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else []) if a != HEADLESS]
+        given = [
+            a for a in spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else []) if a != HEADLESS
+        ]
         policy = spec.get("ipFamilyPolicy")
         found: list[Cause] = []
         for i, family in enumerate(asked):
@@ -85,7 +89,9 @@ class Allocator:
             if i >= len(asked):
                 asked.append(family)
         if policy and policy not in ("SingleStack", "PreferDualStack", "RequireDualStack"):
-            found.append(unsupported("spec.ipFamilyPolicy", policy, ("PreferDualStack", "RequireDualStack", "SingleStack")))
+            found.append(
+                unsupported("spec.ipFamilyPolicy", policy, ("PreferDualStack", "RequireDualStack", "SingleStack"))
+            )
         if found:
             return found
         if not policy:
@@ -93,12 +99,22 @@ class Allocator:
             policy = "RequireDualStack" if two else "SingleStack"
             if is_headless(spec) and not spec.get("selector") and not asked:
                 policy = "RequireDualStack"
-        if old is not None and policy == "SingleStack" and len(old.get("ipFamilies") or ()) > 1 and asked == old["ipFamilies"]:
+        if (
+            old is not None
+            and policy == "SingleStack"
+            and len(old.get("ipFamilies") or ()) > 1
+            and asked == old["ipFamilies"]
+        ):
             asked = asked[:1]
             spec["clusterIPs"] = (spec.get("clusterIPs") or [])[:1]
         if policy == "SingleStack" and len(asked) > 1:
-            return [wrong("spec.ipFamilyPolicy", policy, "must be RequireDualStack or PreferDualStack when multiple "
-                          "IP families are specified")]  # fmt: skip
+            return [
+                wrong(
+                    "spec.ipFamilyPolicy",
+                    policy,
+                    "must be RequireDualStack or PreferDualStack when multiple IP families are specified",
+                )
+            ]
         headless_anywhere = is_headless(spec) and not spec.get("selector")
         if policy == "RequireDualStack" and len(self.families) < 2 and not headless_anywhere:
             return [wrong("spec.ipFamilyPolicy", policy, "this cluster is not configured for dual-stack services")]
@@ -157,12 +173,23 @@ class Allocator:
         except ValueError:
             return [wrong(f"spec.clusterIPs[{i}]", address, "must be empty, 'None', or a valid IP address")]
         if FAMILY[parsed.version] != family:
-            return [wrong(f"spec.clusterIPs[{i}]", address, f"expected an {family} value as indicated by `ipFamilies[{i}]`")]
+            return [
+                wrong(f"spec.clusterIPs[{i}]", address, f"expected an {family} value as indicated by `ipFamilies[{i}]`")
+            ]
         if network is None or parsed not in network or parsed == network.network_address:
-            return [wrong("spec.clusterIPs", [address], "failed to allocate IP "
-                          f"{address}: the provided network does not match the current range")]  # fmt: skip
+            return [
+                wrong(
+                    "spec.clusterIPs",
+                    [address],
+                    f"failed to allocate IP {address}: the provided network does not match the current range",
+                )
+            ]
         if self._addresses.get(str(parsed), key) != key:
-            return [wrong("spec.clusterIPs", [address], f"failed to allocate IP {address}: provided IP is already allocated")]
+            return [
+                wrong(
+                    "spec.clusterIPs", [address], f"failed to allocate IP {address}: provided IP is already allocated"
+                )
+            ]
         self._addresses[str(parsed)] = key
         return []
 
@@ -195,8 +222,13 @@ class Allocator:
             number, protocol = port.get("nodePort"), port.get("protocol", "TCP")
             if number:
                 if not low <= number <= high:
-                    found.append(wrong(f"spec.ports[{i}].nodePort", number,
-                                       f"provided port is not in the valid range. The range of valid ports is {low}-{high}"))  # fmt: skip
+                    found.append(
+                        wrong(
+                            f"spec.ports[{i}].nodePort",
+                            number,
+                            f"provided port is not in the valid range. The range of valid ports is {low}-{high}",
+                        )
+                    )
                 elif any(self._ports.get((number, p), key) != key for p in ("TCP", "UDP", "SCTP")):
                     found.append(wrong(f"spec.ports[{i}].nodePort", number, "provided port is already allocated"))
                 else:

@@ -60,7 +60,9 @@ class Tokens:
         if own.get("node"):
             extra["authentication.kubernetes.io/node-name"] = [own["node"]["name"]]
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED)
-        return User(f"system:serviceaccount:{namespace}:{account.get('name')}", groups, str(account.get("uid", "")), extra)
+        return User(
+            f"system:serviceaccount:{namespace}:{account.get('name')}", groups, str(account.get("uid", "")), extra
+        )
 
     def _is_there(self, resource: str, key: str, uid: str | None) -> bool:
         found = self._get(resource, key)

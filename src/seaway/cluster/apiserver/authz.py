@@ -35,8 +35,10 @@ def allows(rule: Tree, info: RequestInfo) -> bool:
     if not _has(rule.get("verbs") or (), info.verb):
         return False
     if not info.is_resource:
-        return any(u == "*" or u == info.path or (u.endswith("*") and info.path.startswith(u[:-1]))
-                   for u in rule.get("nonResourceURLs") or ())  # fmt: skip
+        return any(
+            u == "*" or u == info.path or (u.endswith("*") and info.path.startswith(u[:-1]))
+            for u in rule.get("nonResourceURLs") or ()
+        )
     if not _has(rule.get("apiGroups") or (), info.group):
         return False
     resources = rule.get("resources") or ()
@@ -84,8 +86,17 @@ class Rbac:
     def allowed(self, user: User, info: RequestInfo) -> bool:
         if MASTERS in user.groups:
             return True
-        key = (user.name, user.groups, info.verb, info.group, info.resource, info.subresource, info.namespace, info.name,
-               "" if info.is_resource else info.path)  # fmt: skip
+        key = (
+            user.name,
+            user.groups,
+            info.verb,
+            info.group,
+            info.resource,
+            info.subresource,
+            info.namespace,
+            info.name,
+            "" if info.is_resource else info.path,
+        )
         if key not in self._decided:
             if len(self._decided) > 20_000:
                 self._decided.clear()

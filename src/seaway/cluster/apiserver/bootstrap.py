@@ -37,22 +37,45 @@ def kubernetes_service(layout: Layout) -> list[Tree]:
     family = f"IPv{primary.version}"
     address = str(layout.router[0])
     service = {
-        "apiVersion": "v1", "kind": "Service",
-        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"component": "apiserver", "provider": "kubernetes"}},
-        "spec": {"clusterIP": str(primary), "clusterIPs": [str(primary)], "ipFamilies": [family], "ipFamilyPolicy": "SingleStack",
-                 "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": API_PORT}]},
-    }  # fmt: skip
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"component": "apiserver", "provider": "kubernetes"},
+        },
+        "spec": {
+            "clusterIP": str(primary),
+            "clusterIPs": [str(primary)],
+            "ipFamilies": [family],
+            "ipFamilyPolicy": "SingleStack",
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": API_PORT}],
+        },
+    }
     slices = {
-        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": family,
-        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "addressType": family,
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
+        },
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
         "ports": [{"name": "https", "port": API_PORT, "protocol": "TCP"}],
-    }  # fmt: skip
+    }
     endpoints = {
-        "apiVersion": "v1", "kind": "Endpoints",
-        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
-        "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": API_PORT, "protocol": "TCP"}]}],
-    }  # fmt: skip
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+        },
+        "subsets": [
+            {"addresses": [{"ip": address}], "ports": [{"name": "https", "port": API_PORT, "protocol": "TCP"}]}
+        ],
+    }
     return [service, slices, endpoints]
 
 
@@ -68,12 +91,23 @@ def _fill(value: Any, names: dict[str, str]) -> Any:
 
 
 def documents(layout: Layout) -> list[Tree]:
-    names = {"DNS_ADDRESS": str(layout.dns_addresses[0]), "KUBERNETES_HOST": str(layout.router[0]),
-             "CLUSTER_CIDR": ",".join(map(str, layout.pod_ranges)), "SERVICE_CIDR": ",".join(map(str, layout.service_ranges))}  # fmt: skip
+    names = {
+        "DNS_ADDRESS": str(layout.dns_addresses[0]),
+        "KUBERNETES_HOST": str(layout.router[0]),
+        "CLUSTER_CIDR": ",".join(map(str, layout.pod_ranges)),
+        "SERVICE_CIDR": ",".join(map(str, layout.service_ranges)),
+    }
     found: list[Tree] = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n}} for n in NAMESPACES]
-    found += [{"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": n}, "value": v,
-               "preemptionPolicy": "PreemptLowerPriority"}
-              for n, v in (("system-cluster-critical", 2000000000), ("system-node-critical", 2000001000))]  # fmt: skip
+    found += [
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": n},
+            "value": v,
+            "preemptionPolicy": "PreemptLowerPriority",
+        }
+        for n, v in (("system-cluster-critical", 2000000000), ("system-node-critical", 2000001000))
+    ]
     found += _documents("rbac")
     found += kubernetes_service(layout)
     found += [_fill(d, names) for d in _documents("addons")]

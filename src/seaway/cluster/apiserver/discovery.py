@@ -15,16 +15,30 @@ from seaway.api.kinds import Kind
 
 Tree = dict[str, Any]
 SCALE = ("deployments.apps", "replicasets.apps", "statefulsets.apps", "replicationcontrollers")
-SUBRESOURCE_KINDS = {"scale": ("autoscaling", "v1", "Scale"), "eviction": ("policy", "v1", "Eviction"),
-                     "token": ("authentication.k8s.io", "v1", "TokenRequest")}  # fmt: skip
+SUBRESOURCE_KINDS = {
+    "scale": ("autoscaling", "v1", "Scale"),
+    "eviction": ("policy", "v1", "Eviction"),
+    "token": ("authentication.k8s.io", "v1", "TokenRequest"),
+}
 
 
 def version() -> Tree:
     major, minor, _ = KUBERNETES_VERSION.removeprefix("v").split(".")
-    return {"major": major, "minor": minor, "emulationMajor": major, "emulationMinor": minor, "minCompatibilityMajor": major,
-            "minCompatibilityMinor": str(int(minor) - 1), "gitVersion": KUBERNETES_VERSION + "+seaway", "gitCommit": "",
-            "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "cpython",
-            "platform": f"linux/{'amd64' if platform.machine() == 'x86_64' else platform.machine()}"}  # fmt: skip
+    return {
+        "major": major,
+        "minor": minor,
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "minCompatibilityMajor": major,
+        "minCompatibilityMinor": str(int(minor) - 1),
+        "gitVersion": KUBERNETES_VERSION + "+seaway",
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "",
+        "compiler": "cpython",
+        "platform": f"linux/{'amd64' if platform.machine() == 'x86_64' else platform.machine()}",
+    }
 
 
 @functools.cache
@@ -39,7 +53,11 @@ def group_versions() -> dict[str, tuple[str, ...]]:
 
 
 def api_versions(address: str) -> Tree:
-    return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]}
+    return {
+        "kind": "APIVersions",
+        "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}],
+    }
 
 
 def _group(name: str) -> Tree:
@@ -63,7 +81,13 @@ def resources(group_name: str, version_name: str) -> Tree:
     """APIResourceList of a group version."""
     rows: list[Tree] = []
     for kind in _in(group_name, version_name):
-        row: Tree = {"name": kind.resource, "singularName": kind.singular, "namespaced": kind.namespaced, "kind": kind.kind, "verbs": list(kind.verbs)}
+        row: Tree = {
+            "name": kind.resource,
+            "singularName": kind.singular,
+            "namespaced": kind.namespaced,
+            "kind": kind.kind,
+            "verbs": list(kind.verbs),
+        }
         if not kind.stored:
             row["verbs"] = ["create"]
         if kind.short_names:
@@ -72,15 +96,24 @@ def resources(group_name: str, version_name: str) -> Tree:
             row["categories"] = list(kind.categories)
         rows.append(row)
         for name, (sub_kind, verbs) in kind.subresources.items():
-            sub: Tree = {"name": f"{kind.resource}/{name}", "singularName": "", "namespaced": kind.namespaced, "kind": sub_kind, "verbs": list(verbs)}
+            sub: Tree = {
+                "name": f"{kind.resource}/{name}",
+                "singularName": "",
+                "namespaced": kind.namespaced,
+                "kind": sub_kind,
+                "verbs": list(verbs),
+            }
             if name in SUBRESOURCE_KINDS:
                 sub["group"], sub["version"], sub["kind"] = SUBRESOURCE_KINDS[name]
             rows.append(sub)
     head: Tree = {"kind": "APIResourceList"}
     if group_name:
         head["apiVersion"] = "v1"
-    return {**head, "groupVersion": f"{group_name}/{version_name}" if group_name else version_name,
-            "resources": sorted(rows, key=lambda r: r["name"])}  # fmt: skip
+    return {
+        **head,
+        "groupVersion": f"{group_name}/{version_name}" if group_name else version_name,
+        "resources": sorted(rows, key=lambda r: r["name"]),
+    }
 
 
 def _aggregated(kind: Kind) -> Tree:
@@ -111,9 +144,19 @@ def aggregated(core: bool) -> bytes:
     for name, versions in group_versions().items():
         if (name == "") != core:
             continue
-        entries = [{"version": v, "resources": [_aggregated(k) for k in _in(name, v)], "freshness": "Current"} for v in versions]
-        items.append({"metadata": {"name": name, "creationTimestamp": None} if name else {"creationTimestamp": None}, "versions": entries})
-    return msgspec.json.encode({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items})
+        entries = [
+            {"version": v, "resources": [_aggregated(k) for k in _in(name, v)], "freshness": "Current"}
+            for v in versions
+        ]
+        items.append(
+            {
+                "metadata": {"name": name, "creationTimestamp": None} if name else {"creationTimestamp": None},
+                "versions": entries,
+            }
+        )
+    return msgspec.json.encode(
+        {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
+    )
 
 
 # OpenAPI v3
@@ -159,11 +202,20 @@ def openapi_document(group_name: str, version_name: str) -> bytes:
         ref = {"$ref": f"#/components/schemas/{kind.definition}"}
         needed.add(kind.definition)
         content = {"*/*": {"schema": ref}}
-        validation = [{"name": n, "in": "query", "schema": {"type": "string", "uniqueItems": True}} for n in ("dryRun", "fieldManager", "fieldValidation")]
+        validation = [
+            {"name": n, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
+            for n in ("dryRun", "fieldManager", "fieldValidation")
+        ]
         answer = {"200": {"description": "OK", "content": {"application/json": {"schema": ref}}}}
 
-        def operation(action: str, body: bool, gvk: Tree = gvk, content: Tree = content, answer: Tree = answer,
-                      validation: list[Tree] = validation) -> Tree:  # fmt: skip
+        def operation(
+            action: str,
+            body: bool,
+            gvk: Tree = gvk,
+            content: Tree = content,
+            answer: Tree = answer,
+            validation: list[Tree] = validation,
+        ) -> Tree:
             found: Tree = {"x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk, "responses": answer}
             if body:
                 found["requestBody"] = {"content": content}
@@ -171,7 +223,10 @@ def openapi_document(group_name: str, version_name: str) -> bytes:
             return found
 
         paths[base] = {m: operation(a, m == "post") for m, a in (("get", "list"), ("post", "post"))}
-        item = {m: operation(a, m in ("put", "patch")) for m, a in (("get", "get"), ("put", "put"), ("patch", "patch"), ("delete", "delete"))}
+        item = {
+            m: operation(a, m in ("put", "patch"))
+            for m, a in (("get", "get"), ("put", "put"), ("patch", "patch"), ("delete", "delete"))
+        }
         paths[base + "/{name}"] = item
     schemas: Tree = {}
     queue = sorted(needed)
@@ -183,5 +238,11 @@ def openapi_document(group_name: str, version_name: str) -> bytes:
         schema = _refs(facts.definitions()[name], found)
         schemas[name] = schema
         queue += sorted(found)
-    return msgspec.json.encode({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": KUBERNETES_VERSION}, "paths": paths,
-                                "components": {"schemas": schemas}})  # fmt: skip
+    return msgspec.json.encode(
+        {
+            "openapi": "3.0.0",
+            "info": {"title": "Kubernetes", "version": KUBERNETES_VERSION},
+            "paths": paths,
+            "components": {"schemas": schemas},
+        }
+    )

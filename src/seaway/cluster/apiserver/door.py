@@ -13,13 +13,22 @@ from aiohttp import web
 
 from seaway.api import facts, kinds
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import authz, bodies, discovery, protobuf, reads, requests, streams, subresources
+from seaway.cluster.apiserver import authz, bodies, discovery, protobuf, reads, requests, streams, subresources, tables
 from seaway.cluster.apiserver.authn import Tokens, identify
 from seaway.cluster.apiserver.authz import Rbac, User
 from seaway.cluster.apiserver.reads import Form, Reads, flag
 from seaway.cluster.apiserver.requests import RequestInfo
-from seaway.cluster.apiserver.status import ApiError, bad_request, forbidden, no_resource, not_allowed, unavailable
-from seaway.cluster.apiserver.storage import encode
+from seaway.cluster.apiserver.status import (
+    ApiError,
+    bad_request,
+    forbidden,
+    invalid,
+    no_resource,
+    not_allowed,
+    unsupported,
+    wrong,
+)
+from seaway.cluster.apiserver.storage import decode, encode
 from seaway.cluster.apiserver.verbs import RETURNS_OBJECT, Call, Verbs
 from seaway.pki.tokens import Signer
 
@@ -43,8 +52,16 @@ class Answer(Exception):
 class Door:
     """Routes a request through authentication, authorization and the verb it asks for."""
 
-    def __init__(self, verbs: Verbs, read: Reads, rbac: Rbac, tokens: Tokens, signer: Signer, kubelets: ssl.SSLContext | None,
-                 address: str) -> None:  # fmt: skip
+    def __init__(
+        self,
+        verbs: Verbs,
+        read: Reads,
+        rbac: Rbac,
+        tokens: Tokens,
+        signer: Signer,
+        kubelets: ssl.SSLContext | None,
+        address: str,
+    ) -> None:
         self.verbs, self.reads, self.rbac, self.tokens, self.signer = verbs, read, rbac, tokens, signer
         self.kubelets, self.address = kubelets, address
         self.ready = False
@@ -58,13 +75,21 @@ class Door:
         except ApiError as e:
             response = self._error(e)
         except web.HTTPRequestEntityTooLarge:
-            response = self._error(ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_LIMIT}"))
+            response = self._error(
+                ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_LIMIT}")
+            )
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
             traceback.print_exc()
-            print(f"apiserver: {request.method} {request.rel_url} failed; the lines above say where", file=sys.stderr, flush=True)
-            response = self._error(ApiError(500, "InternalError", "an internal error has occurred; see the log of the API server"))
+            print(
+                f"apiserver: {request.method} {request.rel_url} failed; the lines above say where",
+                file=sys.stderr,
+                flush=True,
+            )
+            response = self._error(
+                ApiError(500, "InternalError", "an internal error has occurred; see the log of the API server")
+            )
         if not response.prepared:
             for text in dict.fromkeys(warnings):
                 escaped = text.replace("\\", "\\\\").replace('"', '\\"')
@@ -85,7 +110,9 @@ class Door:
         transport = request.transport
         certificate = transport.get_extra_info("peercert") if transport is not None else None
         user = identify(request.headers.get("Authorization", ""), certificate, self.tokens)
-        if not (info.path in PUBLIC or info.path.startswith(("/livez/", "/readyz/", "/healthz/"))) and not self.rbac.allowed(user, info):
+        if not (
+            info.path in PUBLIC or info.path.startswith(("/livez/", "/readyz/", "/healthz/"))
+        ) and not self.rbac.allowed(user, info):
             raise self._refused(user, info)
         if not info.is_resource:
             return self._path(request, info, user)
@@ -145,7 +172,9 @@ class Door:
             if len(parts) == 3 and parts[2] in groups[parts[1]]:
                 return self._json(discovery.resources(parts[1], parts[2]))
         if path == "/":
-            return self._json({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
+            return self._json(
+                {"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}
+            )
         return web.Response(status=404, text="404 page not found\n")
 
     @staticmethod
@@ -160,8 +189,11 @@ class Door:
         lines = [f"[{'+' if ok else '-'}]{name} {'ok' if ok else 'failed'}" for name, ok in checks.items()]
         if len(parts) > 1:
             found = checks.get(parts[1])
-            return web.Response(status=404, text="404 page not found\n") if found is None else web.Response(
-                status=200 if found else 500, text="ok" if found else "failed")  # fmt: skip
+            return (
+                web.Response(status=404, text="404 page not found\n")
+                if found is None
+                else web.Response(status=200 if found else 500, text="ok" if found else "failed")
+            )
         if "verbose" in query or not well:
             text = "\n".join([*lines, f"{parts[0]} check {'passed' if well else 'failed'}", ""])
             return web.Response(status=200 if well else 500, text=text)
@@ -178,7 +210,9 @@ class Door:
 
     # resources
 
-    async def _resource(self, request: web.BaseRequest, info: RequestInfo, kind: Kind, user: User, warnings: list[str]) -> web.StreamResponse:
+    async def _resource(
+        self, request: web.BaseRequest, info: RequestInfo, kind: Kind, user: User, warnings: list[str]
+    ) -> web.StreamResponse:
         query, method = request.query, request.method
         if info.subresource in STREAMS:
             return await streams.to_kubelet(self, request, info, kind)
@@ -206,23 +240,37 @@ class Door:
             return await self._delete(call, request, info)
         raise not_allowed()
 
-    async def _call(self, request: web.BaseRequest, info: RequestInfo, kind: Kind, user: User, warnings: list[str]) -> Call:
+    async def _call(
+        self, request: web.BaseRequest, info: RequestInfo, kind: Kind, user: User, warnings: list[str]
+    ) -> Call:
         query = request.query
         body = await request.read() if request.body_exists else b""
         dry = query.get("dryRun")
         if dry not in (None, "", "All"):
-            from seaway.cluster.apiserver.status import invalid, unsupported
-
-            options = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}.get(request.method, "DeleteOptions")
+            options = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}.get(
+                request.method, "DeleteOptions"
+            )
             raise invalid("meta.k8s.io", options, "", [unsupported("dryRun", dry, ("All",))])
         validation = query.get("fieldValidation") or "Warn"
         if validation not in ("Strict", "Warn", "Ignore"):
-            from seaway.cluster.apiserver.status import invalid, unsupported
-
-            raise invalid("meta.k8s.io", "CreateOptions" if request.method == "POST" else "PatchOptions", "",
-                          [unsupported("fieldValidation", validation, ("", "Ignore", "Strict", "Warn"))])  # fmt: skip
-        return Call(kind, info.namespace if kind.namespaced else "", info.name, user, info.subresource, body,
-                    request.headers.get("Content-Type", ""), bool(dry), validation, warnings)  # fmt: skip
+            raise invalid(
+                "meta.k8s.io",
+                "CreateOptions" if request.method == "POST" else "PatchOptions",
+                "",
+                [unsupported("fieldValidation", validation, ("", "Ignore", "Strict", "Warn"))],
+            )
+        return Call(
+            kind,
+            info.namespace if kind.namespaced else "",
+            info.name,
+            user,
+            info.subresource,
+            body,
+            request.headers.get("Content-Type", ""),
+            bool(dry),
+            validation,
+            warnings,
+        )
 
     async def _subresource(self, call: Call, method: str, info: RequestInfo) -> Tree:
         name = info.subresource
@@ -260,20 +308,35 @@ class Door:
             asked = spec.get("resourceAttributes")
             other = spec.get("nonResourceAttributes") or {}
             if asked is not None:
-                wanted = RequestInfo(asked.get("verb", ""), "", True, asked.get("group", ""), asked.get("version", ""), asked.get("namespace", ""),
-                                     asked.get("resource", ""), asked.get("subresource", ""), asked.get("name", ""))  # fmt: skip
+                wanted = RequestInfo(
+                    asked.get("verb", ""),
+                    "",
+                    True,
+                    asked.get("group", ""),
+                    asked.get("version", ""),
+                    asked.get("namespace", ""),
+                    asked.get("resource", ""),
+                    asked.get("subresource", ""),
+                    asked.get("name", ""),
+                )
             else:
                 wanted = RequestInfo(other.get("verb", ""), other.get("path", ""))
             body["status"] = {"allowed": self.rbac.allowed(user, wanted)}
         elif kind == "SelfSubjectRulesReview":
             namespace = (body.get("spec") or {}).get("namespace", "")
             rules = list(self.rbac.rules(user, namespace))
-            body["status"] = {"incomplete": False, "resourceRules": [r for r in rules if "resources" in r],
-                              "nonResourceRules": [r for r in rules if "nonResourceURLs" in r]}  # fmt: skip
+            body["status"] = {
+                "incomplete": False,
+                "resourceRules": [r for r in rules if "resources" in r],
+                "nonResourceRules": [r for r in rules if "nonResourceURLs" in r],
+            }
         elif kind == "TokenReview":
             try:
                 found = self.tokens.user((body.get("spec") or {}).get("token", ""))
-                body["status"] = {"authenticated": True, "user": {"username": found.name, "uid": found.uid, "groups": list(found.groups)}}
+                body["status"] = {
+                    "authenticated": True,
+                    "user": {"username": found.name, "uid": found.uid, "groups": list(found.groups)},
+                }
             except ApiError:
                 body["status"] = {"authenticated": False, "error": "invalid bearer token"}
         else:
@@ -288,15 +351,26 @@ class Door:
             decoded = bodies.decode(call.body, call.content_type)
             if not isinstance(decoded, dict) or decoded.get("kind") not in (None, "", "DeleteOptions"):
                 raise bad_request("the object provided is unrecognized (must be of type DeleteOptions)")
-            options = bodies.typed(decoded, call.kind, None, "Ignore", [], "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions")
+            options = bodies.typed(
+                decoded, call.kind, None, "Ignore", [], "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
+            )
         if (grace := reads.number(query, "gracePeriodSeconds")) is not None:
             options["gracePeriodSeconds"] = grace
         if query.get("propagationPolicy"):
             options["propagationPolicy"] = query["propagationPolicy"]
         if options.get("propagationPolicy") not in (None, "Foreground", "Background", "Orphan"):
-            raise subresources.invalid("meta.k8s.io", "DeleteOptions", "", [subresources.wrong(
-                "propagationPolicy", options["propagationPolicy"],
-                'must be one of "Background", "Foreground", "Orphan"')])  # fmt: skip
+            raise invalid(
+                "meta.k8s.io",
+                "DeleteOptions",
+                "",
+                [
+                    wrong(
+                        "propagationPolicy",
+                        options["propagationPolicy"],
+                        'must be one of "Background", "Foreground", "Orphan"',
+                    )
+                ],
+            )
         if "All" in (options.get("dryRun") or ()):
             call.dry_run = True
         if info.name:
@@ -306,10 +380,14 @@ class Door:
             details: Tree = {"name": call.name, "kind": call.kind.resource, "uid": tree["metadata"]["uid"]}
             if call.kind.group:
                 details["group"] = call.kind.group
-            return self._show({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}, request, 200)
+            return self._show(
+                {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details},
+                request,
+                200,
+            )
         wanted = reads.Filter.read(call.kind, query)
         prefix = f"{call.namespace}/" if call.namespace else ""
-        chosen = [e for e in self.verbs.storage.list(call.kind.group_resource, prefix) if wanted.matches(e)]
+        chosen = [e for e in self.verbs.storage.entries(call.kind.group_resource, prefix) if wanted.matches(e)]
         for entry in chosen:
             namespace, _, name = entry.key.rpartition("/")
             one = Call(call.kind, namespace, name, call.user, dry_run=call.dry_run)
@@ -318,8 +396,12 @@ class Door:
             except ApiError as e:
                 if e.code != 404:
                     raise
-        head = {"kind": f"{call.kind.kind}List", "apiVersion": call.kind.api_version, "metadata": {"resourceVersion": str(self.verbs.storage.rv)},
-                "items": [{k: v for k, v in e.tree.items() if k not in ("kind", "apiVersion")} for e in chosen]}  # fmt: skip
+        head = {
+            "kind": f"{call.kind.kind}List",
+            "apiVersion": call.kind.api_version,
+            "metadata": {"resourceVersion": str(self.verbs.storage.rv)},
+            "items": [{k: v for k, v in e.tree.items() if k not in ("kind", "apiVersion")} for e in chosen],
+        }
         return self._show(head, request, 200)
 
     async def _watch(self, request: web.BaseRequest, kind: Kind, info: RequestInfo, form: Form) -> web.StreamResponse:
@@ -341,15 +423,13 @@ class Door:
 
     # how answers look
 
-    def _show(self, tree: Tree, request: web.BaseRequest, code: int, kind: Kind | None = None, form: Form | None = None) -> web.Response:
+    def _show(
+        self, tree: Tree, request: web.BaseRequest, code: int, kind: Kind | None = None, form: Form | None = None
+    ) -> web.Response:
         if kind is not None and form is not None and form.shape == "table":
-            from seaway.cluster.apiserver import tables
-
             meta = {"resourceVersion": tree["metadata"].get("resourceVersion", "")}
             tree = tables.table(kind.group_resource, [tree], meta, self.verbs.edges.now(), form.include)
         elif kind is not None and form is not None and form.shape == "metadata":
-            from seaway.cluster.apiserver import tables
-
             tree = tables.partial(tree)
         return self._bytes(encode(tree), request, kind, code)
 
@@ -357,12 +437,12 @@ class Door:
         accept = request.headers.get("Accept", "")
         first = accept.partition(",")[0].partition(";")[0].strip()
         if first == protobuf.CONTENT_TYPE and JSON_TYPE not in accept and ";as=" not in accept:
-            tree = bodies.msgspec.json.decode(body)
+            tree = decode(body)
             found = _message(tree)
             if found:
                 return web.Response(status=code, body=protobuf.encode(tree, found), content_type=protobuf.CONTENT_TYPE)
         if first == "application/yaml":
-            return web.Response(status=code, body=bodies.yaml.safe_dump(bodies.msgspec.json.decode(body)).encode(), content_type=first)
+            return web.Response(status=code, body=bodies.dump_yaml(decode(body)), content_type=first)
         return web.Response(status=code, body=body, content_type=JSON_TYPE)
 
 
@@ -377,6 +457,3 @@ def _message(tree: Tree) -> str | None:
         return found if found in facts.messages() else None
     name = facts.definition_of(group, version, kind)
     return protobuf.message_of(name) if name else None
-
-
-__all__ = ["Door", "unavailable"]

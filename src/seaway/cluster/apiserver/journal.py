@@ -63,10 +63,14 @@ class Journal:
                 if change.kind == DELETED:
                     db.execute("DELETE FROM objects WHERE resource=? AND key=?", (change.resource, change.key))
                 else:
-                    db.execute("INSERT OR REPLACE INTO objects VALUES (?,?,?,?)",
-                               (change.resource, change.key, change.rv, change.data))  # fmt: skip
-            db.executemany("INSERT INTO history VALUES (?,?,?,?,?,?)",
-                           [(c.rv, c.resource, c.key, c.kind, c.data, c.prev) for c in changes])  # fmt: skip
+                    db.execute(
+                        "INSERT OR REPLACE INTO objects VALUES (?,?,?,?)",
+                        (change.resource, change.key, change.rv, change.data),
+                    )
+            db.executemany(
+                "INSERT INTO history VALUES (?,?,?,?,?,?)",
+                [(c.rv, c.resource, c.key, c.kind, c.data, c.prev) for c in changes],
+            )
             if changes:
                 db.execute("INSERT OR REPLACE INTO numbers VALUES ('rv', ?)", (changes[-1].rv,))
             if compact_to:

@@ -36,7 +36,9 @@ Tree = dict[str, Any]
 
 def edges() -> Edges:
     chooser = random.SystemRandom()
-    return Edges(time.time, lambda: str(uuid.uuid4()), lambda n: "".join(chooser.choice(SUFFIX_CHARACTERS) for _ in range(n)))
+    return Edges(
+        time.time, lambda: str(uuid.uuid4()), lambda n: "".join(chooser.choice(SUFFIX_CHARACTERS) for _ in range(n))
+    )
 
 
 def server_context(pki: str) -> ssl.SSLContext:
@@ -63,7 +65,7 @@ def assemble(storage: Storage, layout: Layout, pki: str, edge: Edges) -> tuple[D
     for entry in storage.newest_all("services"):
         allocator.hold(entry.key, entry.tree["spec"])
     verbs = Verbs(storage, Admission(storage, allocator), edge)
-    rbac = Rbac(lambda resource: (e.tree for e in storage.list(resource, "")))
+    rbac = Rbac(lambda resource: (e.tree for e in storage.entries(resource, "")))
 
     def follow(event: Event) -> None:
         if event.resource.endswith(RBAC):
@@ -91,9 +93,13 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
     door, verbs = assemble(storage, layout, args["pki"], edges())
 
     def factory(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-        return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=BODY_LIMIT)
+        return web.BaseRequest(
+            message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=BODY_LIMIT
+        )
 
-    server = web.Server(door.handle, request_factory=factory, handler_cancellation=True, access_log=None, keepalive_timeout=90)
+    server = web.Server(
+        door.handle, request_factory=factory, handler_cancellation=True, access_log=None, keepalive_timeout=90
+    )
     loop = asyncio.get_running_loop()
     context = server_context(args["pki"])
     for fd in fds.values():
@@ -102,7 +108,10 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
         await loop.create_server(server, sock=sock, ssl=context, backlog=4096)
     await bootstrap.run(verbs, layout)
     door.ready = True
-    print(json.dumps({"apiserver": "ready", "resourceVersion": storage.rv, "synchronous": storage.journal.synchronous}), flush=True)
+    print(
+        json.dumps({"apiserver": "ready", "resourceVersion": storage.rv, "synchronous": storage.journal.synchronous}),
+        flush=True,
+    )
     stop = asyncio.Event()
     with contextlib.suppress(NotImplementedError):
         loop.add_signal_handler(signal.SIGTERM, stop.set)

@@ -46,7 +46,9 @@ ANNOTATION_LIMIT = 256 * 1024
 # How names of a resource are checked; everything else is a subdomain.
 LABEL_NAMES = frozenset({"namespaces"})
 LABEL_1035_NAMES = frozenset({"services"})
-PATH_NAMES = frozenset(f"{r}.rbac.authorization.k8s.io" for r in ("roles", "clusterroles", "rolebindings", "clusterrolebindings"))
+PATH_NAMES = frozenset(
+    f"{r}.rbac.authorization.k8s.io" for r in ("roles", "clusterroles", "rolebindings", "clusterrolebindings")
+)
 NAME_LIMITS = {"cronjobs.batch": 52, "statefulsets.apps": 63, "jobs.batch": 63}
 STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 SERVER_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
@@ -90,10 +92,12 @@ def qualified_name_problems(key: str) -> list[str]:
         elif not SUBDOMAIN.match(parts[0]):
             found.append("prefix part " + SUBDOMAIN_TEXT)
     elif len(parts) > 2:
-        return ["a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
-                "with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation "
-                "is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. "
-                "'example.com/MyName')"]  # fmt: skip
+        return [
+            "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
+            "with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation "
+            "is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. "
+            "'example.com/MyName')"
+        ]
     if not name:
         found.append("name part must be non-empty")
     elif len(name) > 63:
@@ -146,10 +150,15 @@ def validate(meta: dict[str, Any], kind: Kind) -> list[Cause]:
                 found.append(wrong(f"{path}.{field}", "", "must not be empty"))
     owners = [r for r in meta.get("ownerReferences") or () if r.get("controller")]
     if len(owners) > 1:
-        found.append(wrong("metadata.ownerReferences", meta["ownerReferences"],
-                           "Only one reference can have Controller set to true. Found "
-                           f'"true" in references for {owners[0].get("kind")}/{owners[0].get("name")} and '
-                           f'{owners[1].get("kind")}/{owners[1].get("name")}'))  # fmt: skip
+        found.append(
+            wrong(
+                "metadata.ownerReferences",
+                meta["ownerReferences"],
+                "Only one reference can have Controller set to true. Found "
+                f'"true" in references for {owners[0].get("kind")}/{owners[0].get("name")} and '
+                f"{owners[1].get('kind')}/{owners[1].get('name')}",
+            )
+        )
     for i, finalizer in enumerate(meta.get("finalizers") or ()):
         path = f"metadata.finalizers[{i}]"
         problems = qualified_name_problems(finalizer)
@@ -166,8 +175,13 @@ def validate_update(meta: dict[str, Any], old: dict[str, Any]) -> list[Cause]:
         new = [f for f in meta.get("finalizers") or () if f not in (old.get("finalizers") or ())]
         if new:
             listed = ", ".join(f'"{f}"' for f in new)
-            found.append(not_permitted("metadata.finalizers", "no new finalizers can be added if the object is being "
-                                       f"deleted, found new finalizers []string{{{listed}}}"))  # fmt: skip
+            found.append(
+                not_permitted(
+                    "metadata.finalizers",
+                    "no new finalizers can be added if the object is being "
+                    f"deleted, found new finalizers []string{{{listed}}}",
+                )
+            )
     return found
 
 

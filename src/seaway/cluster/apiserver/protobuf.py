@@ -231,13 +231,15 @@ def decode(body: bytes, message_for: Any) -> dict[str, Any]:
 # Go's encoder writes every non-pointer field, also when it is empty; JSON leaves these out. Pointers are only written
 # when set, so that their zero means something: these names are pointers (or are always shown).
 POINTERS = frozenset(
-    "replicas terminationGracePeriodSeconds revisionHistoryLimit progressDeadlineSeconds backoffLimit completions parallelism "
-    "optional allocateLoadBalancerNodePorts runAsUser runAsGroup fsGroup runAsNonRoot readOnlyRootFilesystem privileged value "
-    "allowPrivilegeEscalation automountServiceAccountToken enableServiceLinks controller blockOwnerDeletion partition suspend "
-    "manualSelector immutable ready serving terminating port defaultMode mode activeDeadlineSeconds ttlSecondsAfterFinished "
-    "deletionGracePeriodSeconds gracePeriodSeconds weight storageClassName ingressClassName tolerationSeconds endPort priority "
-    "leaseDurationSeconds leaseTransitions successfulJobsHistoryLimit failedJobsHistoryLimit maxUnavailable minAvailable maxSurge "
-    "targetPort shareProcessNamespace hostUsers expirationSeconds averageUtilization minReplicas revision".split()
+    """
+    replicas terminationGracePeriodSeconds revisionHistoryLimit progressDeadlineSeconds backoffLimit completions parallelism
+    optional allocateLoadBalancerNodePorts runAsUser runAsGroup fsGroup runAsNonRoot readOnlyRootFilesystem privileged value
+    allowPrivilegeEscalation automountServiceAccountToken enableServiceLinks controller blockOwnerDeletion partition suspend
+    manualSelector immutable ready serving terminating port defaultMode mode activeDeadlineSeconds ttlSecondsAfterFinished
+    deletionGracePeriodSeconds gracePeriodSeconds weight storageClassName ingressClassName tolerationSeconds endPort priority
+    leaseDurationSeconds leaseTransitions successfulJobsHistoryLimit failedJobsHistoryLimit maxUnavailable minAvailable
+    maxSurge targetPort shareProcessNamespace hostUsers expirationSeconds averageUtilization minReplicas revision
+    """.split()
 )
 
 

@@ -38,7 +38,13 @@ def accept(header: str, query: Mapping[str, str]) -> Form:
     for part in (header or "*/*").split(","):
         media, *parameters = (p.strip() for p in part.split(";"))
         values = dict(p.partition("=")[::2] for p in parameters)
-        if media not in ("application/json", "*/*", "application/*", "application/yaml", "application/vnd.kubernetes.protobuf"):
+        if media not in (
+            "application/json",
+            "*/*",
+            "application/*",
+            "application/yaml",
+            "application/vnd.kubernetes.protobuf",
+        ):
             continue
         kind = values.get("as", "")
         if kind == "Table" and media == "application/json":
@@ -146,15 +152,33 @@ class Reads:
         start, rv = "", storage.rv
         version, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
         if version and not version.isdigit():
-            raise list_options_error("resourceVersion", f'strconv.ParseUint: parsing "{version}": invalid syntax', f'"{version}"', "FieldValueInvalid")
+            raise list_options_error(
+                "resourceVersion",
+                f'strconv.ParseUint: parsing "{version}": invalid syntax',
+                f'"{version}"',
+                "FieldValueInvalid",
+            )
         if match and not version:
-            raise list_options_error("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")
+            raise list_options_error(
+                "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"
+            )
         if match not in ("", "Exact", "NotOlderThan"):
-            raise invalid("meta.k8s.io", "ListOptions", "", [Cause(
-                "resourceVersionMatch", "FieldValueNotSupported",
-                f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""')])  # fmt: skip
+            raise invalid(
+                "meta.k8s.io",
+                "ListOptions",
+                "",
+                [
+                    Cause(
+                        "resourceVersionMatch",
+                        "FieldValueNotSupported",
+                        f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""',
+                    )
+                ],
+            )
         if match == "Exact" and version == "0":
-            raise list_options_error("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
+            raise list_options_error(
+                "resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+            )
         token = query.get("continue", "")
         if token:
             rv, start = decode_continue(token)
@@ -165,14 +189,20 @@ class Reads:
         if rv > storage.rv:
             raise self._too_large(rv)
         try:
-            entries = storage.list(kind.group_resource, prefix) if rv == storage.rv else storage.list_at(kind.group_resource, prefix, rv)
+            entries = (
+                storage.entries(kind.group_resource, prefix)
+                if rv == storage.rv
+                else storage.list_at(kind.group_resource, prefix, rv)
+            )
         except Compacted:
             if token:
-                error = expired("The provided continue parameter is too old to display a consistent list result. You can "
-                                "start a new list without the continue parameter, or use the continue token in this response "
-                                "to retrieve the remainder of the results. Continuing with the provided token results in an "
-                                "inconsistent list - objects that were created, modified, or deleted between the time the "
-                                "first chunk was returned and now may show up in the list.")  # fmt: skip
+                error = expired(
+                    "The provided continue parameter is too old to display a consistent list result. You can "
+                    "start a new list without the continue parameter, or use the continue token in this response "
+                    "to retrieve the remainder of the results. Continuing with the provided token results in an "
+                    "inconsistent list - objects that were created, modified, or deleted between the time the "
+                    "first chunk was returned and now may show up in the list."
+                )
                 error.tree["metadata"] = {"continue": encode_continue(storage.rv, start)}
                 raise error from None
             raise expired(f"The resourceVersion for the provided list is too old: {rv}") from None
@@ -208,26 +238,42 @@ class Reads:
 
     def _too_large(self, rv: int) -> ApiError:
         message = f"Too large resource version: {rv}, current: {self.storage.rv}"
-        details = {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1}
+        details = {
+            "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+            "retryAfterSeconds": 1,
+        }
         return ApiError(504, "Timeout", f"Timeout: {message}", details)
 
-    async def watch(self, kind: Kind, namespace: str, query: Mapping[str, str], form: Form, name: str = "") -> AsyncIterator[bytes]:
+    async def watch(
+        self, kind: Kind, namespace: str, query: Mapping[str, str], form: Form, name: str = ""
+    ) -> AsyncIterator[bytes]:
         """The lines of a watch. Errors before the first line are raised, later ones are ERROR events."""
         wanted = Filter.read(kind, query, name)
         version = query.get("resourceVersion", "")
         initial = flag(query, "sendInitialEvents")
         match = query.get("resourceVersionMatch", "")
         if match and not initial:
-            raise list_options_error("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
+            raise list_options_error(
+                "resourceVersionMatch",
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            )
         if initial and match != "NotOlderThan":
-            raise list_options_error("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+            raise list_options_error(
+                "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            )
         if version and not version.isdigit():
-            raise list_options_error("resourceVersion", f'strconv.ParseUint: parsing "{version}": invalid syntax', f'"{version}"', "FieldValueInvalid")
+            raise list_options_error(
+                "resourceVersion",
+                f'strconv.ParseUint: parsing "{version}": invalid syntax',
+                f'"{version}"',
+                "FieldValueInvalid",
+            )
         timeout = min(float(number(query, "timeoutSeconds") or WATCH_LONGEST), WATCH_LONGEST)
         return self._stream(wanted, namespace, version, initial, form, timeout, flag(query, "allowWatchBookmarks"))
 
-    async def _stream(self, wanted: Filter, namespace: str, version: str, initial: bool, form: Form, timeout: float,
-                      bookmarks: bool) -> AsyncIterator[bytes]:  # fmt: skip
+    async def _stream(
+        self, wanted: Filter, namespace: str, version: str, initial: bool, form: Form, timeout: float, bookmarks: bool
+    ) -> AsyncIterator[bytes]:
         kind, storage = wanted.kind, self.storage
         prefix = f"{namespace}/" if namespace else ""
         from_now = version in ("", "0") or initial
@@ -243,8 +289,13 @@ class Reads:
         try:
             if from_now:
                 start = storage.rv
-                lines = [shower.line("ADDED", e.tree) if form.shape != "json" else b'{"type":"ADDED","object":' + e.data + b"}\n"
-                         for e in storage.list(kind.group_resource, prefix) if wanted.matches(e)]  # fmt: skip
+                lines = [
+                    shower.line("ADDED", e.tree)
+                    if form.shape != "json"
+                    else b'{"type":"ADDED","object":' + e.data + b"}\n"
+                    for e in storage.entries(kind.group_resource, prefix)
+                    if wanted.matches(e)
+                ]
                 for at in range(0, len(lines), 500):
                     yield b"".join(lines[at : at + 500])
                 if initial:
@@ -305,7 +356,9 @@ class _Shower:
         shown: Tree = tree
         if self.form.shape == "table":
             meta = {"resourceVersion": tree["metadata"]["resourceVersion"]}
-            shown = tables.table(self.kind.group_resource, [tree], meta, self.edges.now(), self.form.include, self._first)
+            shown = tables.table(
+                self.kind.group_resource, [tree], meta, self.edges.now(), self.form.include, self._first
+            )
             self._first = False
         elif self.form.shape == "metadata":
             shown = tables.partial(tree)
@@ -314,10 +367,24 @@ class _Shower:
     def bookmark(self, rv: int, ended: bool = False) -> bytes:
         meta: Tree = {"resourceVersion": str(rv)}
         if self.form.shape == "table":
-            shown: Tree = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta, "columnDefinitions": None, "rows": []}
+            shown: Tree = {
+                "kind": "Table",
+                "apiVersion": "meta.k8s.io/v1",
+                "metadata": meta,
+                "columnDefinitions": None,
+                "rows": [],
+            }
             if ended:
-                shown["rows"] = [{"cells": [], "object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": {
-                    **meta, "annotations": {"k8s.io/initial-events-end": "true"}}}}]  # fmt: skip
+                shown["rows"] = [
+                    {
+                        "cells": [],
+                        "object": {
+                            "kind": "PartialObjectMetadata",
+                            "apiVersion": "meta.k8s.io/v1",
+                            "metadata": {**meta, "annotations": {"k8s.io/initial-events-end": "true"}},
+                        },
+                    }
+                ]
             return encode({"type": "BOOKMARK", "object": shown}) + b"\n"
         if ended:
             meta["annotations"] = {"k8s.io/initial-events-end": "true"}

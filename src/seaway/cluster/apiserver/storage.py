@@ -155,7 +155,7 @@ class Storage:
         start = bisect.bisect_left(known, prefix)
         return known[start : bisect.bisect_left(known, prefix[:-1] + "0", start)]  # "0" follows "/"
 
-    def list(self, resource: str, prefix: str) -> list[Entry]:
+    def entries(self, resource: str, prefix: str) -> list[Entry]:
         table = self.objects.get(resource, {})
         return [table[k] for k in self.keys(resource, prefix)]
 
@@ -163,7 +163,7 @@ class Storage:
         """The list as it was at a version, by undoing what came after; Compacted when that is too long ago."""
         if rv < self.compacted:
             raise Compacted
-        table = {e.key: e for e in self.list(resource, prefix)}
+        table = {e.key: e for e in self.entries(resource, prefix)}
         for event in reversed(self.history):
             if event.entry.rv <= rv:
                 break
@@ -200,8 +200,12 @@ class Storage:
         done = loop.run_in_executor(self._thread, self.journal.write, [c for c, _, _ in group], compact)
         done.add_done_callback(lambda result: self._end_group(loop, group, result))
 
-    def _end_group(self, loop: asyncio.AbstractEventLoop, group: list[tuple[Change, Event, asyncio.Future[Entry]]],
-                   result: asyncio.Future[None]) -> None:  # fmt: skip
+    def _end_group(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        group: list[tuple[Change, Event, asyncio.Future[Entry]]],
+        result: asyncio.Future[None],
+    ) -> None:
         failure = result.exception()
         if failure is not None:
             # What was queued meanwhile built on states that never came to be.

@@ -22,16 +22,19 @@ def apply(target: dict[str, Any], patch: dict[str, Any], schema: Schema) -> dict
 def _property(schema: Schema, name: str) -> Schema:
     properties = schema.get("properties")
     if properties:
-        return properties.get(name) or {}
+        own: Schema = properties.get(name) or {}
+        return own
     values = schema.get("additionalProperties")
-    return values if isinstance(values, dict) else {}
+    found: Schema = values if isinstance(values, dict) else {}
+    return found
 
 
 def _object(target: Any, patch: dict[str, Any], schema: Schema) -> dict[str, Any]:
     directive = patch.get("$patch")
     clean = {k: v for k, v in patch.items() if k != "$patch"}
     if directive == "replace":
-        return _stripped(clean)
+        stripped: dict[str, Any] = _stripped(clean)
+        return stripped
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):

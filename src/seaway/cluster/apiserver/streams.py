@@ -55,7 +55,11 @@ def target(door: Door, info: RequestInfo, kind: Kind) -> tuple[Tree, str]:
     if not node_name:
         raise bad_request(f"pod {info.name} does not have a host assigned")
     node = door.verbs.storage.get("nodes", node_name)
-    address = next((a["address"] for a in get(node.tree, "status", "addresses") or () if a["type"] == "InternalIP"), None) if node else None
+    address = (
+        next((a["address"] for a in get(node.tree, "status", "addresses") or () if a["type"] == "InternalIP"), None)
+        if node
+        else None
+    )
     if address is None:
         raise unavailable(f"node {node_name} has no address")
     return pod, address
@@ -74,14 +78,18 @@ async def to_kubelet(door: Door, request: web.BaseRequest, info: RequestInfo, ki
     path = "/".join(filter(None, ("", where, info.namespace, info.name, container)))
     path = "/" + path.strip("/") + (f"?{query}" if query else "")
     try:
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(address, KUBELET_PORT, ssl=door.kubelets, server_hostname=""), 5)
+        reader, writer = await asyncio.wait_for(
+            asyncio.open_connection(address, KUBELET_PORT, ssl=door.kubelets, server_hostname=""), 5
+        )
     except (OSError, TimeoutError, ssl.SSLError) as e:
         raise unavailable(f"the node of pod {info.name} does not answer: {e}") from None
     try:
         head = [f"{request.method} {path} HTTP/1.1", f"Host: {address}"]
         upgrade = "upgrade" in request.headers.get("Connection", "").lower()
         for name, value in request.headers.items():
-            if name.lower() not in ("host", "authorization", "content-length") and (upgrade or name.lower() not in ("connection", "accept-encoding")):
+            if name.lower() not in ("host", "authorization", "content-length") and (
+                upgrade or name.lower() not in ("connection", "accept-encoding")
+            ):
                 head.append(f"{name}: {value}")
         if not upgrade:
             head.append("Connection: close")
@@ -159,7 +167,9 @@ class _Raw(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def _splice(request: web.BaseRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes) -> web.StreamResponse:
+async def _splice(
+    request: web.BaseRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes
+) -> web.StreamResponse:
     """Takes the client's transport over and copies both ways until either side ends."""
     transport = request.transport
     if transport is None:

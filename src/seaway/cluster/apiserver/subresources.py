@@ -22,8 +22,15 @@ def scale_of(kind: Kind, tree: Tree) -> Tree:
     spec, status = tree.get("spec") or {}, tree.get("status") or {}
     replicas = spec.get("replicas", 0)
     selector = spec.get("selector")
-    text = tables.labels_text(selector) if kind.resource == "replicationcontrollers" else tables.format_selector(selector)
-    result: Tree = {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta, "spec": {"replicas": replicas} if replicas else {}}
+    text = (
+        tables.labels_text(selector) if kind.resource == "replicationcontrollers" else tables.format_selector(selector)
+    )
+    result: Tree = {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": meta,
+        "spec": {"replicas": replicas} if replicas else {},
+    }
     result["status"] = {"replicas": status.get("replicas", 0), "selector": text.replace(" in ", " in ")}
     return result
 
@@ -41,7 +48,9 @@ async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
     if method == "PATCH":
         media = call.content_type.partition(";")[0].strip()
         try:
-            wanted = patches.json_patch(now, body) if media == "application/json-patch+json" else patches.merge(now, body)
+            wanted = (
+                patches.json_patch(now, body) if media == "application/json-patch+json" else patches.merge(now, body)
+            )
         except patches.PatchError as e:
             raise bad_request(str(e)) from None
     else:
@@ -53,10 +62,14 @@ async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.name})")
     replicas = (wanted.get("spec") or {}).get("replicas", 0)
     if isinstance(replicas, bool) or not isinstance(replicas, int):
-        raise bad_request("Scale in version \"v1\" cannot be handled as a Scale: json: cannot unmarshal into Go struct field "
-                          "ScaleSpec.spec.replicas of type int32")  # fmt: skip
+        raise bad_request(
+            'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal into Go struct field '
+            "ScaleSpec.spec.replicas of type int32"
+        )
     if replicas < 0:
-        raise invalid("autoscaling", "Scale", call.name, [wrong("spec.replicas", replicas, "must be greater than or equal to 0")])
+        raise invalid(
+            "autoscaling", "Scale", call.name, [wrong("spec.replicas", replicas, "must be greater than or equal to 0")]
+        )
     version = (wanted.get("metadata") or {}).get("resourceVersion")
     if version and version != now["metadata"]["resourceVersion"]:
         raise modified(kind, call.name)
@@ -80,7 +93,9 @@ async def bind(verbs: Verbs, call: Call, body: Tree) -> Tree:
     if entry.tree["spec"].get("nodeName"):
         from seaway.cluster.apiserver.status import conflict
 
-        raise conflict(call.kind, call.name, f"pod {call.name} is already assigned to node \"{entry.tree['spec']['nodeName']}\"")
+        raise conflict(
+            call.kind, call.name, f'pod {call.name} is already assigned to node "{entry.tree["spec"]["nodeName"]}"'
+        )
     now = trees.stamp(verbs.edges.now())
 
     def edit(tree: Tree) -> Tree:
@@ -89,8 +104,13 @@ async def bind(verbs: Verbs, call: Call, body: Tree) -> Tree:
 
     def scheduled(tree: Tree) -> Tree:
         status = tree.setdefault("status", {})
-        condition = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now,
-                     "observedGeneration": tree["metadata"].get("generation", 1)}  # fmt: skip
+        condition = {
+            "type": "PodScheduled",
+            "status": "True",
+            "lastProbeTime": None,
+            "lastTransitionTime": now,
+            "observedGeneration": tree["metadata"].get("generation", 1),
+        }
         status["conditions"] = trees.with_condition(status.get("conditions") or (), condition)
         return tree
 
@@ -116,11 +136,19 @@ def token(verbs: Verbs, call: Call, body: Tree, signer: Signer) -> Tree:
     account, spec = entry.tree, dict(body.get("spec") or {})
     seconds = spec.get("expirationSeconds") or 3600
     if seconds < TOKEN_MIN:
-        raise invalid("authentication.k8s.io", "TokenRequest", "",
-                      [wrong("spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")])  # fmt: skip
+        raise invalid(
+            "authentication.k8s.io",
+            "TokenRequest",
+            "",
+            [wrong("spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")],
+        )
     if seconds > TOKEN_MAX:
-        raise invalid("authentication.k8s.io", "TokenRequest", "",
-                      [wrong("spec.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds")])  # fmt: skip
+        raise invalid(
+            "authentication.k8s.io",
+            "TokenRequest",
+            "",
+            [wrong("spec.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds")],
+        )
     audiences = spec.get("audiences") or [ISSUER]
     now = verbs.edges.now()
     own: Tree = {"namespace": call.namespace, "serviceaccount": {"name": call.name, "uid": account["metadata"]["uid"]}}
@@ -129,7 +157,9 @@ def token(verbs: Verbs, call: Call, body: Tree, signer: Signer) -> Tree:
         kind = kinds.by_kind().get((ref.get("apiVersion") or "v1", ref.get("kind") or ""))
         if kind is None or kind.kind not in ("Pod", "Secret", "Node"):
             raise bad_request(f"cannot bind token to object of type {ref.get('kind')}")
-        bound = verbs.storage.get(kind.resource, f"{call.namespace}/{ref.get('name')}" if kind.namespaced else str(ref.get("name")))
+        bound = verbs.storage.get(
+            kind.resource, f"{call.namespace}/{ref.get('name')}" if kind.namespaced else str(ref.get("name"))
+        )
         if bound is None:
             raise not_found(kind, str(ref.get("name")))
         uid = bound.tree["metadata"]["uid"]
@@ -138,22 +168,40 @@ def token(verbs: Verbs, call: Call, body: Tree, signer: Signer) -> Tree:
         own[kind.kind.lower()] = {"name": ref.get("name"), "uid": uid}
         if kind.kind == "Pod" and bound.tree["spec"].get("nodeName"):
             own["node"] = {"name": bound.tree["spec"]["nodeName"]}
-    claims = {"aud": audiences, "exp": int(now) + seconds, "iat": int(now), "nbf": int(now), "iss": ISSUER, "jti": verbs.edges.uid(),
-              "kubernetes.io": own, "sub": f"system:serviceaccount:{call.namespace}:{call.name}"}  # fmt: skip
+    claims = {
+        "aud": audiences,
+        "exp": int(now) + seconds,
+        "iat": int(now),
+        "nbf": int(now),
+        "iss": ISSUER,
+        "jti": verbs.edges.uid(),
+        "kubernetes.io": own,
+        "sub": f"system:serviceaccount:{call.namespace}:{call.name}",
+    }
     meta = {"name": call.name, "namespace": call.namespace, "creationTimestamp": trees.stamp(now)}
     spec.update(audiences=audiences, expirationSeconds=seconds)
     spec.setdefault("boundObjectRef", None)
     status = {"token": signer.sign(claims), "expirationTimestamp": trees.stamp(now + seconds)}
-    return {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "metadata": meta, "spec": spec, "status": status}
+    return {
+        "kind": "TokenRequest",
+        "apiVersion": "authentication.k8s.io/v1",
+        "metadata": meta,
+        "spec": spec,
+        "status": status,
+    }
 
 
 def verbs_conflict(kind: Kind, name: str, wanted: str, found: str) -> Exception:
     from seaway.cluster.apiserver.status import conflict
 
-    return conflict(kind, name, f"the UID in the bound object reference ({wanted}) does not match the UID in record. The object might "
-                    "have been deleted and then recreated")  # fmt: skip
+    return conflict(
+        kind,
+        name,
+        f"the UID in the bound object reference ({wanted}) does not match the UID in record. The object might "
+        "have been deleted and then recreated",
+    )
 
 
 def matching_pods(verbs: Verbs, namespace: str, selector: selectors.Selector) -> list[Tree]:
     prefix = f"{namespace}/"
-    return [t for e in verbs.storage.list("pods", prefix) if selector.matches(trees.labels(t := e.tree))]
+    return [t for e in verbs.storage.entries("pods", prefix) if selector.matches(trees.labels(t := e.tree))]

@@ -119,8 +119,10 @@ def pod_status(tree: Tree) -> str:
         if container["name"] in sidecars and container.get("started"):
             continue
         if ended is not None:
-            reason = "Init:" + (ended.get("reason") or (
-                f"Signal:{ended['signal']}" if ended.get("signal") else f"ExitCode:{ended.get('exitCode')}"))  # fmt: skip
+            reason = "Init:" + (
+                ended.get("reason")
+                or (f"Signal:{ended['signal']}" if ended.get("signal") else f"ExitCode:{ended.get('exitCode')}")
+            )
         elif get(state, "waiting", "reason") not in (None, "", "PodInitializing"):
             reason = "Init:" + state["waiting"]["reason"]
         else:
@@ -151,7 +153,9 @@ def pod_status(tree: Tree) -> str:
 def pod_ready(tree: Tree, now: float) -> str:
     spec, status = tree.get("spec") or {}, tree.get("status") or {}
     sidecars = {c["name"] for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"}
-    ready = sum(1 for c in status.get("containerStatuses") or () if c.get("ready") and "running" in (c.get("state") or {}))
+    ready = sum(
+        1 for c in status.get("containerStatuses") or () if c.get("ready") and "running" in (c.get("state") or {})
+    )
     ready += sum(1 for c in status.get("initContainerStatuses") or () if c["name"] in sidecars and c.get("ready"))
     return f"{ready}/{len(spec.get('containers') or ()) + len(sidecars)}"
 
@@ -167,7 +171,7 @@ def pod_restarts(tree: Tree, now: float) -> str:
 
 
 def pod_ip(tree: Tree, now: float) -> str:
-    return get(tree, "status", "podIPs", 0, "ip") or get(tree, "status", "podIP") or NONE
+    return str(get(tree, "status", "podIPs", 0, "ip") or get(tree, "status", "podIP") or NONE)
 
 
 def readiness_gates(tree: Tree, now: float) -> str:
@@ -183,7 +187,7 @@ def service_external(tree: Tree, now: float) -> str:
     addresses = list(spec.get("externalIPs") or ())
     kind = spec.get("type")
     if kind == "ExternalName":
-        return spec.get("externalName", "")
+        return str(spec.get("externalName", ""))
     if kind == "LoadBalancer":
         granted = [i.get("ip") or i.get("hostname") for i in get(tree, "status", "loadBalancer", "ingress") or ()]
         return ",".join(granted + addresses) or "<pending>"
@@ -236,7 +240,7 @@ def node_status(tree: Tree, now: float) -> str:
 
 def node_roles(tree: Tree, now: float) -> str:
     prefix = "node-role.kubernetes.io/"
-    roles = sorted(k[len(prefix):] for k in get(tree, "metadata", "labels") or () if k.startswith(prefix))
+    roles = sorted(k[len(prefix) :] for k in get(tree, "metadata", "labels") or () if k.startswith(prefix))
     return ",".join(filter(None, roles)) or NONE
 
 
@@ -250,8 +254,10 @@ def node_address(kind: str) -> Cell:
 def subjects(kind: str) -> Cell:
     def cell(tree: Tree, now: float) -> str:
         found = [s for s in tree.get("subjects") or () if s.get("kind") == kind]
-        return ", ".join(f"{s['namespace']}/{s['name']}" if kind == "ServiceAccount" and s.get("namespace") else s["name"]
-                         for s in found)  # fmt: skip
+        return ", ".join(
+            f"{s['namespace']}/{s['name']}" if kind == "ServiceAccount" and s.get("namespace") else s["name"]
+            for s in found
+        )
 
     return cell
 
@@ -293,7 +299,7 @@ def job_duration(tree: Tree, now: float) -> str:
 
 
 def holder(tree: Tree, now: float) -> str:
-    return get(tree, "spec", "holderIdentity") or ""
+    return str(get(tree, "spec", "holderIdentity") or "")
 
 
 def last_seen(tree: Tree, now: float) -> str:
@@ -315,100 +321,213 @@ def event_source(tree: Tree, now: float) -> str:
     return ", ".join(filter(None, parts))
 
 
-S, I, B = "string", "integer", "boolean"
+S, N, B = "string", "integer", "boolean"
 AGE = ("Age", S, 0, age)
 TEMPLATE = (("Containers", S, 1, container_names), ("Images", S, 1, images), ("Selector", S, 1, selector))
-ROLE_REF = (("Role", S, 0, lambda t, n: f"{get(t, 'roleRef', 'kind')}/{get(t, 'roleRef', 'name')}"), AGE,
-            ("Users", S, 1, subjects("User")), ("Groups", S, 1, subjects("Group")),
-            ("ServiceAccounts", S, 1, subjects("ServiceAccount")))  # fmt: skip
-REPLICAS = (("Desired", I, 0, at("spec", "replicas", default=0)), ("Current", I, 0, at("status", "replicas", default=0)),
-            ("Ready", I, 0, at("status", "readyReplicas", default=0)), AGE, *TEMPLATE)  # fmt: skip
+ROLE_REF = (
+    ("Role", S, 0, lambda t, n: f"{get(t, 'roleRef', 'kind')}/{get(t, 'roleRef', 'name')}"),
+    AGE,
+    ("Users", S, 1, subjects("User")),
+    ("Groups", S, 1, subjects("Group")),
+    ("ServiceAccounts", S, 1, subjects("ServiceAccount")),
+)
+REPLICAS = (
+    ("Desired", N, 0, at("spec", "replicas", default=0)),
+    ("Current", N, 0, at("status", "replicas", default=0)),
+    ("Ready", N, 0, at("status", "readyReplicas", default=0)),
+    AGE,
+    *TEMPLATE,
+)
 
 COLUMNS: dict[str, tuple[tuple[str, str, int, Cell], ...]] = {
-    "pods": (("Ready", S, 0, pod_ready), ("Status", S, 0, lambda t, n: pod_status(t)), ("Restarts", S, 0, pod_restarts), AGE,
-             ("IP", S, 1, pod_ip), ("Node", S, 1, at("spec", "nodeName", default=NONE)),
-             ("Nominated Node", S, 1, lambda t, n: get(t, "status", "nominatedNodeName") or NONE),
-             ("Readiness Gates", S, 1, readiness_gates)),
-    "services": (("Type", S, 0, at("spec", "type")),
-                 ("Cluster-IP", S, 0, lambda t, n: get(t, "spec", "clusterIP") or NONE),
-                 ("External-IP", S, 0, service_external), ("Port(s)", S, 0, service_ports), AGE,
-                 ("Selector", S, 1, lambda t, n: labels_text(get(t, "spec", "selector")))),
-    "configmaps": (("Data", I, 0, lambda t, n: len(t.get("data") or ()) + len(t.get("binaryData") or ())), AGE),
-    "secrets": (("Type", S, 0, at("type")), ("Data", I, 0, count("data")), AGE),
+    "pods": (
+        ("Ready", S, 0, pod_ready),
+        ("Status", S, 0, lambda t, n: pod_status(t)),
+        ("Restarts", S, 0, pod_restarts),
+        AGE,
+        ("IP", S, 1, pod_ip),
+        ("Node", S, 1, at("spec", "nodeName", default=NONE)),
+        ("Nominated Node", S, 1, lambda t, n: get(t, "status", "nominatedNodeName") or NONE),
+        ("Readiness Gates", S, 1, readiness_gates),
+    ),
+    "services": (
+        ("Type", S, 0, at("spec", "type")),
+        ("Cluster-IP", S, 0, lambda t, n: get(t, "spec", "clusterIP") or NONE),
+        ("External-IP", S, 0, service_external),
+        ("Port(s)", S, 0, service_ports),
+        AGE,
+        ("Selector", S, 1, lambda t, n: labels_text(get(t, "spec", "selector"))),
+    ),
+    "configmaps": (("Data", N, 0, lambda t, n: len(t.get("data") or ()) + len(t.get("binaryData") or ())), AGE),
+    "secrets": (("Type", S, 0, at("type")), ("Data", N, 0, count("data")), AGE),
     "namespaces": (("Status", S, 0, at("status", "phase")), AGE),
-    "serviceaccounts": (("Secrets", I, 0, count("secrets")), AGE),
+    "serviceaccounts": (("Secrets", N, 0, count("secrets")), AGE),
     "endpoints": (("Endpoints", S, 0, endpoints_text), AGE),
-    "events": (("Last Seen", S, 0, last_seen), ("Type", S, 0, at("type")), ("Reason", S, 0, at("reason")),
-               ("Object", S, 0, event_object), ("Subobject", S, 1, at("involvedObject", "fieldPath")),
-               ("Source", S, 1, event_source), ("Message", S, 0, lambda t, n: str(t.get("message", "")).strip()),
-               ("First Seen", S, 1, first_seen), ("Count", I, 1, at("count", default=1)),
-               ("Name", S, 1, at("metadata", "name"))),
-    "nodes": (("Status", S, 0, node_status), ("Roles", S, 0, node_roles), AGE,
-              ("Version", S, 0, at("status", "nodeInfo", "kubeletVersion")),
-              ("Internal-IP", S, 1, node_address("InternalIP")), ("External-IP", S, 1, node_address("ExternalIP")),
-              ("OS-Image", S, 1, at("status", "nodeInfo", "osImage", default="<unknown>")),
-              ("Kernel-Version", S, 1, at("status", "nodeInfo", "kernelVersion", default="<unknown>")),
-              ("Container-Runtime", S, 1, at("status", "nodeInfo", "containerRuntimeVersion", default="<unknown>"))),
+    "events": (
+        ("Last Seen", S, 0, last_seen),
+        ("Type", S, 0, at("type")),
+        ("Reason", S, 0, at("reason")),
+        ("Object", S, 0, event_object),
+        ("Subobject", S, 1, at("involvedObject", "fieldPath")),
+        ("Source", S, 1, event_source),
+        ("Message", S, 0, lambda t, n: str(t.get("message", "")).strip()),
+        ("First Seen", S, 1, first_seen),
+        ("Count", N, 1, at("count", default=1)),
+        ("Name", S, 1, at("metadata", "name")),
+    ),
+    "nodes": (
+        ("Status", S, 0, node_status),
+        ("Roles", S, 0, node_roles),
+        AGE,
+        ("Version", S, 0, at("status", "nodeInfo", "kubeletVersion")),
+        ("Internal-IP", S, 1, node_address("InternalIP")),
+        ("External-IP", S, 1, node_address("ExternalIP")),
+        ("OS-Image", S, 1, at("status", "nodeInfo", "osImage", default="<unknown>")),
+        ("Kernel-Version", S, 1, at("status", "nodeInfo", "kernelVersion", default="<unknown>")),
+        ("Container-Runtime", S, 1, at("status", "nodeInfo", "containerRuntimeVersion", default="<unknown>")),
+    ),
     "deployments.apps": (
         ("Ready", S, 0, lambda t, n: f"{get(t, 'status', 'readyReplicas') or 0}/{get(t, 'spec', 'replicas')}"),
-        ("Up-to-date", I, 0, at("status", "updatedReplicas", default=0)),
-        ("Available", I, 0, at("status", "availableReplicas", default=0)), AGE, *TEMPLATE),
+        ("Up-to-date", N, 0, at("status", "updatedReplicas", default=0)),
+        ("Available", N, 0, at("status", "availableReplicas", default=0)),
+        AGE,
+        *TEMPLATE,
+    ),
     "replicasets.apps": REPLICAS,
     "replicationcontrollers": REPLICAS,
     "statefulsets.apps": (
         ("Ready", S, 0, lambda t, n: f"{get(t, 'status', 'readyReplicas') or 0}/{get(t, 'spec', 'replicas')}"),
-        AGE, *TEMPLATE[:2]),
+        AGE,
+        *TEMPLATE[:2],
+    ),
     "daemonsets.apps": (
-        ("Desired", I, 0, at("status", "desiredNumberScheduled", default=0)),
-        ("Current", I, 0, at("status", "currentNumberScheduled", default=0)),
-        ("Ready", I, 0, at("status", "numberReady", default=0)),
-        ("Up-to-date", I, 0, at("status", "updatedNumberScheduled", default=0)),
-        ("Available", I, 0, at("status", "numberAvailable", default=0)),
-        ("Node Selector", S, 0, lambda t, n: labels_text(get(t, "spec", "template", "spec", "nodeSelector"))), AGE,
-        *TEMPLATE),
+        ("Desired", N, 0, at("status", "desiredNumberScheduled", default=0)),
+        ("Current", N, 0, at("status", "currentNumberScheduled", default=0)),
+        ("Ready", N, 0, at("status", "numberReady", default=0)),
+        ("Up-to-date", N, 0, at("status", "updatedNumberScheduled", default=0)),
+        ("Available", N, 0, at("status", "numberAvailable", default=0)),
+        ("Node Selector", S, 0, lambda t, n: labels_text(get(t, "spec", "template", "spec", "nodeSelector"))),
+        AGE,
+        *TEMPLATE,
+    ),
     "controllerrevisions.apps": (
-        ("Controller", S, 0, lambda t, n: next((f"{r['kind'].lower()}.apps/{r['name']}" for r in
-                                                get(t, "metadata", "ownerReferences") or () if r.get("controller")), NONE)),
-        ("Revision", S, 0, lambda t, n: str(t.get("revision", ""))), AGE),
-    "jobs.batch": (("Status", S, 0, job_status), ("Completions", S, 0, job_completions), ("Duration", S, 0, job_duration),
-                   AGE, *TEMPLATE),
+        (
+            "Controller",
+            S,
+            0,
+            lambda t, n: next(
+                (
+                    f"{r['kind'].lower()}.apps/{r['name']}"
+                    for r in get(t, "metadata", "ownerReferences") or ()
+                    if r.get("controller")
+                ),
+                NONE,
+            ),
+        ),
+        ("Revision", S, 0, lambda t, n: str(t.get("revision", ""))),
+        AGE,
+    ),
+    "jobs.batch": (
+        ("Status", S, 0, job_status),
+        ("Completions", S, 0, job_completions),
+        ("Duration", S, 0, job_duration),
+        AGE,
+        *TEMPLATE,
+    ),
     "cronjobs.batch": (
-        ("Schedule", S, 0, at("spec", "schedule")), ("Timezone", S, 0, at("spec", "timeZone", default=NONE)),
-        ("Suspend", B, 0, at("spec", "suspend", default=False)), ("Active", I, 0, count("status", "active")),
-        ("Last Schedule", S, 0, lambda t, n: ago(get(t, "status", "lastScheduleTime"), n)
-         if get(t, "status", "lastScheduleTime") else NONE), AGE,
-        *((n, k, p, lambda t, now, c=c: c({"spec": get(t, "spec", "jobTemplate", "spec")}, now)) for n, k, p, c in TEMPLATE)),
+        ("Schedule", S, 0, at("spec", "schedule")),
+        ("Timezone", S, 0, at("spec", "timeZone", default=NONE)),
+        ("Suspend", B, 0, at("spec", "suspend", default=False)),
+        ("Active", N, 0, count("status", "active")),
+        (
+            "Last Schedule",
+            S,
+            0,
+            lambda t, n: ago(get(t, "status", "lastScheduleTime"), n) if get(t, "status", "lastScheduleTime") else NONE,
+        ),
+        AGE,
+        *(
+            (n, k, p, lambda t, now, c=c: c({"spec": get(t, "spec", "jobTemplate", "spec")}, now))
+            for n, k, p, c in TEMPLATE
+        ),
+    ),
     "leases.coordination.k8s.io": (("Holder", S, 0, holder), AGE),
-    "endpointslices.discovery.k8s.io": (("AddressType", S, 0, at("addressType")), ("Ports", S, 0, slice_ports),
-                                        ("Endpoints", S, 0, slice_endpoints), AGE),
+    "endpointslices.discovery.k8s.io": (
+        ("AddressType", S, 0, at("addressType")),
+        ("Ports", S, 0, slice_ports),
+        ("Endpoints", S, 0, slice_endpoints),
+        AGE,
+    ),
     "ingresses.networking.k8s.io": (
-        ("Class", S, 0, at("spec", "ingressClassName", default=NONE)), ("Hosts", S, 0, ingress_hosts),
-        ("Address", S, 0, lambda t, n: ",".join(i.get("ip") or i.get("hostname") or "" for i in
-                                                get(t, "status", "loadBalancer", "ingress") or ())),
-        ("Ports", S, 0, lambda t, n: "80, 443" if get(t, "spec", "tls") else "80"), AGE),
+        ("Class", S, 0, at("spec", "ingressClassName", default=NONE)),
+        ("Hosts", S, 0, ingress_hosts),
+        (
+            "Address",
+            S,
+            0,
+            lambda t, n: ",".join(
+                i.get("ip") or i.get("hostname") or "" for i in get(t, "status", "loadBalancer", "ingress") or ()
+            ),
+        ),
+        ("Ports", S, 0, lambda t, n: "80, 443" if get(t, "spec", "tls") else "80"),
+        AGE,
+    ),
     "ingressclasses.networking.k8s.io": (
         ("Controller", S, 0, at("spec", "controller")),
-        ("Parameters", S, 0, lambda t, n: NONE if not get(t, "spec", "parameters") else ".".join(filter(None, (
-            get(t, "spec", "parameters", "kind"), get(t, "spec", "parameters", "apiGroup")))) + "/"
-         + str(get(t, "spec", "parameters", "name"))), AGE),
-    "networkpolicies.networking.k8s.io": (("Pod-Selector", S, 0, lambda t, n: format_selector(
-        get(t, "spec", "podSelector") or {})), AGE),
+        (
+            "Parameters",
+            S,
+            0,
+            lambda t, n: (
+                NONE
+                if not get(t, "spec", "parameters")
+                else ".".join(
+                    filter(None, (get(t, "spec", "parameters", "kind"), get(t, "spec", "parameters", "apiGroup")))
+                )
+                + "/"
+                + str(get(t, "spec", "parameters", "name"))
+            ),
+        ),
+        AGE,
+    ),
+    "networkpolicies.networking.k8s.io": (
+        ("Pod-Selector", S, 0, lambda t, n: format_selector(get(t, "spec", "podSelector") or {})),
+        AGE,
+    ),
     "poddisruptionbudgets.policy": (
-        ("Min Available", S, 0, lambda t, n: str(get(t, "spec", "minAvailable") if get(t, "spec", "minAvailable") is not None
-                                                 else "N/A")),
-        ("Max Unavailable", S, 0, lambda t, n: str(get(t, "spec", "maxUnavailable")
-                                                   if get(t, "spec", "maxUnavailable") is not None else "N/A")),
-        ("Allowed Disruptions", I, 0, at("status", "disruptionsAllowed", default=0)), AGE),
+        (
+            "Min Available",
+            S,
+            0,
+            lambda t, n: str(get(t, "spec", "minAvailable") if get(t, "spec", "minAvailable") is not None else "N/A"),
+        ),
+        (
+            "Max Unavailable",
+            S,
+            0,
+            lambda t, n: str(
+                get(t, "spec", "maxUnavailable") if get(t, "spec", "maxUnavailable") is not None else "N/A"
+            ),
+        ),
+        ("Allowed Disruptions", N, 0, at("status", "disruptionsAllowed", default=0)),
+        AGE,
+    ),
     "rolebindings.rbac.authorization.k8s.io": ROLE_REF,
     "clusterrolebindings.rbac.authorization.k8s.io": ROLE_REF,
     "priorityclasses.scheduling.k8s.io": (
-        ("Value", I, 0, at("value", default=0)), ("Global-Default", B, 0, at("globalDefault", default=False)), AGE,
-        ("PreemptionPolicy", S, 0, at("preemptionPolicy", default="PreemptLowerPriority"))),
+        ("Value", N, 0, at("value", default=0)),
+        ("Global-Default", B, 0, at("globalDefault", default=False)),
+        AGE,
+        ("PreemptionPolicy", S, 0, at("preemptionPolicy", default="PreemptLowerPriority")),
+    ),
     "storageclasses.storage.k8s.io": (
-        ("Provisioner", S, 0, at("provisioner")), ("ReclaimPolicy", S, 0, at("reclaimPolicy", default="Delete")),
+        ("Provisioner", S, 0, at("provisioner")),
+        ("ReclaimPolicy", S, 0, at("reclaimPolicy", default="Delete")),
         ("VolumeBindingMode", S, 0, at("volumeBindingMode", default="Immediate")),
-        ("AllowVolumeExpansion", B, 0, at("allowVolumeExpansion", default=False)), AGE),
-}  # fmt: skip
+        ("AllowVolumeExpansion", B, 0, at("allowVolumeExpansion", default=False)),
+        AGE,
+    ),
+}
 
 
 def columns(resource: str) -> list[Tree]:

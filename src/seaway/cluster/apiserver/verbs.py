@@ -34,9 +34,23 @@ from seaway.cluster.apiserver.storage import Entry, Storage, StorageError
 
 Tree = dict[str, Any]
 ACCOUNT_WAIT = 3.0  # seconds a new namespace's default ServiceAccount is waited for
-NO_GENERATION = frozenset({"configmaps", "secrets", "serviceaccounts", "events", "endpoints", "nodes", "namespaces", "services",
-                           "limitranges", "resourcequotas", "leases.coordination.k8s.io", "persistentvolumes",
-                           "persistentvolumeclaims"})  # fmt: skip
+NO_GENERATION = frozenset(
+    {
+        "configmaps",
+        "secrets",
+        "serviceaccounts",
+        "events",
+        "endpoints",
+        "nodes",
+        "namespaces",
+        "services",
+        "limitranges",
+        "resourcequotas",
+        "leases.coordination.k8s.io",
+        "persistentvolumes",
+        "persistentvolumeclaims",
+    }
+)
 RETURNS_OBJECT = frozenset({"pods", "services", "serviceaccounts", "podtemplates", "resourcequotas"})
 
 
@@ -112,8 +126,12 @@ class Verbs:
             if meta.get("generateName"):
                 meta["name"] = call.name = meta["generateName"][: metadata.GENERATE_LIMIT] + self.edges.suffix(5)
             elif trees.get(existing.tree, "metadata", "deletionTimestamp") and kind.group_resource == "namespaces":
-                raise ApiError(409, "AlreadyExists", f'object is being deleted: namespaces "{call.name}" already exists',
-                               {"name": call.name, "kind": "namespaces"})  # fmt: skip
+                raise ApiError(
+                    409,
+                    "AlreadyExists",
+                    f'object is being deleted: namespaces "{call.name}" already exists',
+                    {"name": call.name, "kind": "namespaces"},
+                )
             else:
                 raise already_exists(kind, call.name)
         if kind.group_resource == "services":
@@ -150,15 +168,20 @@ class Verbs:
         meta = tree["metadata"]
         meta["uid"] = self.edges.uid()
         meta["creationTimestamp"] = trees.stamp(self.edges.now())
-        if kind.group_resource not in NO_GENERATION and "spec" in tree or kind.group_resource == "endpointslices.discovery.k8s.io":
+        if (
+            kind.group_resource not in NO_GENERATION and "spec" in tree
+        ) or kind.group_resource == "endpointslices.discovery.k8s.io":
             meta["generation"] = 1
         if "status" in kind.subresources:
             tree.pop("status", None)
         tree["kind"], tree["apiVersion"] = kind.kind, kind.api_version
         rule.default(tree)
         rule.begin(tree)
-        if "status" in kind.subresources and "status" not in tree and kind.group in ("apps", "batch", "networking.k8s.io", "policy",
-                                                                                    "autoscaling"):  # fmt: skip
+        if (
+            "status" in kind.subresources
+            and "status" not in tree
+            and kind.group in ("apps", "batch", "networking.k8s.io", "policy", "autoscaling")
+        ):
             tree["status"] = {"loadBalancer": {}} if kind.resource == "ingresses" else {}
 
     # update
@@ -167,18 +190,26 @@ class Verbs:
         tree = bodies.check_kind(bodies.decode(call.body, call.content_type), call.kind)
         meta = tree["metadata"]
         if meta.get("name") and meta["name"] != call.name:
-            raise bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})")
+            raise bad_request(
+                f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})"
+            )
         if not meta.get("name"):
             raise bad_request("name must be provided")
         entry = self.storage.newest(call.kind.group_resource, call.key)
         if entry is None:
             if not rule_for(call.kind.group_resource).put_creates or call.subresource or meta.get("uid"):
                 if meta.get("uid") and not call.subresource:
-                    raise conflict(call.kind, call.name, f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: ")
+                    raise conflict(
+                        call.kind,
+                        call.name,
+                        f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: ",
+                    )
                 raise not_found(call.kind, call.name)
             meta.pop("resourceVersion", None)
             return 201, await self.create_tree(call, tree)
-        return 200, await self._replace(call, entry, lambda old: bodies.typed(tree, call.kind, old, call.field_validation, call.warnings))
+        return 200, await self._replace(
+            call, entry, lambda old: bodies.typed(tree, call.kind, old, call.field_validation, call.warnings)
+        )
 
     async def patch(self, call: Call) -> Tree:
         media = call.content_type.partition(";")[0].strip()
@@ -202,17 +233,23 @@ class Verbs:
             else:
                 accepted = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
                 if kind.definition:
-                    accepted = ("application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json")  # fmt: skip
+                    accepted = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json"
                 message = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
                 raise ApiError(415, "UnsupportedMediaType", message)
         except patches.PatchError as e:
             if "operation does not apply" in str(e) or "test failed" in str(e):
-                raise ApiError(422, "Invalid", f"the server rejected our request due to an error in our request: {e}",
-                               {"causes": []} if False else {}) from None  # fmt: skip
+                raise ApiError(
+                    422,
+                    "Invalid",
+                    f"the server rejected our request due to an error in our request: {e}",
+                    {"causes": []} if False else {},
+                ) from None
             raise bad_request(str(e)) from None
         new = bodies.check_kind(new, kind)
         if new["metadata"].get("name") != call.name:
-            raise bad_request(f"the name of the object ({new['metadata'].get('name', '')}) does not match the name on the URL ({call.name})")
+            raise bad_request(
+                f"the name of the object ({new['metadata'].get('name', '')}) does not match the name on the URL ({call.name})"
+            )
         return bodies.typed(new, kind, old, call.field_validation, call.warnings)
 
     @staticmethod
@@ -232,7 +269,11 @@ class Verbs:
         if version and version != before["resourceVersion"]:
             raise modified(kind, call.name)
         if meta.get("uid") and meta["uid"] != before["uid"]:
-            raise conflict(kind, call.name, f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {before['uid']}")
+            raise conflict(
+                kind,
+                call.name,
+                f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {before['uid']}",
+            )
         for name in metadata.SERVER_FIELDS:
             meta.pop(name, None)
             if name in before:
@@ -286,7 +327,9 @@ class Verbs:
     @staticmethod
     def _moves_generation(kind: Kind, new: Tree, old: Tree) -> bool:
         if kind.group_resource == "endpointslices.discovery.k8s.io":
-            return any(new.get(k) != old.get(k) for k in ("endpoints", "ports", "addressType")) or trees.labels(new) != trees.labels(old)
+            return any(new.get(k) != old.get(k) for k in ("endpoints", "ports", "addressType")) or trees.labels(
+                new
+            ) != trees.labels(old)
         return new.get("spec") != old.get("spec")
 
     @staticmethod
@@ -312,8 +355,12 @@ class Verbs:
         wanted = options.get("preconditions") or {}
         for option, name, label in (("uid", "uid", "UID"), ("resourceVersion", "resourceVersion", "ResourceVersion")):
             if wanted.get(option) is not None and wanted[option] != meta[name]:
-                raise conflict(kind, call.name, f"Precondition failed: {label} in precondition: {wanted[option]}, "
-                               f"{label} in object meta: {meta[name]}")  # fmt: skip
+                raise conflict(
+                    kind,
+                    call.name,
+                    f"Precondition failed: {label} in precondition: {wanted[option]}, "
+                    f"{label} in object meta: {meta[name]}",
+                )
         seconds = options.get("gracePeriodSeconds")
         grace = rule.grace(tree, seconds) if rule.grace else 0
         finalizers = list(meta.get("finalizers") or ())
@@ -348,8 +395,12 @@ class Verbs:
     async def _end_namespace(self, call: Call, entry: Entry, tree: Tree, finalizers: list[str]) -> tuple[Tree, bool]:
         meta = tree["metadata"]
         if call.name in ("default", "kube-system", "kube-public", "kube-node-lease"):
-            raise ApiError(403, "Forbidden", f'namespaces "{call.name}" is forbidden: this namespace may not be deleted',
-                           {"name": call.name, "kind": "namespaces"})  # fmt: skip
+            raise ApiError(
+                403,
+                "Forbidden",
+                f'namespaces "{call.name}" is forbidden: this namespace may not be deleted',
+                {"name": call.name, "kind": "namespaces"},
+            )
         if meta.get("deletionTimestamp"):
             return tree, False
         meta["deletionTimestamp"] = trees.stamp(self.edges.now())
@@ -380,8 +431,16 @@ class Verbs:
         if kind.group_resource == "services" and tree.get("spec"):
             self.admission.allocator.release(key, tree["spec"], (old or {}).get("spec"))
 
-    async def change(self, kind: Kind, namespace: str, name: str, edit: Callable[[Tree], Tree], subresource: str, user: User,
-                     dry_run: bool = False) -> Tree:  # fmt: skip
+    async def change(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        edit: Callable[[Tree], Tree],
+        subresource: str,
+        user: User,
+        dry_run: bool = False,
+    ) -> Tree:
         """A server-side change (scale, binding): `edit` gets a copy of the newest state."""
         call = Call(kind, namespace, name, user, subresource, dry_run=dry_run)
         entry = self.storage.newest(kind.group_resource, call.key)

@@ -88,11 +88,27 @@ class Batch:
         body += attribute(NDA_DST, address.packed) + attribute(NDA_LLADDR, mac_bytes(mac))
         self._add(f"neighbour {address}", RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body)
 
-    def route(self, destination: Network, index: int, gateway: Address | None = None, source: Address | None = None,
-              remove: bool = False) -> None:  # fmt: skip
+    def route(
+        self,
+        destination: Network,
+        index: int,
+        gateway: Address | None = None,
+        source: Address | None = None,
+        remove: bool = False,
+    ) -> None:
         scope = SCOPE_UNIVERSE if gateway or destination.version == 6 else SCOPE_LINK
-        body = struct.pack("=BBBBBBBBI", family(destination), destination.prefixlen, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC,
-                           scope, RTN_UNICAST, RTNH_F_ONLINK if gateway else 0)  # fmt: skip
+        body = struct.pack(
+            "=BBBBBBBBI",
+            family(destination),
+            destination.prefixlen,
+            0,
+            0,
+            RT_TABLE_MAIN,
+            RTPROT_STATIC,
+            scope,
+            RTN_UNICAST,
+            RTNH_F_ONLINK if gateway else 0,
+        )
         if destination.prefixlen:
             body += attribute(RTA_DST, destination.network_address.packed)
         body += number_attribute(RTA_OIF, index)

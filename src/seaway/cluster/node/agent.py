@@ -16,8 +16,8 @@ import uvloop
 from seaway import KUBERNETES_VERSION
 from seaway.api.tree import Key, get, key_of, stamp, stamp_micro, with_condition
 from seaway.client import kubeconfig
-from seaway.client.events import Events
 from seaway.client.errors import ApiStatusError, Conflict, NotFound, Unavailable
+from seaway.client.events import Events
 from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import STRATEGIC, Rest, kind_of, wait_ready
@@ -109,11 +109,21 @@ class Agent:
 
     def node(self) -> Tree:
         config = self.layout.config
-        labels = {"kubernetes.io/hostname": self.name, "kubernetes.io/os": "linux", "kubernetes.io/arch": _architecture(),
-                  "beta.kubernetes.io/os": "linux", "beta.kubernetes.io/arch": _architecture(), **config.labels}  # fmt: skip
+        labels = {
+            "kubernetes.io/hostname": self.name,
+            "kubernetes.io/os": "linux",
+            "kubernetes.io/arch": _architecture(),
+            "beta.kubernetes.io/os": "linux",
+            "beta.kubernetes.io/arch": _architecture(),
+            **config.labels,
+        }
         if config.role == "control-plane":
             labels["node-role.kubernetes.io/control-plane"] = ""
-        spec: Tree = {"podCIDR": str(self.layout.pod_ranges[0]), "podCIDRs": [str(r) for r in self.layout.pod_ranges], "providerID": f"seaway://{self.name}"}
+        spec: Tree = {
+            "podCIDR": str(self.layout.pod_ranges[0]),
+            "podCIDRs": [str(r) for r in self.layout.pod_ranges],
+            "providerID": f"seaway://{self.name}",
+        }
         if config.taints:
             spec["taints"] = [dict(t) for t in config.taints]
         return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": self.name, "labels": labels}, "spec": spec}
@@ -125,19 +135,50 @@ class Agent:
             ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
             ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
             ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-            ("ResourceLimits", "False", "NoCgroupController", "resource limits are not enforced on this node" +
-             (" (started without root: no cgroups, no eBPF, one user id)" if self.rootless else "")),
+            (
+                "ResourceLimits",
+                "False",
+                "NoCgroupController",
+                "resource limits are not enforced on this node"
+                + (" (started without root: no cgroups, no eBPF, one user id)" if self.rootless else ""),
+            ),
             ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-        ):  # fmt: skip
-            conditions = with_condition(conditions, {"type": kind, "status": status, "reason": reason, "message": message,
-                                                     "lastHeartbeatTime": now, "lastTransitionTime": now})  # fmt: skip
+        ):
+            conditions = with_condition(
+                conditions,
+                {
+                    "type": kind,
+                    "status": status,
+                    "reason": reason,
+                    "message": message,
+                    "lastHeartbeatTime": now,
+                    "lastTransitionTime": now,
+                },
+            )
         kernel = os.uname()
-        addresses = [{"type": "InternalIP", "address": str(a)} for a in self.layout.addresses] + [{"type": "Hostname", "address": self.name}]
-        info = {"machineID": "", "systemUUID": "", "bootID": "", "kernelVersion": kernel.release, "osImage": _os_image(),
-                "containerRuntimeVersion": "seaway://0.1.0", "kubeletVersion": KUBERNETES_VERSION, "kubeProxyVersion": "",
-                "operatingSystem": "linux", "architecture": _architecture()}  # fmt: skip
-        return {"capacity": self.allocatable, "allocatable": self.allocatable, "conditions": conditions, "addresses": addresses,
-                "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}}, "nodeInfo": info}  # fmt: skip
+        addresses = [{"type": "InternalIP", "address": str(a)} for a in self.layout.addresses] + [
+            {"type": "Hostname", "address": self.name}
+        ]
+        info = {
+            "machineID": "",
+            "systemUUID": "",
+            "bootID": "",
+            "kernelVersion": kernel.release,
+            "osImage": _os_image(),
+            "containerRuntimeVersion": "seaway://0.1.0",
+            "kubeletVersion": KUBERNETES_VERSION,
+            "kubeProxyVersion": "",
+            "operatingSystem": "linux",
+            "architecture": _architecture(),
+        }
+        return {
+            "capacity": self.allocatable,
+            "allocatable": self.allocatable,
+            "conditions": conditions,
+            "addresses": addresses,
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+            "nodeInfo": info,
+        }
 
     async def register(self) -> None:
         """Until the node is there and Ready."""
@@ -158,12 +199,25 @@ class Agent:
         kind, namespace = kind_of("leases.coordination.k8s.io"), "kube-node-lease"
         last_status = time.monotonic()
         while True:
-            spec = {"holderIdentity": self.name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": stamp_micro(time.time())}
+            spec = {
+                "holderIdentity": self.name,
+                "leaseDurationSeconds": LEASE_SECONDS,
+                "renewTime": stamp_micro(time.time()),
+            }
             try:
                 try:
                     await self.api.patch(kind, namespace, self.name, {"spec": spec})
                 except NotFound:
-                    await self.api.create(kind, namespace, {"apiVersion": kind.api_version, "kind": "Lease", "metadata": {"name": self.name}, "spec": spec})
+                    await self.api.create(
+                        kind,
+                        namespace,
+                        {
+                            "apiVersion": kind.api_version,
+                            "kind": "Lease",
+                            "metadata": {"name": self.name},
+                            "spec": spec,
+                        },
+                    )
                 if time.monotonic() - last_status > STATUS_EVERY:
                     last_status = time.monotonic()
                     await self.register()
@@ -233,7 +287,12 @@ class Agent:
         meta = worker.pod["metadata"]
         while self.workers.get(worker.uid) is worker:
             try:
-                await self.api.delete(kind_of("pods"), meta["namespace"], meta["name"], {"gracePeriodSeconds": 0, "preconditions": {"uid": worker.uid}})
+                await self.api.delete(
+                    kind_of("pods"),
+                    meta["namespace"],
+                    meta["name"],
+                    {"gracePeriodSeconds": 0, "preconditions": {"uid": worker.uid}},
+                )
                 break
             except (NotFound, Conflict):
                 break
@@ -269,7 +328,11 @@ class Agent:
         for pod in self.pods.all():
             addresses = [i["ip"] for i in get(pod, "status", "podIPs") or ()]
             uid = pod["metadata"]["uid"]
-            if addresses and not pod["spec"].get("hostNetwork") and os.path.exists(os.path.join(self.folder, "pods", uid, "shim.sock")):
+            if (
+                addresses
+                and not pod["spec"].get("hostNetwork")
+                and os.path.exists(os.path.join(self.folder, "pods", uid, "shim.sock"))
+            ):
                 self.addresses.take(uid, [str(ipaddress.ip_address(a)) for a in addresses])
         await self.adopt()
 
@@ -286,7 +349,9 @@ def _architecture() -> str:
 def _os_image() -> str:
     try:
         with open("/etc/os-release") as f:
-            return next((line.split("=", 1)[1].strip().strip('"') for line in f if line.startswith("PRETTY_NAME=")), "Linux")
+            return next(
+                (line.split("=", 1)[1].strip().strip('"') for line in f if line.startswith("PRETTY_NAME=")), "Linux"
+            )
     except OSError:
         return "Linux"
 

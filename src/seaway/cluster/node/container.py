@@ -14,8 +14,16 @@ from seaway.cluster.fabric import linux
 
 Plan = dict[str, Any]
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-MASKED = ("/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-          "/proc/acpi", "/proc/scsi")  # fmt: skip
+MASKED = (
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/acpi",
+    "/proc/scsi",
+)
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
@@ -105,16 +113,34 @@ def _dev(root: str) -> None:
         os.close(os.open(where, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
         if os.path.exists(f"/dev/{name}"):
             linux.mount(f"/dev/{name}", where, None, linux.MS_BIND)
-    for name, to in (("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"),
-                     ("ptmx", "pts/ptmx"), ("core", "/proc/kcore")):  # fmt: skip
+    for name, to in (
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+        ("ptmx", "pts/ptmx"),
+        ("core", "/proc/kcore"),
+    ):
         os.symlink(to, os.path.join(target, name))
     os.mkdir(os.path.join(target, "pts"))
     try:
-        linux.mount("devpts", os.path.join(target, "pts"), "devpts", linux.MS_NOSUID | linux.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+        linux.mount(
+            "devpts",
+            os.path.join(target, "pts"),
+            "devpts",
+            linux.MS_NOSUID | linux.MS_NOEXEC,
+            "newinstance,ptmxmode=0666,mode=620",
+        )
     except OSError:
         pass  # without terminals of its own; those of exec come from outside
     os.mkdir(os.path.join(target, "shm"))
-    linux.mount("shm", os.path.join(target, "shm"), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC, "mode=1777,size=64m")
+    linux.mount(
+        "shm",
+        os.path.join(target, "shm"),
+        "tmpfs",
+        linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC,
+        "mode=1777,size=64m",
+    )
 
 
 def build_root(plan: Plan) -> None:
@@ -163,14 +189,25 @@ def _step(root: str, scratch: str, step: Plan, plan: Plan) -> None:
     elif do == "overlay":
         overlay(root, scratch, step)
     elif do == "tmpfs":
-        linux.mount("tmpfs", make_point(root, path, False), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, step.get("options", "mode=1777"))
+        linux.mount(
+            "tmpfs",
+            make_point(root, path, False),
+            "tmpfs",
+            linux.MS_NOSUID | linux.MS_NODEV,
+            step.get("options", "mode=1777"),
+        )
     elif do == "dev":
         _dev(root)
     elif do == "proc":
         _proc(root, plan.get("privileged", False))
     elif do == "sys":
         try:
-            linux.mount("sysfs", make_point(root, "/sys", False), "sysfs", linux.MS_RDONLY | linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+            linux.mount(
+                "sysfs",
+                make_point(root, "/sys", False),
+                "sysfs",
+                linux.MS_RDONLY | linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC,
+            )
         except OSError:
             pass  # a user namespace that may not see one
     else:

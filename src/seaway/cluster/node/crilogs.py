@@ -60,11 +60,13 @@ def tail_start(path: str, lines: int) -> int:
     if lines == 0:
         return size
     cut = rest.split(b"\n")
-    keep = cut[-lines - 1:] if len(cut) > lines + 1 else cut
+    keep = cut[-lines - 1 :] if len(cut) > lines + 1 else cut
     return size - len(b"\n".join(keep))
 
 
-async def read(path: str, tail: int | None, shown: Shown, follow: bool, over: Callable[[], bool]) -> AsyncIterator[bytes]:
+async def read(
+    path: str, tail: int | None, shown: Shown, follow: bool, over: Callable[[], bool]
+) -> AsyncIterator[bytes]:
     """The log in chunks; with `follow` until `over()` says that the container has ended."""
     with open(path, "rb") as f:
         if tail is not None:

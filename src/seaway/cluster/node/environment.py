@@ -90,12 +90,16 @@ def _value(pod: Tree, container: Tree, source: Tree, fetch: Fetch, allocatable: 
                 if ref.get("optional"):
                     return None
                 noun = "ConfigMap" if resource == "configmaps" else "Secret"
-                raise VolumeError(f"couldn't find key {ref['key']} in {noun} {tree['metadata']['namespace']}/{ref['name']}")
+                raise VolumeError(
+                    f"couldn't find key {ref['key']} in {noun} {tree['metadata']['namespace']}/{ref['name']}"
+                )
             return data[ref["key"]].decode("utf-8", "replace")
     raise VolumeError(f"valueFrom {next(iter(source), '')!r} is not supported")
 
 
-def build(pod: Tree, container: Tree, services: list[Tree], fetch: Fetch, allocatable: Mapping[str, str]) -> dict[str, str]:
+def build(
+    pod: Tree, container: Tree, services: list[Tree], fetch: Fetch, allocatable: Mapping[str, str]
+) -> dict[str, str]:
     """The whole environment, in the order in which later entries win."""
     env = {"PATH": PATH, "HOSTNAME": pod["spec"].get("hostname") or pod["metadata"]["name"], "HOME": "/root"}
     env.update(service_variables(services))

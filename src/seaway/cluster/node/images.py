@@ -14,19 +14,31 @@ SHELL_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 # Base images: the host's programs, with the pod's command (or the image's own default).
 BASES: dict[str, tuple[str, ...]] = {
-    "busybox": ("sh",), "alpine": ("/bin/sh",), "debian": ("bash",), "ubuntu": ("/bin/bash",), "python": ("python3",),
-    "curlimages/curl": ("curl",), "nicolaka/netshoot": ("zsh",), "rancher/curl": ("curl",), "bash": ("bash",),
-}  # fmt: skip
+    "busybox": ("sh",),
+    "alpine": ("/bin/sh",),
+    "debian": ("bash",),
+    "ubuntu": ("/bin/bash",),
+    "python": ("python3",),
+    "curlimages/curl": ("curl",),
+    "nicolaka/netshoot": ("zsh",),
+    "rancher/curl": ("curl",),
+    "bash": ("bash",),
+}
 ENTRYPOINTS = {"curlimages/curl": ("curl",)}
 # Programs of ours that behave as the image does, and refuse what they do not know.
 BUILT_IN: dict[str, str] = {
-    "traefik/whoami": "whoami", "containous/whoami": "whoami", "hashicorp/http-echo": "http_echo",
-    "registry.k8s.io/e2e-test-images/agnhost": "agnhost", "registry.k8s.io/pause": "pause", "k8s.gcr.io/pause": "pause",
-}  # fmt: skip
+    "traefik/whoami": "whoami",
+    "containous/whoami": "whoami",
+    "hashicorp/http-echo": "http_echo",
+    "registry.k8s.io/e2e-test-images/agnhost": "agnhost",
+    "registry.k8s.io/pause": "pause",
+    "k8s.gcr.io/pause": "pause",
+}
 # Programs that Debian packages: image -> (program, arguments, package).
 PACKAGED: dict[str, tuple[str, tuple[str, ...], str]] = {
-    "redis": ("redis-server", (), "redis-server"), "haproxy": ("haproxy", ("-f", "/usr/local/etc/haproxy/haproxy.cfg"), "haproxy"),
-}  # fmt: skip
+    "redis": ("redis-server", (), "redis-server"),
+    "haproxy": ("haproxy", ("-f", "/usr/local/etc/haproxy/haproxy.cfg"), "haproxy"),
+}
 OWN = "seaway/seaway"
 
 
@@ -56,7 +68,7 @@ def normalize(image: str) -> str:
     name = head + slash + tail.partition(":")[0]
     for prefix in ("docker.io/library/", "index.docker.io/library/", "library/", "docker.io/", "ghcr.io/traefik/"):
         if name.startswith(prefix):
-            name = ("traefik/" if prefix.startswith("ghcr") else "") + name[len(prefix):]
+            name = ("traefik/" if prefix.startswith("ghcr") else "") + name[len(prefix) :]
             break
     return name
 
@@ -72,14 +84,33 @@ def resolve(image: str, table: Mapping[str, str], has_program: Callable[[str], b
         return Image(image, ("seaway",), (), "seaway.cli.main:program", f"{said}Seaway itself")
     if name in BUILT_IN:
         program = BUILT_IN[name]
-        return Image(image, (program,), (), f"{PROGRAMS}.{program}:main", f'{said}Seaway\'s own "{program}" stands in for image "{image}"')
+        return Image(
+            image,
+            (program,),
+            (),
+            f"{PROGRAMS}.{program}:main",
+            f'{said}Seaway\'s own "{program}" stands in for image "{image}"',
+        )
     if name in BASES:
-        return Image(image, ENTRYPOINTS.get(name, ()), () if name in ENTRYPOINTS else BASES[name], "",
-                     f'{said}this machine\'s programs stand in for image "{image}"')  # fmt: skip
+        return Image(
+            image,
+            ENTRYPOINTS.get(name, ()),
+            () if name in ENTRYPOINTS else BASES[name],
+            "",
+            f'{said}this machine\'s programs stand in for image "{image}"',
+        )
     if name in PACKAGED:
         program, arguments, package = PACKAGED[name]
         if has_program(program):
-            return Image(image, (), (program, *arguments), "", f'{said}this machine\'s {program} stands in for image "{image}"')
-        return Missing(image, f'image "{image}" stands for the program {program}, which this machine lacks: apt-get install {package}')
-    return Missing(image, f'image "{image}" is not known here: nothing is pulled from registries. Give it a meaning in the Cluster file '
-                   f'("images: {{{name}: busybox}}"), or use one of: {", ".join(sorted([*BASES, *BUILT_IN, *PACKAGED]))}')  # fmt: skip
+            return Image(
+                image, (), (program, *arguments), "", f'{said}this machine\'s {program} stands in for image "{image}"'
+            )
+        return Missing(
+            image,
+            f'image "{image}" stands for the program {program}, which this machine lacks: apt-get install {package}',
+        )
+    return Missing(
+        image,
+        f'image "{image}" is not known here: nothing is pulled from registries. Give it a meaning in the Cluster file '
+        f'("images: {{{name}: busybox}}"), or use one of: {", ".join(sorted([*BASES, *BUILT_IN, *PACKAGED]))}',
+    )

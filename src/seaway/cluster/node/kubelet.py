@@ -40,7 +40,15 @@ def _worker(agent: Agent, request: web.Request) -> PodWorker:
 
 def _refusal(code: int, message: str) -> web.Response:
     reason = {400: "BadRequest", 404: "NotFound"}.get(code, "InternalError")
-    tree = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason, "code": code}
+    tree = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": message,
+        "reason": reason,
+        "code": code,
+    }
     return web.json_response(tree, status=code)
 
 
@@ -99,9 +107,18 @@ class Kubelet:
             await socket.close()
         return socket
 
-    async def _run(self, worker: PodWorker, container: str, command: list[str], wants: dict[str, bool], socket: web.WebSocketResponse) -> Tree:
+    async def _run(
+        self,
+        worker: PodWorker,
+        container: str,
+        command: list[str],
+        wants: dict[str, bool],
+        socket: web.WebSocketResponse,
+    ) -> Tree:
         if not worker.shim or not command:
-            return _failure("container is not running" if command else "you must specify at least one command for the container", 0)
+            return _failure(
+                "container is not running" if command else "you must specify at least one command for the container", 0
+            )
         ours: dict[int, int] = {}
         if wants["tty"]:
             master, slave = pty.openpty()
@@ -137,7 +154,11 @@ class Kubelet:
             await asyncio.wait(copying, timeout=2)
             for task in [*copying, feeding]:
                 task.cancel()
-        return {"metadata": {}, "status": "Success"} if code == 0 else _failure(f"command terminated with non-zero exit code: {code}", code)
+        return (
+            {"metadata": {}, "status": "Success"}
+            if code == 0
+            else _failure(f"command terminated with non-zero exit code: {code}", code)
+        )
 
 
 def _failure(message: str, code: int) -> Tree:
@@ -146,6 +167,11 @@ def _failure(message: str, code: int) -> Tree:
         status.update(reason="NonZeroExitCode", details={"causes": [{"reason": "ExitCode", "message": str(code)}]})
         del status["code"]
     return status
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 async def _pump(fd: int, channel: int, socket: web.WebSocketResponse) -> None:
@@ -158,7 +184,7 @@ async def _pump(fd: int, channel: int, socket: web.WebSocketResponse) -> None:
                 data = os.read(fd, 32768)
             except BlockingIOError:
                 ready = loop.create_future()
-                loop.add_reader(fd, lambda: ready.done() or ready.set_result(None))  # noqa: B023
+                loop.add_reader(fd, _settle, ready)
                 try:
                     await ready
                 finally:
@@ -195,7 +221,11 @@ async def _feed(socket: web.WebSocketResponse, stdin: int, terminal: int) -> Non
             elif channel == RESIZE and terminal >= 0:
                 size = json.loads(data)
                 with contextlib.suppress(OSError):
-                    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", size.get("Height", 24), size.get("Width", 80), 0, 0))
+                    fcntl.ioctl(
+                        terminal,
+                        termios.TIOCSWINSZ,
+                        struct.pack("HHHH", size.get("Height", 24), size.get("Width", 80), 0, 0),
+                    )
     finally:
         if open_fd >= 0:
             os.close(open_fd)
@@ -204,7 +234,7 @@ async def _feed(socket: web.WebSocketResponse, stdin: int, terminal: int) -> Non
 def _write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(fd, view):]
+        view = view[os.write(fd, view) :]
 
 
 def _now() -> float:

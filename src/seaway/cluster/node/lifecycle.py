@@ -70,12 +70,17 @@ def _again(container: Tree, policy: str, state: Container, now: float) -> Start 
     wait = 0.0 if attempt == 1 or steady else backoff(attempt - 1)  # the first restart is immediate
     if state.finished + wait <= now:
         return Start(container["name"], attempt)
-    message = f"back-off {int(wait) // 60}m{int(wait) % 60}s restarting failed container={container['name']}" if wait >= 60 else (
-        f"back-off {int(wait)}s restarting failed container={container['name']}")  # fmt: skip
+    message = (
+        f"back-off {int(wait) // 60}m{int(wait) % 60}s restarting failed container={container['name']}"
+        if wait >= 60
+        else (f"back-off {int(wait)}s restarting failed container={container['name']}")
+    )
     return Waiting(container["name"], "CrashLoopBackOff", message, state.finished + wait)
 
 
-def decide(pod: Tree, states: Mapping[str, Container], started: Mapping[str, bool], now: float) -> list[Start | Waiting]:
+def decide(
+    pod: Tree, states: Mapping[str, Container], started: Mapping[str, bool], now: float
+) -> list[Start | Waiting]:
     """What to do next. `started` says of sidecars whether their startup probe has passed."""
     spec = pod["spec"]
     policy = spec.get("restartPolicy", "Always")
@@ -146,8 +151,13 @@ def initialized(pod: Tree, states: Mapping[str, Container], started: Mapping[str
 
 def _terminated(state: Container) -> Tree:
     reason = state.reason or ("Completed" if state.code == 0 else "Error")
-    found: Tree = {"exitCode": state.code, "reason": reason, "startedAt": stamp(state.started), "finishedAt": stamp(state.finished),
-                   "containerID": f"seaway://{state.id}"}  # fmt: skip
+    found: Tree = {
+        "exitCode": state.code,
+        "reason": reason,
+        "startedAt": stamp(state.started),
+        "finishedAt": stamp(state.finished),
+        "containerID": f"seaway://{state.id}",
+    }
     if state.signal:
         found["signal"] = state.signal
     if state.message:
@@ -155,12 +165,24 @@ def _terminated(state: Container) -> Tree:
     return found
 
 
-def container_status(container: Tree, state: Container | None, last: Tree | None, ready: bool, started: bool, waiting: tuple[str, str]) -> Tree:
+def container_status(
+    container: Tree, state: Container | None, last: Tree | None, ready: bool, started: bool, waiting: tuple[str, str]
+) -> Tree:
     """One containerStatuses entry. `last` is lastState so far; `waiting` (reason, message) where it does not run."""
-    found: Tree = {"name": container["name"], "image": container["image"], "imageID": "", "restartCount": state.attempt if state else 0,
-                   "ready": False, "started": False, "lastState": last or {}, "state": {}}  # fmt: skip
+    found: Tree = {
+        "name": container["name"],
+        "image": container["image"],
+        "imageID": "",
+        "restartCount": state.attempt if state else 0,
+        "ready": False,
+        "started": False,
+        "lastState": last or {},
+        "state": {},
+    }
     if state is None:
-        found["state"] = {"waiting": {"reason": waiting[0] or "ContainerCreating", **({"message": waiting[1]} if waiting[1] else {})}}
+        found["state"] = {
+            "waiting": {"reason": waiting[0] or "ContainerCreating", **({"message": waiting[1]} if waiting[1] else {})}
+        }
         return found
     found["containerID"] = f"seaway://{state.id}"
     found["imageID"] = container["image"]
@@ -177,14 +199,21 @@ def container_status(container: Tree, state: Container | None, last: Tree | None
     return found
 
 
-def conditions(pod: Tree, is_initialized: bool, containers_ready: bool, unready: list[str], sandboxed: bool, over: str, now: float) -> list[Tree]:
+def conditions(
+    pod: Tree, is_initialized: bool, containers_ready: bool, unready: list[str], sandboxed: bool, over: str, now: float
+) -> list[Tree]:
     """The kubelet's conditions among those that are there; others' (readiness gates) stay as they are."""
     old = list(get(pod, "status", "conditions") or ())
     generation = pod["metadata"].get("generation", 1)
 
     def entry(kind: str, ok: bool, reason: str = "", message: str = "") -> Tree:
-        found: Tree = {"type": kind, "status": "True" if ok else "False", "lastProbeTime": None, "lastTransitionTime": stamp(now),
-                       "observedGeneration": generation}  # fmt: skip
+        found: Tree = {
+            "type": kind,
+            "status": "True" if ok else "False",
+            "lastProbeTime": None,
+            "lastTransitionTime": stamp(now),
+            "observedGeneration": generation,
+        }
         # None takes away what an earlier state said: the status is written as a strategic merge patch.
         shown = not ok or reason == "PodCompleted"
         found.update(reason=(reason or None) if shown else None, message=(message or None) if not ok else None)
@@ -198,12 +227,22 @@ def conditions(pod: Tree, is_initialized: bool, containers_ready: bool, unready:
     missing = [g for g in gates if g not in true]
     own = [
         entry("PodReadyToStartContainers", sandboxed),
-        entry("Initialized", is_initialized or done, "PodCompleted" if done else "ContainersNotInitialized",
-              f"containers with incomplete status: [{' '.join(c['name'] for c in pod['spec'].get('initContainers') or ())}]"),
-        entry("Ready", containers_ready and not missing, "ReadinessGatesNotReady" if containers_ready else reason,
-              "; ".join(f'corresponding condition of pod readiness gate "{g}" does not exist.' for g in missing) if containers_ready else message),
+        entry(
+            "Initialized",
+            is_initialized or done,
+            "PodCompleted" if done else "ContainersNotInitialized",
+            f"containers with incomplete status: [{' '.join(c['name'] for c in pod['spec'].get('initContainers') or ())}]",
+        ),
+        entry(
+            "Ready",
+            containers_ready and not missing,
+            "ReadinessGatesNotReady" if containers_ready else reason,
+            "; ".join(f'corresponding condition of pod readiness gate "{g}" does not exist.' for g in missing)
+            if containers_ready
+            else message,
+        ),
         entry("ContainersReady", containers_ready, reason, message),
-    ]  # fmt: skip
+    ]
     result = old
     for condition in own:
         result = with_condition(result, condition)

@@ -45,7 +45,9 @@ class PodWorker:
         self.ready: dict[str, bool] = {}
         self.started: dict[str, bool] = {}
         self.probing: dict[str, list[asyncio.Task[None]]] = {}
-        self.last: dict[str, Tree] = {c["name"]: c.get("lastState") or {} for c in get(pod, "status", "containerStatuses") or ()}
+        self.last: dict[str, Tree] = {
+            c["name"]: c.get("lastState") or {} for c in get(pod, "status", "containerStatuses") or ()
+        }
         self.backed_off: dict[str, int] = {}
         self.told: Tree | None = None
         self.wake = asyncio.Event()
@@ -130,13 +132,30 @@ class PodWorker:
         if not await self._adopt(path):
             for container in spec.get("initContainers") or ():  # a new sandbox is initialized anew
                 self.states.pop(container["name"], None)
-            hostname = os.uname().nodename if self.host_network else spec.get("hostname") or meta["name"][:63].rstrip("-.")
+            hostname = (
+                os.uname().nodename if self.host_network else spec.get("hostname") or meta["name"][:63].rstrip("-.")
+            )
             if self.host_network:
                 hostname = self.agent.name
-            args = {"folder": self.folder, "uid": self.uid, "namespace": meta["namespace"], "name": meta["name"],
-                    "hostNetwork": self.host_network, "hostname": hostname}  # fmt: skip
-            await spawn(self.agent.zygote, {"name": "shim", "target": "seaway.cluster.node.shim:main", "netns": self.agent.netns, "fds": [],
-                                            "args": args, "log": os.path.join(self.folder, "shim.log")})  # fmt: skip
+            args = {
+                "folder": self.folder,
+                "uid": self.uid,
+                "namespace": meta["namespace"],
+                "name": meta["name"],
+                "hostNetwork": self.host_network,
+                "hostname": hostname,
+            }
+            await spawn(
+                self.agent.zygote,
+                {
+                    "name": "shim",
+                    "target": "seaway.cluster.node.shim:main",
+                    "netns": self.agent.netns,
+                    "fds": [],
+                    "args": args,
+                    "log": os.path.join(self.folder, "shim.log"),
+                },
+            )
             self.shim = await Shim.connect(path, self._on_event, self._on_end)
         assert self.shim
         state = (await self.shim.ask("state"))["state"]
@@ -157,7 +176,10 @@ class PodWorker:
             self.shim = await Shim.connect(path, self._on_event, self._on_end, within=0.0)
         except ShimError:
             return False
-        for status in [*(get(self.pod, "status", "containerStatuses") or ()), *(get(self.pod, "status", "initContainerStatuses") or ())]:
+        for status in [
+            *(get(self.pod, "status", "containerStatuses") or ()),
+            *(get(self.pod, "status", "initContainerStatuses") or ()),
+        ]:
             self.ready[status["name"]] = bool(status.get("ready"))
             self.started[status["name"]] = bool(status.get("started"))
         return True
@@ -204,7 +226,11 @@ class PodWorker:
                 self._probe(container, fresh=False)
 
     def _know(self, name: str, entry: Tree) -> None:
-        fields = {k: entry[k] for k in ("status", "id", "attempt", "started", "code", "signal", "finished", "reason", "message") if k in entry}
+        fields = {
+            k: entry[k]
+            for k in ("status", "id", "attempt", "started", "code", "signal", "finished", "reason", "message")
+            if k in entry
+        }
         self.states[name] = Container(**fields)
 
     def _on_event(self, message: Tree) -> None:
@@ -225,14 +251,25 @@ class PodWorker:
         self.shim = None
         for name, state in self.states.items():
             if state.status == "running":
-                self.states[name] = Container("exited", state.id, state.attempt, state.started, 137, 9, now, "ContainerStatusUnknown",
-                                              "The container could not be located when the pod was terminated")  # fmt: skip
+                self.states[name] = Container(
+                    "exited",
+                    state.id,
+                    state.attempt,
+                    state.started,
+                    137,
+                    9,
+                    now,
+                    "ContainerStatusUnknown",
+                    "The container could not be located when the pod was terminated",
+                )
             self._stop_probes(name)
             self.ready[name] = False
         self.agent.addresses.free(self.uid)
         self.addresses = []
         if not self.killing:
-            self.agent.event(self.pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
+            self.agent.event(
+                self.pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created."
+            )
         self.wake.set()
 
     # volumes
@@ -260,8 +297,12 @@ class PodWorker:
         if any(kind in volume for kind in volumes.WRITTEN):
             namespace = self.pod["metadata"]["namespace"]
             await self.agent.objects.need(self.uid, namespace, volumes_needed(volume))
-            files, tokens = volumes.content(self.pod_with_addresses(), volume, lambda resource, n: self.agent.objects.get(resource, namespace, n),
-                                            self.agent.allocatable)  # fmt: skip
+            files, tokens = volumes.content(
+                self.pod_with_addresses(),
+                volume,
+                lambda resource, n: self.agent.objects.get(resource, namespace, n),
+                self.agent.allocatable,
+            )
             for token in tokens:
                 text, due = await self.agent.tokens.get(self.pod, token.audience, token.seconds)
                 files[token.path] = (text.encode(), token.mode)
@@ -276,12 +317,17 @@ class PodWorker:
         elif "hostPath" in volume:
             volumes.host_path(self.agent.host_folder, volume["hostPath"])
         else:
-            raise VolumeError(f"volume {name}: the volume type {next((k for k in volume if k != 'name'), '')} is not supported here")
+            raise VolumeError(
+                f"volume {name}: the volume type {next((k for k in volume if k != 'name'), '')} is not supported here"
+            )
 
     def pod_with_addresses(self) -> Tree:
         """The pod as the downward API sees it now: with the addresses it has just been given."""
-        status = {**(self.pod.get("status") or {}), "hostIP": str(self.agent.layout.addresses[0]),
-                  "hostIPs": [{"ip": str(a)} for a in self.agent.layout.addresses]}  # fmt: skip
+        status = {
+            **(self.pod.get("status") or {}),
+            "hostIP": str(self.agent.layout.addresses[0]),
+            "hostIPs": [{"ip": str(a)} for a in self.agent.layout.addresses],
+        }
         if self.addresses:
             status.update(podIP=self.addresses[0], podIPs=[{"ip": a} for a in self.addresses])
         return {**self.pod, "status": status}
@@ -298,8 +344,14 @@ class PodWorker:
         state = self.states[step.name]
         if self.backed_off.get(step.name) != state.attempt:
             self.backed_off[step.name] = state.attempt
-            self.agent.event(self.pod, "Warning", "BackOff", f"Back-off restarting failed container {step.name} in pod "
-                             f"{self.key.name}_{self.key.namespace}({self.uid})", f"spec.containers{{{step.name}}}")  # fmt: skip
+            self.agent.event(
+                self.pod,
+                "Warning",
+                "BackOff",
+                f"Back-off restarting failed container {step.name} in pod "
+                f"{self.key.name}_{self.key.namespace}({self.uid})",
+                f"spec.containers{{{step.name}}}",
+            )
 
     async def _start(self, step: Start) -> float | None:
         """Starts a container; seconds until the next try where it cannot be yet."""
@@ -309,7 +361,9 @@ class PodWorker:
         if isinstance(resolved, images.Missing):
             first = self.waiting.get(step.name, ("",))[0] not in ("ErrImagePull", "ImagePullBackOff")
             if first:
-                self.agent.event(self.pod, "Warning", "Failed", f'Failed to pull image "{container["image"]}": {resolved.text}', path)
+                self.agent.event(
+                    self.pod, "Warning", "Failed", f'Failed to pull image "{container["image"]}": {resolved.text}', path
+                )
                 self.agent.event(self.pod, "Warning", "Failed", "Error: ErrImagePull", path)
             self.waiting[step.name] = ("ErrImagePull" if first else "ImagePullBackOff", resolved.text)
             return IMAGE_RETRY
@@ -321,8 +375,13 @@ class PodWorker:
         namespace = self.pod["metadata"]["namespace"]
         try:
             await self.agent.objects.need(self.uid, namespace, environment.needed(container))
-            env = environment.build(self.pod_with_addresses(), container, self.agent.services_of(namespace),
-                                    lambda resource, n: self.agent.objects.get(resource, namespace, n), self.agent.allocatable)  # fmt: skip
+            env = environment.build(
+                self.pod_with_addresses(),
+                container,
+                self.agent.services_of(namespace),
+                lambda resource, n: self.agent.objects.get(resource, namespace, n),
+                self.agent.allocatable,
+            )
             plan = self._plan(container, resolved, env, step.attempt)
         except VolumeError as e:
             if self.waiting.get(step.name) != ("CreateContainerConfigError", str(e)):
@@ -355,10 +414,16 @@ class PodWorker:
     def _plan(self, container: Tree, image: images.Image, env: dict[str, str], attempt: int) -> Tree:
         spec, meta = self.pod["spec"], self.pod["metadata"]
         name = container["name"]
-        context = {**{k: v for k, v in (spec.get("securityContext") or {}).items()}, **(container.get("securityContext") or {})}
+        context = {
+            **{k: v for k, v in (spec.get("securityContext") or {}).items()},
+            **(container.get("securityContext") or {}),
+        }
         privileged = bool(context.get("privileged"))
         argv = [environment.expand(a, env) for a in container.get("command") or image.entrypoint]
-        argv += [environment.expand(a, env) for a in container.get("args") or (() if container.get("command") else image.command)]
+        argv += [
+            environment.expand(a, env)
+            for a in container.get("args") or (() if container.get("command") else image.command)
+        ]
         if not argv:
             raise VolumeError(f"no command specified for image {container['image']}")
         target = image.target
@@ -366,8 +431,12 @@ class PodWorker:
             target = ""  # the pod brings its own command: the machine's programs run it
         mounts = self._mounts(container)
         hostname = self.agent.name if self.host_network else spec.get("hostname") or meta["name"][:63].rstrip("-.")
-        subdomain = f"{hostname}.{spec['subdomain']}.{meta['namespace']}.svc.cluster.local" if spec.get("subdomain") else ""
-        hosts = rootfs.hosts_file(hostname, subdomain, self.addresses, list(spec.get("hostAliases") or ()), self.host_network)
+        subdomain = (
+            f"{hostname}.{spec['subdomain']}.{meta['namespace']}.svc.cluster.local" if spec.get("subdomain") else ""
+        )
+        hosts = rootfs.hosts_file(
+            hostname, subdomain, self.addresses, list(spec.get("hostAliases") or ()), self.host_network
+        )
         resolv = rootfs.resolv_conf(self.pod, self.agent.nameservers)
         capabilities = set(build_capabilities(context))
         uid = context.get("runAsUser", 0)
@@ -377,13 +446,25 @@ class PodWorker:
         if context.get("runAsNonRoot") and not uid:
             raise VolumeError("container has runAsNonRoot and image will run as root")
         return {
-            "name": name, "id": hashlib.sha256(f"{self.uid}/{name}/{attempt}/{time.time()}".encode()).hexdigest(), "attempt": attempt,
-            "image": container["image"], "argv": argv, "env": env, "cwd": container.get("workingDir") or "/", "target": target,
-            "uid": uid, "gid": context.get("runAsGroup", 0), "groups": groups, "capabilities": sorted(capabilities),
-            "privileged": privileged, "noNewPrivileges": True, "readOnlyRoot": bool(context.get("readOnlyRootFilesystem")),
-            "root": os.path.join(self.folder, "roots", name), "log": self.log_path(name, attempt),
+            "name": name,
+            "id": hashlib.sha256(f"{self.uid}/{name}/{attempt}/{time.time()}".encode()).hexdigest(),
+            "attempt": attempt,
+            "image": container["image"],
+            "argv": argv,
+            "env": env,
+            "cwd": container.get("workingDir") or "/",
+            "target": target,
+            "uid": uid,
+            "gid": context.get("runAsGroup", 0),
+            "groups": groups,
+            "capabilities": sorted(capabilities),
+            "privileged": privileged,
+            "noNewPrivileges": True,
+            "readOnlyRoot": bool(context.get("readOnlyRootFilesystem")),
+            "root": os.path.join(self.folder, "roots", name),
+            "log": self.log_path(name, attempt),
             "steps": rootfs.steps(self.agent.host, hosts, resolv, hostname, mounts, bool(image.target)),
-        }  # fmt: skip
+        }
 
     def log_path(self, name: str, attempt: int) -> str:
         return os.path.join(self.folder, "logs", name, f"{attempt}.log")
@@ -402,8 +483,17 @@ class PodWorker:
                 source = os.path.join(source, mount["subPath"])
                 if not os.path.exists(source):
                     os.makedirs(source)
-            read_only = bool(mount.get("readOnly")) or any(k in volume for k in ("configMap", "secret", "downwardAPI", "projected"))
-            found.append({"path": os.path.normpath(mount["mountPath"]), "source": source, "readOnly": read_only, "file": os.path.isfile(source)})
+            read_only = bool(mount.get("readOnly")) or any(
+                k in volume for k in ("configMap", "secret", "downwardAPI", "projected")
+            )
+            found.append(
+                {
+                    "path": os.path.normpath(mount["mountPath"]),
+                    "source": source,
+                    "readOnly": read_only,
+                    "file": os.path.isfile(source),
+                }
+            )
         return found
 
     # probes and hooks
@@ -426,7 +516,9 @@ class PodWorker:
         def attempted_as(kind: str) -> Any:
             def attempted(ok: bool, why: str) -> None:
                 if not ok:
-                    self.agent.event(self.pod, "Warning", "Unhealthy", f"{kind} probe failed: {why}", f"spec.containers{{{name}}}")
+                    self.agent.event(
+                        self.pod, "Warning", "Unhealthy", f"{kind} probe failed: {why}", f"spec.containers{{{name}}}"
+                    )
 
             return attempted
 
@@ -442,28 +534,71 @@ class PodWorker:
                 else:
                     self._restart(name, "startup")
 
-            task = asyncio.ensure_future(probes.run(container["startupProbe"], container, address, execute, startup, attempted_as("Startup"), None, False))
+            task = asyncio.ensure_future(
+                probes.run(
+                    container["startupProbe"],
+                    container,
+                    address,
+                    execute,
+                    startup,
+                    attempted_as("Startup"),
+                    None,
+                    False,
+                )
+            )
             self.probing[name].append(task)
             await passed.wait()
             task.cancel()
         if "livenessProbe" in container:
+
             def liveness(ok: bool, why: str) -> None:
                 if not ok:
                     self._restart(name, "liveness")
 
-            self.probing[name].append(asyncio.ensure_future(
-                probes.run(container["livenessProbe"], container, address, execute, liveness, attempted_as("Liveness"), None, False)))  # fmt: skip
+            self.probing[name].append(
+                asyncio.ensure_future(
+                    probes.run(
+                        container["livenessProbe"],
+                        container,
+                        address,
+                        execute,
+                        liveness,
+                        attempted_as("Liveness"),
+                        None,
+                        False,
+                    )
+                )
+            )
         if "readinessProbe" in container:
+
             def readiness(ok: bool, why: str) -> None:
                 if self.ready.get(name) != ok:
                     self.ready[name] = ok
                     self.wake.set()
 
-            self.probing[name].append(asyncio.ensure_future(
-                probes.run(container["readinessProbe"], container, address, execute, readiness, attempted_as("Readiness"), adopted, True)))  # fmt: skip
+            self.probing[name].append(
+                asyncio.ensure_future(
+                    probes.run(
+                        container["readinessProbe"],
+                        container,
+                        address,
+                        execute,
+                        readiness,
+                        attempted_as("Readiness"),
+                        adopted,
+                        True,
+                    )
+                )
+            )
 
     def _restart(self, name: str, which: str) -> None:
-        self.agent.event(self.pod, "Normal", "Killing", f"Container {name} failed {which} probe, will be restarted", f"spec.containers{{{name}}}")
+        self.agent.event(
+            self.pod,
+            "Normal",
+            "Killing",
+            f"Container {name} failed {which} probe, will be restarted",
+            f"spec.containers{{{name}}}",
+        )
         asyncio.ensure_future(self._kill(name, float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))))
 
     def _stop_probes(self, name: str) -> None:
@@ -492,7 +627,7 @@ class PodWorker:
                 output = ""
             return code, output
         except TimeoutError:
-            return 124, f"command timed out: \"{' '.join(command)}\" timed out after {timeout:g}s"
+            return 124, f'command timed out: "{" ".join(command)}" timed out after {timeout:g}s'
         finally:
             os.close(read)
 
@@ -513,10 +648,18 @@ class PodWorker:
             code, output = await self.execute(name, list(hook["exec"]["command"]), limit)
             problem = f"command exited with {code}: {output.strip()}" if code else ""
         elif "httpGet" in hook or "tcpSocket" in hook:
-            ok, why = await probes.attempt({**hook, "timeoutSeconds": limit}, container, self.addresses[0] if self.addresses else "", _no_exec)
+            ok, why = await probes.attempt(
+                {**hook, "timeoutSeconds": limit}, container, self.addresses[0] if self.addresses else "", _no_exec
+            )
             problem = "" if ok else why
         if problem:
-            self.agent.event(self.pod, "Warning", failed, f"{failed.removeprefix('Failed')} failed: {problem}", f"spec.containers{{{name}}}")
+            self.agent.event(
+                self.pod,
+                "Warning",
+                failed,
+                f"{failed.removeprefix('Failed')} failed: {problem}",
+                f"spec.containers{{{name}}}",
+            )
 
     # the end
 
@@ -558,10 +701,14 @@ class PodWorker:
         grace = min(max(deadline - time.time(), 0.0) if asked else 0.0, asked)
         spec = self.pod["spec"]
         sidecars = [c["name"] for c in spec.get("initContainers") or () if lifecycle.is_sidecar(c)]
-        regular = [c["name"] for c in spec["containers"]] + [c["name"] for c in spec.get("initContainers") or () if c["name"] not in sidecars]
+        regular = [c["name"] for c in spec["containers"]] + [
+            c["name"] for c in spec.get("initContainers") or () if c["name"] not in sidecars
+        ]
         for name in regular + sidecars:
             if name in self.states and self.states[name].status == "running":
-                self.agent.event(self.pod, "Normal", "Killing", f"Stopping container {name}", f"spec.containers{{{name}}}")
+                self.agent.event(
+                    self.pod, "Normal", "Killing", f"Stopping container {name}", f"spec.containers{{{name}}}"
+                )
                 self._stop_probes_but_readiness(name)
         began = time.time()
         await asyncio.gather(*(self._kill(n, grace) for n in regular))
@@ -618,8 +765,13 @@ class PodWorker:
         phase = lifecycle.phase(pod, self.states)
         over = phase if phase in ("Succeeded", "Failed") else ""
         is_initialized = lifecycle.initialized(pod, self.states, self.started)
-        found: Tree = {"phase": phase, "hostIP": str(self.agent.layout.addresses[0]), "hostIPs": [{"ip": str(a)} for a in self.agent.layout.addresses],
-                       "startTime": get(pod, "status", "startTime") or stamp(now), "observedGeneration": pod["metadata"].get("generation", 1)}  # fmt: skip
+        found: Tree = {
+            "phase": phase,
+            "hostIP": str(self.agent.layout.addresses[0]),
+            "hostIPs": [{"ip": str(a)} for a in self.agent.layout.addresses],
+            "startTime": get(pod, "status", "startTime") or stamp(now),
+            "observedGeneration": pod["metadata"].get("generation", 1),
+        }
         if self.addresses:
             found.update(podIP=self.addresses[0], podIPs=[{"ip": a} for a in self.addresses])
         elif get(pod, "status", "podIP"):
@@ -631,10 +783,17 @@ class PodWorker:
                 unready.append(container["name"])
         found["containerStatuses"] = statuses
         if spec.get("initContainers"):
-            found["initContainerStatuses"] = [self._container_status(c, "PodInitializing") for c in spec["initContainers"]]
-            unready += [c["name"] for c, s in zip(spec["initContainers"], found["initContainerStatuses"], strict=True)
-                        if lifecycle.is_sidecar(c) and not s["ready"]]  # fmt: skip
-        found["conditions"] = lifecycle.conditions(pod, is_initialized, not unready and not over, unready, self.shim is not None, over, now)
+            found["initContainerStatuses"] = [
+                self._container_status(c, "PodInitializing") for c in spec["initContainers"]
+            ]
+            unready += [
+                c["name"]
+                for c, s in zip(spec["initContainers"], found["initContainerStatuses"], strict=True)
+                if lifecycle.is_sidecar(c) and not s["ready"]
+            ]
+        found["conditions"] = lifecycle.conditions(
+            pod, is_initialized, not unready and not over, unready, self.shim is not None, over, now
+        )
         return found
 
     def _container_status(self, container: Tree, default: str) -> Tree:
@@ -646,12 +805,17 @@ class PodWorker:
         if state is not None and state.status == "running":
             waiting = ("", "")
         ready = self.ready.get(name, True) if state is None or state.status == "running" else True
-        return lifecycle.container_status(container, state, self.last.get(name), ready, self.started.get(name, True), waiting)
+        return lifecycle.container_status(
+            container, state, self.last.get(name), ready, self.started.get(name, True), waiting
+        )
 
     async def _report(self, final: bool = False) -> None:
         status = self.status()
         if final:
-            status["conditions"] = [c if c["type"] not in ("Ready", "ContainersReady") else {**c, "status": "False"} for c in status["conditions"]]
+            status["conditions"] = [
+                c if c["type"] not in ("Ready", "ContainersReady") else {**c, "status": "False"}
+                for c in status["conditions"]
+            ]
         if status == self.told:
             return
         if await self.agent.write_status(self, status):

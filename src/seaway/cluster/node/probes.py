@@ -109,8 +109,16 @@ async def attempt(probe: Tree, container: Tree, address: str, execute: Exec) -> 
     return False, "gRPC probes are not supported yet" if "grpc" in probe else "no handler"
 
 
-async def run(probe: Tree, container: Tree, address: str, execute: Exec, tell: Callable[[bool, str], None], attempted: Callable[[bool, str], None],
-              initial: bool | None, eager: bool) -> None:  # fmt: skip
+async def run(
+    probe: Tree,
+    container: Tree,
+    address: str,
+    execute: Exec,
+    tell: Callable[[bool, str], None],
+    attempted: Callable[[bool, str], None],
+    initial: bool | None,
+    eager: bool,
+) -> None:
     """Probes until cancelled: `tell` gets each verdict, `attempted` each try. `initial` is a verdict from before.
 
     `eager` (readiness): a program that is not listening yet is asked again soon, for its first two seconds, without

@@ -14,8 +14,26 @@ from typing import Any
 Plan = dict[str, Any]
 PROGRAM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32", "/opt")
 # Parts of the host's /etc that programs need to run: no accounts, no keys, no configuration of the host's services.
-ETC_FOLDERS = ("alternatives", "ssl/certs", "ca-certificates", "ld.so.conf.d", "perl", "python3", "python3.11", "terminfo")
-ETC_FILES = ("ld.so.cache", "ld.so.conf", "mime.types", "services", "protocols", "gai.conf", "debian_version", "os-release")
+ETC_FOLDERS = (
+    "alternatives",
+    "ssl/certs",
+    "ca-certificates",
+    "ld.so.conf.d",
+    "perl",
+    "python3",
+    "python3.11",
+    "terminfo",
+)
+ETC_FILES = (
+    "ld.so.cache",
+    "ld.so.conf",
+    "mime.types",
+    "services",
+    "protocols",
+    "gai.conf",
+    "debian_version",
+    "os-release",
+)
 PASSWD = """root:x:0:0:root:/root:/bin/sh
 daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
 bin:x:2:2:bin:/bin:/usr/sbin/nologin
@@ -33,7 +51,9 @@ redis:x:999:
 nginx:x:101:
 nogroup:x:65534:
 """
-NSSWITCH = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\n"
+NSSWITCH = (
+    "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +86,30 @@ class Host:
 def points_below(folder: str, mounts: list[Plan]) -> list[str]:
     """Mount points inside an overlaid folder, relative to it: they are made in the upper layer before mounting."""
     prefix = folder.rstrip("/") + "/"
-    return sorted({m["path"][len(prefix):] for m in mounts if m["path"].startswith(prefix) and not m.get("file")})
+    return sorted({m["path"][len(prefix) :] for m in mounts if m["path"].startswith(prefix) and not m.get("file")})
 
 
 def steps(host: Host, hosts: str, resolv: str, hostname: str, mounts: list[Plan], with_python: bool) -> list[Plan]:
     """The steps of a root that shows the host's programs. `mounts` are the pod's volumes: {path, source, readOnly}."""
     found: list[Plan] = []
-    for path, mode in (("/tmp", 0o1777), ("/run", 0o755), ("/run/lock", 0o1777), ("/var", 0o755), ("/var/tmp", 0o1777), ("/var/log", 0o755),
-                       ("/var/lib", 0o755), ("/var/cache", 0o755), ("/var/spool", 0o755), ("/var/www", 0o755), ("/root", 0o700),
-                       ("/home", 0o755), ("/etc", 0o755), ("/mnt", 0o755), ("/srv", 0o755), ("/media", 0o755)):  # fmt: skip
+    for path, mode in (
+        ("/tmp", 0o1777),
+        ("/run", 0o755),
+        ("/run/lock", 0o1777),
+        ("/var", 0o755),
+        ("/var/tmp", 0o1777),
+        ("/var/log", 0o755),
+        ("/var/lib", 0o755),
+        ("/var/cache", 0o755),
+        ("/var/spool", 0o755),
+        ("/var/www", 0o755),
+        ("/root", 0o700),
+        ("/home", 0o755),
+        ("/etc", 0o755),
+        ("/mnt", 0o755),
+        ("/srv", 0o755),
+        ("/media", 0o755),
+    ):
         found.append({"do": "dir", "path": path, "mode": mode})
     found.append({"do": "link", "path": "/var/run", "to": "/run"})
     for folder in host.folders:
@@ -82,21 +117,38 @@ def steps(host: Host, hosts: str, resolv: str, hostname: str, mounts: list[Plan]
     found += [{"do": "link", "path": path, "to": to} for path, to in host.links]
     found += [{"do": "bind", "path": path, "source": path, "readOnly": True} for path in host.etc_folders]
     found += [{"do": "bind", "path": path, "source": source, "readOnly": True} for path, source in host.etc_files]
-    for name, text in (("passwd", PASSWD), ("group", GROUP), ("nsswitch.conf", NSSWITCH), ("hosts", hosts), ("resolv.conf", resolv),
-                       ("hostname", hostname + "\n")):  # fmt: skip
+    for name, text in (
+        ("passwd", PASSWD),
+        ("group", GROUP),
+        ("nsswitch.conf", NSSWITCH),
+        ("hosts", hosts),
+        ("resolv.conf", resolv),
+        ("hostname", hostname + "\n"),
+    ):
         found.append({"do": "file", "path": f"/etc/{name}", "text": text})
     if with_python:
         found += [{"do": "bind", "path": path, "source": path, "readOnly": True} for path in host.python]
     found += [{"do": "dev"}, {"do": "proc"}, {"do": "sys"}]
     for mount in sorted(mounts, key=lambda m: m["path"].count("/")):
-        found.append({"do": "bind", "path": mount["path"], "source": mount["source"], "readOnly": mount.get("readOnly", False)})
+        found.append(
+            {"do": "bind", "path": mount["path"], "source": mount["source"], "readOnly": mount.get("readOnly", False)}
+        )
     return found
 
 
-def hosts_file(hostname: str, subdomain_name: str, addresses: list[str], aliases: list[Plan], host_network: bool) -> str:
+def hosts_file(
+    hostname: str, subdomain_name: str, addresses: list[str], aliases: list[Plan], host_network: bool
+) -> str:
     """/etc/hosts as the kubelet writes it."""
-    lines = ["# Kubernetes-managed hosts file.", "127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback",
-             "fe00::0\tip6-localnet", "fe00::0\tip6-mcastprefix", "fe00::1\tip6-allnodes", "fe00::2\tip6-allrouters"]  # fmt: skip
+    lines = [
+        "# Kubernetes-managed hosts file.",
+        "127.0.0.1\tlocalhost",
+        "::1\tlocalhost ip6-localhost ip6-loopback",
+        "fe00::0\tip6-localnet",
+        "fe00::0\tip6-mcastprefix",
+        "fe00::1\tip6-allnodes",
+        "fe00::2\tip6-allrouters",
+    ]
     if not host_network:
         names = f"{subdomain_name}\t{hostname}" if subdomain_name else hostname
         lines += [f"{address}\t{names}" for address in addresses]
@@ -120,7 +172,11 @@ def resolv_conf(pod: Plan, nameservers: list[str], domain: str = "cluster.local"
         servers = list(nameservers)
         search = [f"{namespace}.svc.{domain}", f"svc.{domain}", domain]
         options = ["ndots:5"]
-    servers = (servers + list(config.get("nameservers") or ()))[:3] if policy != "None" else list(config.get("nameservers") or ())[:3]
+    servers = (
+        (servers + list(config.get("nameservers") or ()))[:3]
+        if policy != "None"
+        else list(config.get("nameservers") or ())[:3]
+    )
     search += [s for s in config.get("searches") or () if s not in search]
     for option in config.get("options") or ():
         text = f"{option['name']}:{option['value']}" if option.get("value") is not None else option["name"]

@@ -86,8 +86,14 @@ class LogFile:
 class Shim:
     def __init__(self, args: Plan) -> None:
         self.folder: str = args["folder"]
-        self.state: Plan = {"uid": args["uid"], "namespace": args["namespace"], "name": args["name"], "addresses": [],
-                            "hostNetwork": args["hostNetwork"], "containers": {}}  # fmt: skip
+        self.state: Plan = {
+            "uid": args["uid"],
+            "namespace": args["namespace"],
+            "name": args["name"],
+            "addresses": [],
+            "hostNetwork": args["hostNetwork"],
+            "containers": {},
+        }
         self.pids: dict[int, tuple[str, str]] = {}  # pid -> ("container", name) or ("exec", id)
         self.execs: dict[str, socket.socket] = {}
         self.logs: dict[int, Log] = {}
@@ -102,7 +108,9 @@ class Shim:
         except OSError:
             pass
         if not args["hostNetwork"]:
-            build.configure_namespace({**build.SYSCTLS, **build.LEAF_SYSCTLS, "net/ipv4/ip_forward": "0", "net/ipv6/conf/all/forwarding": "0"})
+            build.configure_namespace(
+                {**build.SYSCTLS, **build.LEAF_SYSCTLS, "net/ipv4/ip_forward": "0", "net/ipv6/conf/all/forwarding": "0"}
+            )
         read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.wake = read
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
@@ -133,14 +141,27 @@ class Shim:
         except OSError as e:
             return {"error": str(e)}
         now = time.time()
-        entry = {"id": plan["id"], "attempt": plan.get("attempt", 0), "started": now, "image": plan.get("image", ""), "log": plan["log"]}
+        entry = {
+            "id": plan["id"],
+            "attempt": plan.get("attempt", 0),
+            "started": now,
+            "image": plan.get("image", ""),
+            "log": plan["log"],
+        }
         if problem:
             for log in logs:
                 os.close(log.fd)
             if pid:
                 os.waitpid(pid, 0)
-            self.state["containers"][name] = {**entry, "status": "exited", "code": START_FAILED, "signal": 0, "finished": now,
-                                              "reason": "StartError", "message": problem}  # fmt: skip
+            self.state["containers"][name] = {
+                **entry,
+                "status": "exited",
+                "code": START_FAILED,
+                "signal": 0,
+                "finished": now,
+                "reason": "StartError",
+                "message": problem,
+            }
             return {"error": problem}
         for log in logs:
             self.logs[log.fd] = log
@@ -235,7 +256,11 @@ class Shim:
             code = 126
             try:
                 signal.set_wakeup_fd(-1)
-                for name, kind in (("ipc", linux.CLONE_NEWIPC), ("pid", linux.CLONE_NEWPID), ("mnt", linux.CLONE_NEWNS)):
+                for name, kind in (
+                    ("ipc", linux.CLONE_NEWIPC),
+                    ("pid", linux.CLONE_NEWPID),
+                    ("mnt", linux.CLONE_NEWNS),
+                ):
                     linux.enter(f"/proc/{entry['pid']}/ns/{name}", kind)
                 child = os.fork()
                 if child == 0:

@@ -33,7 +33,9 @@ class Shim:
         asyncio.get_running_loop().add_reader(sock.fileno(), self._readable)
 
     @classmethod
-    async def connect(cls, path: str, on_event: Callable[[Plan], None], on_end: Callable[[], None], within: float = 5.0) -> Shim:
+    async def connect(
+        cls, path: str, on_event: Callable[[Plan], None], on_end: Callable[[], None], within: float = 5.0
+    ) -> Shim:
         loop = asyncio.get_running_loop()
         end = loop.time() + within
         while True:
@@ -105,7 +107,8 @@ class Shim:
         self.alive = False
         asyncio.get_running_loop().remove_reader(self._sock.fileno())
         self._sock.close()
-        for future in [*self._waiting.values(), *self._execs.values()]:
+        pending: list[asyncio.Future[Any]] = [*self._waiting.values(), *self._execs.values()]
+        for future in pending:
             if not future.done():
                 future.set_exception(ShimGone("the shim is gone"))
                 future.exception()

@@ -42,7 +42,7 @@ class Objects:
             if key not in self._watched:
                 informer = Informer(self._api, kind_of(resource), namespace, {"fieldSelector": f"metadata.name={name}"})
                 entry = _Watched(informer, asyncio.ensure_future(informer.run()))
-                informer.listen(lambda change, entry=entry: [self._changed(u) for u in tuple(entry.users)])  # type: ignore[misc]
+                informer.listen(lambda change, entry=entry: self._tell(entry))  # type: ignore[misc]
                 self._watched[key] = entry
             self._watched[key].users.add(uid)
             fresh.append(self._watched[key].informer.synced.wait())
@@ -51,6 +51,10 @@ class Objects:
                 await asyncio.wait_for(asyncio.gather(*fresh), SYNC_WITHIN)
             except TimeoutError:
                 raise Unavailable("the API server does not answer") from None
+
+    def _tell(self, entry: _Watched) -> None:
+        for uid in tuple(entry.users):
+            self._changed(uid)
 
     def get(self, resource: str, namespace: str, name: str) -> Tree | None:
         entry = self._watched.get((resource, namespace, name))
@@ -79,7 +83,10 @@ class Tokens:
         kept = self._kept.get(key)
         if kept and kept[1] > time.time():
             return kept
-        spec: Tree = {"expirationSeconds": lifetime, "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": meta["name"], "uid": meta["uid"]}}
+        spec: Tree = {
+            "expirationSeconds": lifetime,
+            "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": meta["name"], "uid": meta["uid"]},
+        }
         if audience:
             spec["audiences"] = [audience]
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}

@@ -44,15 +44,21 @@ def field(pod: Tree, path: str, node: Mapping[str, Any] | None = None) -> str:
         return str((meta.get(section.removeprefix("metadata.")) or {}).get(key.removesuffix("']"), ""))
     if path in ("metadata.labels", "metadata.annotations"):
         table = meta.get(path.removeprefix("metadata.")) or {}
-        quoted = {k: str(v).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") for k, v in sorted(table.items())}
+        quoted = {
+            k: str(v).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") for k, v in sorted(table.items())
+        }
         return "\n".join(f'{k}="{v}"' for k, v in quoted.items())
     simple = {
-        "metadata.name": meta["name"], "metadata.namespace": meta["namespace"], "metadata.uid": meta.get("uid", ""),
-        "spec.nodeName": spec.get("nodeName", ""), "spec.serviceAccountName": spec.get("serviceAccountName", ""),
-        "status.podIP": status.get("podIP", ""), "status.hostIP": status.get("hostIP", ""),
+        "metadata.name": meta["name"],
+        "metadata.namespace": meta["namespace"],
+        "metadata.uid": meta.get("uid", ""),
+        "spec.nodeName": spec.get("nodeName", ""),
+        "spec.serviceAccountName": spec.get("serviceAccountName", ""),
+        "status.podIP": status.get("podIP", ""),
+        "status.hostIP": status.get("hostIP", ""),
         "status.podIPs": ",".join(i["ip"] for i in status.get("podIPs") or ()),
         "status.hostIPs": ",".join(i["ip"] for i in status.get("hostIPs") or ()),
-    }  # fmt: skip
+    }
     if path not in simple:
         raise VolumeError(f"fieldPath {path!r} is not supported")
     return str(simple[path])
@@ -61,7 +67,9 @@ def field(pod: Tree, path: str, node: Mapping[str, Any] | None = None) -> str:
 def resource_field(pod: Tree, ref: Tree, container_name: str, allocatable: Mapping[str, str]) -> str:
     """A resourceFieldRef's value, divided and rounded up."""
     name = ref.get("containerName") or container_name
-    container = next((c for c in [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ())] if c["name"] == name), {})
+    container: Tree = next(
+        (c for c in [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ())] if c["name"] == name), {}
+    )
     section, _, resource = str(ref["resource"]).partition(".")
     value = get(container, "resources", section, resource)
     if value is None:
@@ -137,7 +145,9 @@ def content(pod: Tree, volume: Tree, fetch: Fetch, allocatable: Mapping[str, str
             files.update(_downward(pod, source["downwardAPI"], mode, allocatable))
         elif "serviceAccountToken" in source:
             wanted = source["serviceAccountToken"]
-            tokens.append(Token(wanted["path"], wanted.get("audience", ""), wanted.get("expirationSeconds", 3600), mode))
+            tokens.append(
+                Token(wanted["path"], wanted.get("audience", ""), wanted.get("expirationSeconds", 3600), mode)
+            )
         else:
             raise VolumeError(f"projected source {next(iter(source), '')!r} is not supported")
     return files, tokens
@@ -204,8 +214,8 @@ def _read(folder: str) -> Files:
 
 def host_path(node_folder: str, source: Tree) -> str:
     """A hostPath as a folder of the *node*; made or required as its type says."""
-    path = os.path.normpath("/" + source["path"])
-    where, kind = node_folder + path, source.get("type", "")
+    path = os.path.normpath("/" + str(source["path"]))
+    where, kind = node_folder + path, str(source.get("type", ""))
     if kind in ("", "DirectoryOrCreate"):
         if not os.path.exists(where):
             os.makedirs(where, 0o755, exist_ok=True)
@@ -214,7 +224,7 @@ def host_path(node_folder: str, source: Tree) -> str:
         if not os.path.exists(where):
             open(where, "w").close()
     elif (kind == "Directory" and not os.path.isdir(where)) or (kind == "File" and not os.path.isfile(where)):
-        raise VolumeError(f'hostPath type check failed: {source["path"]} is not a {kind.lower()}')
+        raise VolumeError(f"hostPath type check failed: {source['path']} is not a {kind.lower()}")
     elif kind not in ("Directory", "File"):
         raise VolumeError(f"hostPath type {kind} is not supported")
     return where

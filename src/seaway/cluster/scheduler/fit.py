@@ -32,7 +32,12 @@ def requests(pod: Tree) -> dict[str, Fraction]:
 
 
 def host_ports(pod: Tree) -> set[tuple[str, int]]:
-    return {(p.get("protocol", "TCP"), p["hostPort"]) for c in pod["spec"].get("containers") or () for p in c.get("ports") or () if p.get("hostPort")}
+    return {
+        (p.get("protocol", "TCP"), p["hostPort"])
+        for c in pod["spec"].get("containers") or ()
+        for p in c.get("ports") or ()
+        if p.get("hostPort")
+    }
 
 
 @dataclass(slots=True)
@@ -84,7 +89,8 @@ def taint_problem(pod: Tree, node: Tree) -> str:
 
 
 def _expression(term: Mapping[str, Any], have: Mapping[str, str]) -> bool:
-    key, op, values = term["key"], term["operator"], term.get("values") or ()
+    key, op = term["key"], term["operator"]
+    values: list[str] = list(term.get("values") or ())
     value = have.get(key)
     if op == "In":
         return value in values
@@ -106,13 +112,19 @@ def affinity_problem(pod: Tree, node: Tree) -> str:
     problem = "node(s) didn't match Pod's node affinity/selector"
     if any(have.get(k) != v for k, v in (pod["spec"].get("nodeSelector") or {}).items()):
         return problem
-    terms = get(pod, "spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms")
+    terms = get(
+        pod, "spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"
+    )
     if terms is None:
         return ""
     fields = {"metadata.name": node["metadata"]["name"]}
     for term in terms:
         expressions, names = term.get("matchExpressions") or (), term.get("matchFields") or ()
-        if (expressions or names) and all(_expression(e, have) for e in expressions) and all(_expression(e, fields) for e in names):
+        if (
+            (expressions or names)
+            and all(_expression(e, have) for e in expressions)
+            and all(_expression(e, fields) for e in names)
+        ):
             return ""
     return problem
 
@@ -141,8 +153,12 @@ def score(pod: Tree, load: NodeLoad) -> tuple[Any, ...]:
         total = quantities.parse(have.get(name, "0"))
         if total:
             share += (load.used.get(name, Fraction(0)) + requests(pod).get(name, Fraction(0))) / total
-    disliked = sum(1 for t in taints_of(load.node) if t.get("effect") == "PreferNoSchedule"
-                   and not any(tolerates(x, t) for x in pod["spec"].get("tolerations") or ()))  # fmt: skip
+    disliked = sum(
+        1
+        for t in taints_of(load.node)
+        if t.get("effect") == "PreferNoSchedule"
+        and not any(tolerates(x, t) for x in pod["spec"].get("tolerations") or ())
+    )
     siblings = load.owners.get(owner, 0) if owner else 0
     return disliked, siblings, share, load.used.get("pods", Fraction(0)), load.node["metadata"]["name"]
 
@@ -160,4 +176,9 @@ def choose(pod: Tree, loads: Mapping[str, NodeLoad]) -> tuple[str, str]:
     if fitting:
         return str(min(fitting, key=lambda load: score(pod, load)).node["metadata"]["name"]), ""
     told = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
-    return "", f"0/{len(loads)} nodes are available: {told or 'no nodes'}." if loads else "no nodes available to schedule pods"
+    return (
+        "",
+        f"0/{len(loads)} nodes are available: {told or 'no nodes'}."
+        if loads
+        else "no nodes available to schedule pods",
+    )

@@ -44,8 +44,12 @@ class Scheduler:
             for node, pod in self._placed.values():
                 if node == change.key.name:
                     load.add(pod)
-        if change.old is None or fit.taints_of(change.old) != fit.taints_of(change.new) or get(change.old, "metadata", "labels") != get(
-                change.new, "metadata", "labels") or get(change.old, "status", "allocatable") != get(change.new, "status", "allocatable"):  # fmt: skip
+        if (
+            change.old is None
+            or fit.taints_of(change.old) != fit.taints_of(change.new)
+            or get(change.old, "metadata", "labels") != get(change.new, "metadata", "labels")
+            or get(change.old, "status", "allocatable") != get(change.new, "status", "allocatable")
+        ):
             self._wake_pending()
 
     def _wake_pending(self) -> None:
@@ -83,7 +87,12 @@ class Scheduler:
 
     async def _reconcile(self, key: Key) -> float | None:
         pod = self._pods.get(*key)
-        if pod is None or pod["spec"].get("nodeName") or pod["metadata"].get("deletionTimestamp") or pod["spec"].get("schedulerName") != NAME:
+        if (
+            pod is None
+            or pod["spec"].get("nodeName")
+            or pod["metadata"].get("deletionTimestamp")
+            or pod["spec"].get("schedulerName") != NAME
+        ):
             return None
         uid = pod["metadata"]["uid"]
         if uid in self._placed:
@@ -97,8 +106,12 @@ class Scheduler:
             self._events.tell(about, "Warning", "FailedScheduling", message)
             return RETRY
         self._place(uid, node, pod)
-        binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": key.name, "namespace": key.namespace, "uid": uid},
-                   "target": {"apiVersion": "v1", "kind": "Node", "name": node}}  # fmt: skip
+        binding = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {"name": key.name, "namespace": key.namespace, "uid": uid},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": node},
+        }
         try:
             await self._api.create(kind_of("pods"), key.namespace, binding, "binding", key.name)
         except (NotFound, Conflict):
@@ -114,6 +127,12 @@ class Scheduler:
         old = condition(pod, "PodScheduled") or {}
         if old.get("status") == "False" and old.get("message") == message:
             return
-        entry = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message, "lastProbeTime": None,
-                 "lastTransitionTime": old.get("lastTransitionTime") if old.get("status") == "False" else stamp(self._now())}  # fmt: skip
+        entry = {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": "Unschedulable",
+            "message": message,
+            "lastProbeTime": None,
+            "lastTransitionTime": old.get("lastTransitionTime") if old.get("status") == "False" else stamp(self._now()),
+        }
         await self._api.patch(kind_of("pods"), *key, {"status": {"conditions": [entry]}}, "status", STRATEGIC)

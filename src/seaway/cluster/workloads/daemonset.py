@@ -18,9 +18,14 @@ from seaway.controllers.writes import Create, Delete, Patch, Write, apply
 
 Tree = dict[str, Any]
 HASH = "controller-revision-hash"
-TOLERATED = (("node.kubernetes.io/not-ready", "NoExecute"), ("node.kubernetes.io/unreachable", "NoExecute"),
-             ("node.kubernetes.io/disk-pressure", "NoSchedule"), ("node.kubernetes.io/memory-pressure", "NoSchedule"),
-             ("node.kubernetes.io/pid-pressure", "NoSchedule"), ("node.kubernetes.io/unschedulable", "NoSchedule"))  # fmt: skip
+TOLERATED = (
+    ("node.kubernetes.io/not-ready", "NoExecute"),
+    ("node.kubernetes.io/unreachable", "NoExecute"),
+    ("node.kubernetes.io/disk-pressure", "NoSchedule"),
+    ("node.kubernetes.io/memory-pressure", "NoSchedule"),
+    ("node.kubernetes.io/pid-pressure", "NoSchedule"),
+    ("node.kubernetes.io/unschedulable", "NoSchedule"),
+)
 
 
 def pod_for(owner: Tree, node: str, digest: str) -> Tree:
@@ -29,14 +34,20 @@ def pod_for(owner: Tree, node: str, digest: str) -> Tree:
     spec = dict(pod["spec"])
     affinity = dict(spec.get("affinity") or {})
     term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
-    affinity["nodeAffinity"] = {**(affinity.get("nodeAffinity") or {}),
-                                "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}  # fmt: skip
+    affinity["nodeAffinity"] = {
+        **(affinity.get("nodeAffinity") or {}),
+        "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]},
+    }
     spec["affinity"] = affinity
     have = list(spec.get("tolerations") or ())
     extra = list(TOLERATED)
     if spec.get("hostNetwork"):
         extra.append(("node.kubernetes.io/network-unavailable", "NoSchedule"))
-    have += [{"key": k, "operator": "Exists", "effect": e} for k, e in extra if not any(t.get("key") == k and t.get("effect") == e for t in have)]
+    have += [
+        {"key": k, "operator": "Exists", "effect": e}
+        for k, e in extra
+        if not any(t.get("key") == k and t.get("effect") == e for t in have)
+    ]
     spec["tolerations"] = have
     return {**pod, "spec": spec}
 
@@ -44,7 +55,13 @@ def pod_for(owner: Tree, node: str, digest: str) -> Tree:
 def wants(owner: Tree, node: Tree) -> bool:
     """Whether a node shall have a pod: selector, affinity and taints, not its load."""
     spec = owner["spec"]["template"]["spec"]
-    daemon = {**spec, "tolerations": [*(spec.get("tolerations") or ()), *({"key": k, "operator": "Exists", "effect": e} for k, e in TOLERATED)]}
+    daemon = {
+        **spec,
+        "tolerations": [
+            *(spec.get("tolerations") or ()),
+            *({"key": k, "operator": "Exists", "effect": e} for k, e in TOLERATED),
+        ],
+    }
     probe = {"metadata": {}, "spec": daemon}
     return not fit.affinity_problem(probe, node) and not fit.taint_problem(probe, node)
 
@@ -53,7 +70,17 @@ def assigned(pod: Tree) -> str:
     """The node a daemon pod is for, also before it is bound."""
     if pod["spec"].get("nodeName"):
         return str(pod["spec"]["nodeName"])
-    terms = get(pod, "spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms") or ()
+    terms = (
+        get(
+            pod,
+            "spec",
+            "affinity",
+            "nodeAffinity",
+            "requiredDuringSchedulingIgnoredDuringExecution",
+            "nodeSelectorTerms",
+        )
+        or ()
+    )
     for term in terms:
         for field in term.get("matchFields") or ():
             if field.get("key") == "metadata.name" and field.get("values"):
@@ -79,7 +106,9 @@ def plan(owner: Tree, pods: list[Tree], nodes: list[Tree]) -> list[Write]:
     unavailable, stale = 0, []
     for name in wanted_nodes:
         here = by_node.get(name, [])
-        active = sorted((p for p in here if is_active(p)), key=lambda p: (p["metadata"]["creationTimestamp"], p["metadata"]["name"]))
+        active = sorted(
+            (p for p in here if is_active(p)), key=lambda p: (p["metadata"]["creationTimestamp"], p["metadata"]["name"])
+        )
         for pod in here:
             if get(pod, "status", "phase") == "Failed" and not pod["metadata"].get("deletionTimestamp"):
                 delete(pod)
@@ -99,7 +128,9 @@ def plan(owner: Tree, pods: list[Tree], nodes: list[Tree]) -> list[Write]:
                 if is_active(pod):
                     delete(pod)
     if get(owner, "spec", "updateStrategy", "type") != "OnDelete":
-        limit = amount(get(owner, "spec", "updateStrategy", "rollingUpdate", "maxUnavailable") or 1, len(wanted_nodes), True)
+        limit = amount(
+            get(owner, "spec", "updateStrategy", "rollingUpdate", "maxUnavailable") or 1, len(wanted_nodes), True
+        )
         room = max(limit - unavailable, 0)
         for pod in sorted(stale, key=lambda p: is_true(p, "Ready")):
             if not is_true(pod, "Ready"):
@@ -116,10 +147,16 @@ def status(owner: Tree, pods: list[Tree], nodes: list[Tree]) -> Tree:
     there = {assigned(p): p for p in pods if is_active(p)}
     here = [p for n, p in there.items() if n in wanted]
     ready = sum(1 for p in here if is_true(p, "Ready"))
-    return {"currentNumberScheduled": len(here), "desiredNumberScheduled": len(wanted), "numberMisscheduled": sum(1 for n in there if n not in wanted),
-            "numberReady": ready, "numberAvailable": ready, "numberUnavailable": len(wanted) - ready,
-            "updatedNumberScheduled": sum(1 for p in here if labels(p).get(HASH) == digest),
-            "observedGeneration": owner["metadata"].get("generation", 0)}  # fmt: skip
+    return {
+        "currentNumberScheduled": len(here),
+        "desiredNumberScheduled": len(wanted),
+        "numberMisscheduled": sum(1 for n in there if n not in wanted),
+        "numberReady": ready,
+        "numberAvailable": ready,
+        "numberUnavailable": len(wanted) - ready,
+        "updatedNumberScheduled": sum(1 for p in here if labels(p).get(HASH) == digest),
+        "observedGeneration": owner["metadata"].get("generation", 0),
+    }
 
 
 REQUIRED = ("currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady")

@@ -73,13 +73,23 @@ def new_set(deployment: Tree, sets: list[Tree]) -> Tree | None:
     """The ReplicaSet of the current template; the oldest, should there be two."""
     wanted = bare(deployment["spec"]["template"])
     same = [s for s in sets if bare(s["spec"]["template"]) == wanted]
-    return min(same, key=lambda s: (seconds(s["metadata"]["creationTimestamp"]) or 0, s["metadata"]["name"])) if same else None
+    return (
+        min(same, key=lambda s: (seconds(s["metadata"]["creationTimestamp"]) or 0, s["metadata"]["name"]))
+        if same
+        else None
+    )
 
 
 def _create(deployment: Tree, sets: list[Tree]) -> Create:
     meta, spec = deployment["metadata"], deployment["spec"]
     digest = template_hash(spec["template"], get(deployment, "status", "collisionCount") or 0)
-    template = {**spec["template"], "metadata": {**(spec["template"].get("metadata") or {}), "labels": {**(get(spec, "template", "metadata", "labels") or {}), HASH: digest}}}
+    template = {
+        **spec["template"],
+        "metadata": {
+            **(spec["template"].get("metadata") or {}),
+            "labels": {**(get(spec, "template", "metadata", "labels") or {}), HASH: digest},
+        },
+    }
     old = [s for s in sets if replicas_of(s)]
     surge, _ = bounds(spec)
     room = replicas_of(deployment) + surge - sum(replicas_of(s) for s in old)
@@ -87,15 +97,36 @@ def _create(deployment: Tree, sets: list[Tree]) -> Create:
     if get(spec, "strategy", "type") == "Recreate" and any(get(s, "status", "replicas") for s in old):
         count = 0
     revision = max((revision_of(s) for s in sets), default=0) + 1
-    copied = {k: v for k, v in (meta.get("annotations") or {}).items() if k not in (REVISION, "kubectl.kubernetes.io/last-applied-configuration")}
-    tree = {"apiVersion": "apps/v1", "kind": "ReplicaSet",
-            "metadata": {"name": f"{meta['name']}-{digest}", "namespace": meta["namespace"], "labels": template["metadata"]["labels"],
-                         "annotations": {**copied, REVISION: str(revision), DESIRED: str(replicas_of(deployment)),
-                                         MAX: str(replicas_of(deployment) + surge)},
-                         "ownerReferences": [owner_reference("apps/v1", "Deployment", deployment)]},
-            "spec": {"replicas": count, "minReadySeconds": spec.get("minReadySeconds") or 0,
-                     "selector": {**spec["selector"], "matchLabels": {**(spec["selector"].get("matchLabels") or {}), HASH: digest}},
-                     "template": template}}  # fmt: skip
+    copied = {
+        k: v
+        for k, v in (meta.get("annotations") or {}).items()
+        if k not in (REVISION, "kubectl.kubernetes.io/last-applied-configuration")
+    }
+    tree = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {
+            "name": f"{meta['name']}-{digest}",
+            "namespace": meta["namespace"],
+            "labels": template["metadata"]["labels"],
+            "annotations": {
+                **copied,
+                REVISION: str(revision),
+                DESIRED: str(replicas_of(deployment)),
+                MAX: str(replicas_of(deployment) + surge),
+            },
+            "ownerReferences": [owner_reference("apps/v1", "Deployment", deployment)],
+        },
+        "spec": {
+            "replicas": count,
+            "minReadySeconds": spec.get("minReadySeconds") or 0,
+            "selector": {
+                **spec["selector"],
+                "matchLabels": {**(spec["selector"].get("matchLabels") or {}), HASH: digest},
+            },
+            "template": template,
+        },
+    }
     if not tree["spec"]["minReadySeconds"]:  # type: ignore[index]
         del tree["spec"]["minReadySeconds"]  # type: ignore[attr-defined]
     return Create(kind_of("replicasets.apps"), meta["namespace"], tree)
@@ -104,8 +135,12 @@ def _create(deployment: Tree, sets: list[Tree]) -> Create:
 def _scale(deployment: Tree, target: Tree, count: int) -> Patch:
     surge, _ = bounds(deployment["spec"])
     notes = {DESIRED: str(replicas_of(deployment)), MAX: str(replicas_of(deployment) + surge)}
-    return Patch(kind_of("replicasets.apps"), target["metadata"]["namespace"], target["metadata"]["name"],
-                 {"metadata": {"annotations": notes}, "spec": {"replicas": count}})  # fmt: skip
+    return Patch(
+        kind_of("replicasets.apps"),
+        target["metadata"]["namespace"],
+        target["metadata"]["name"],
+        {"metadata": {"annotations": notes}, "spec": {"replicas": count}},
+    )
 
 
 def plan(deployment: Tree, sets: list[Tree]) -> list[Write]:
@@ -121,8 +156,14 @@ def plan(deployment: Tree, sets: list[Tree]) -> list[Write]:
     writes: list[Write] = []
     top = max((revision_of(s) for s in old), default=0)
     if revision_of(current) <= top:  # a rollback: the old set becomes the newest revision
-        writes.append(Patch(kind_of("replicasets.apps"), current["metadata"]["namespace"], current["metadata"]["name"],
-                            {"metadata": {"annotations": {REVISION: str(top + 1)}}}))  # fmt: skip
+        writes.append(
+            Patch(
+                kind_of("replicasets.apps"),
+                current["metadata"]["namespace"],
+                current["metadata"]["name"],
+                {"metadata": {"annotations": {REVISION: str(top + 1)}}},
+            )
+        )
     active = [s for s in old if replicas_of(s)]
     if spec.get("paused"):
         if not active and replicas_of(current) != wanted:
@@ -138,7 +179,11 @@ def plan(deployment: Tree, sets: list[Tree]) -> list[Write]:
     if replicas_of(current) > wanted:
         writes.append(_scale(deployment, current, wanted))
     elif replicas_of(current) < wanted and total < wanted + surge:
-        writes.append(_scale(deployment, current, replicas_of(current) + min(wanted + surge - total, wanted - replicas_of(current))))
+        writes.append(
+            _scale(
+                deployment, current, replicas_of(current) + min(wanted + surge - total, wanted - replicas_of(current))
+            )
+        )
     writes += _shrink(deployment, current, active, wanted - unavailable, total)
     return writes + _history(deployment, old)
 
@@ -162,16 +207,27 @@ def _shrink(deployment: Tree, current: Tree, active: list[Tree], floor: int, tot
         step = min(sizes[tree["metadata"]["name"]], max(room, 0))
         sizes[tree["metadata"]["name"]] -= step
         room -= step
-    return [_scale(deployment, s, sizes[s["metadata"]["name"]]) for s in order if sizes[s["metadata"]["name"]] != replicas_of(s)]
+    return [
+        _scale(deployment, s, sizes[s["metadata"]["name"]])
+        for s in order
+        if sizes[s["metadata"]["name"]] != replicas_of(s)
+    ]
 
 
 def _history(deployment: Tree, old: list[Tree]) -> list[Write]:
-    idle = [s for s in old if not replicas_of(s) and not get(s, "status", "replicas") and not s["metadata"].get("deletionTimestamp")]
+    idle = [
+        s
+        for s in old
+        if not replicas_of(s) and not get(s, "status", "replicas") and not s["metadata"].get("deletionTimestamp")
+    ]
     surplus = len(idle) - deployment["spec"].get("revisionHistoryLimit", 10)
     if surplus <= 0:
         return []
     gone = sorted(idle, key=revision_of)[:surplus]
-    return [Delete(kind_of("replicasets.apps"), s["metadata"]["namespace"], s["metadata"]["name"], s["metadata"]["uid"]) for s in gone]
+    return [
+        Delete(kind_of("replicasets.apps"), s["metadata"]["namespace"], s["metadata"]["name"], s["metadata"]["uid"])
+        for s in gone
+    ]
 
 
 def status(deployment: Tree, sets: list[Tree], now: float) -> Tree:
@@ -184,31 +240,52 @@ def status(deployment: Tree, sets: list[Tree], now: float) -> Tree:
     available = total("availableReplicas", sets)
     _, unavailable = bounds(deployment["spec"])
     found: Tree = {
-        "observedGeneration": deployment["metadata"].get("generation", 0), "replicas": total("replicas", sets),
-        "updatedReplicas": total("replicas", [current] if current else []), "readyReplicas": total("readyReplicas", sets),
-        "availableReplicas": available, "unavailableReplicas": max(wanted - available, total("replicas", sets) - available, 0),
-    }  # fmt: skip
+        "observedGeneration": deployment["metadata"].get("generation", 0),
+        "replicas": total("replicas", sets),
+        "updatedReplicas": total("replicas", [current] if current else []),
+        "readyReplicas": total("readyReplicas", sets),
+        "availableReplicas": available,
+        "unavailableReplicas": max(wanted - available, total("replicas", sets) - available, 0),
+    }
     conditions = list(get(deployment, "status", "conditions") or ())
     enough = available >= wanted - unavailable
     moment = stamp(now)
 
     def condition(kind: str, ok: bool, reason: str, message: str) -> Tree:
-        return {"type": kind, "status": "True" if ok else "False", "reason": reason, "message": message, "lastUpdateTime": moment, "lastTransitionTime": moment}
+        return {
+            "type": kind,
+            "status": "True" if ok else "False",
+            "reason": reason,
+            "message": message,
+            "lastUpdateTime": moment,
+            "lastTransitionTime": moment,
+        }
 
-    fresh = condition("Available", enough, "MinimumReplicasAvailable" if enough else "MinimumReplicasUnavailable",
-                      f"Deployment {'has' if enough else 'does not have'} minimum availability.")  # fmt: skip
+    fresh = condition(
+        "Available",
+        enough,
+        "MinimumReplicasAvailable" if enough else "MinimumReplicasUnavailable",
+        f"Deployment {'has' if enough else 'does not have'} minimum availability.",
+    )
     name = current["metadata"]["name"] if current else ""
     done = bool(current) and found["updatedReplicas"] == wanted == found["replicas"] == available
     old_progress = next((c for c in conditions if c["type"] == "Progressing"), None)
     if done:
-        progress = condition("Progressing", True, "NewReplicaSetAvailable", f'ReplicaSet "{name}" has successfully progressed.')
+        progress = condition(
+            "Progressing", True, "NewReplicaSetAvailable", f'ReplicaSet "{name}" has successfully progressed.'
+        )
     else:
         progress = condition("Progressing", True, "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.')
         since = seconds((old_progress or {}).get("lastUpdateTime"))
-        moved = any((get(deployment, "status", k) or 0) != found[k] for k in ("updatedReplicas", "readyReplicas", "availableReplicas", "replicas"))
+        moved = any(
+            (get(deployment, "status", k) or 0) != found[k]
+            for k in ("updatedReplicas", "readyReplicas", "availableReplicas", "replicas")
+        )
         if old_progress and not moved and since and old_progress.get("reason") != "NewReplicaSetAvailable":
             if now - since > deployment["spec"].get("progressDeadlineSeconds", 600):
-                progress = condition("Progressing", False, "ProgressDeadlineExceeded", f'ReplicaSet "{name}" has timed out progressing.')
+                progress = condition(
+                    "Progressing", False, "ProgressDeadlineExceeded", f'ReplicaSet "{name}" has timed out progressing.'
+                )
             else:
                 progress["lastUpdateTime"] = old_progress["lastUpdateTime"]
     for entry in (fresh, progress):
@@ -270,11 +347,21 @@ class DeploymentController:
         meta = answer["metadata"]
         self._expected.expect_answer(key, answer, self._sets.get(key.namespace, meta["name"]))
         if isinstance(write, Create):
-            self._events.tell(about, "Normal", "ScalingReplicaSet", f"Scaled up replica set {meta['name']} from 0 to {write.tree['spec']['replicas']}")
+            self._events.tell(
+                about,
+                "Normal",
+                "ScalingReplicaSet",
+                f"Scaled up replica set {meta['name']} from 0 to {write.tree['spec']['replicas']}",
+            )
         elif "spec" in write.patch:
             before = self._sets.get(key.namespace, write.name)
             was, now = replicas_of(before) if before else 0, write.patch["spec"]["replicas"]
-            self._events.tell(about, "Normal", "ScalingReplicaSet", f"Scaled {'up' if now > was else 'down'} replica set {write.name} from {was} to {now}")
+            self._events.tell(
+                about,
+                "Normal",
+                "ScalingReplicaSet",
+                f"Scaled {'up' if now > was else 'down'} replica set {write.name} from {was} to {now}",
+            )
 
 
 __all__ = ["DeploymentController", "key_of", "labels", "plan", "status"]

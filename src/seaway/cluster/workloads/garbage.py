@@ -17,7 +17,15 @@ from seaway.controllers.run import Caches
 
 Tree = dict[str, Any]
 OWNED = ("pods", "replicasets.apps", "endpointslices.discovery.k8s.io", "jobs.batch", "controllerrevisions.apps")
-OWNERS = ("deployments.apps", "replicasets.apps", "daemonsets.apps", "statefulsets.apps", "services", "jobs.batch", "cronjobs.batch")
+OWNERS = (
+    "deployments.apps",
+    "replicasets.apps",
+    "daemonsets.apps",
+    "statefulsets.apps",
+    "services",
+    "jobs.batch",
+    "cronjobs.batch",
+)
 
 
 class GarbageCollector:
@@ -75,19 +83,29 @@ class GarbageCollector:
             try:
                 if orphan:
                     refs = [r for r in child["ownerReferences"] if r["uid"] != meta["uid"]]
-                    await api.patch(kind, child["namespace"], child["name"], {"metadata": {"uid": child["uid"], "ownerReferences": refs or None}})
+                    await api.patch(
+                        kind,
+                        child["namespace"],
+                        child["name"],
+                        {"metadata": {"uid": child["uid"], "ownerReferences": refs or None}},
+                    )
                     continue
                 ref = next(r for r in child["ownerReferences"] if r["uid"] == meta["uid"])
                 blocking = blocking or bool(ref.get("blockOwnerDeletion"))
                 if not child.get("deletionTimestamp"):
-                    options = {"preconditions": {"uid": child["uid"]}, "propagationPolicy": "Foreground" if dependent in OWNERS else "Background"}
+                    options = {
+                        "preconditions": {"uid": child["uid"]},
+                        "propagationPolicy": "Foreground" if dependent in OWNERS else "Background",
+                    }
                     await api.delete(kind, child["namespace"], child["name"], options)
             except NotFound:
                 continue
         if blocking:
             return 1.0
         left = [f for f in meta["finalizers"] if f not in ("foregroundDeletion", "orphan")]
-        patch = {"metadata": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"], "finalizers": left or None}}
+        patch = {
+            "metadata": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"], "finalizers": left or None}
+        }
         await api.patch(kind_of(resource), meta["namespace"], meta["name"], patch)
         return None
 
@@ -99,7 +117,9 @@ class GarbageCollector:
             if kind is None:
                 return  # nobody here knows that kind: it may well be there
             if kind.group_resource in OWNERS:
-                cached = self._caches.of(kind.group_resource).get(meta["namespace"] if kind.namespaced else "", ref["name"])
+                cached = self._caches.of(kind.group_resource).get(
+                    meta["namespace"] if kind.namespaced else "", ref["name"]
+                )
                 if cached is not None and cached["metadata"]["uid"] == ref["uid"]:
                     return
             try:
@@ -109,7 +129,11 @@ class GarbageCollector:
             if owner["metadata"]["uid"] == ref["uid"]:
                 return
         try:
-            await self._caches.api.delete(kind_of(resource), meta["namespace"], meta["name"],
-                                          {"preconditions": {"uid": meta["uid"]}, "propagationPolicy": "Background"})  # fmt: skip
+            await self._caches.api.delete(
+                kind_of(resource),
+                meta["namespace"],
+                meta["name"],
+                {"preconditions": {"uid": meta["uid"]}, "propagationPolicy": "Background"},
+            )
         except NotFound:
             pass

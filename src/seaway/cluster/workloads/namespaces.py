@@ -34,7 +34,9 @@ class NamespaceController:
         self._accounts = caches.of("serviceaccounts")
         self.queue: Reconciler[Key] = Reconciler("namespaces", self._reconcile, workers=8)
         self._namespaces.listen(lambda change: self.queue.add(change.key))
-        self._accounts.listen(lambda change: self.queue.add(Key("", change.key.namespace)) if change.new is None else None)
+        self._accounts.listen(
+            lambda change: self.queue.add(Key("", change.key.namespace)) if change.new is None else None
+        )
 
     async def _reconcile(self, key: Key) -> float | None:
         namespace = self._namespaces.get(*key)
@@ -44,8 +46,17 @@ class NamespaceController:
             return await self._empty(namespace)
         if self._accounts.get(key.name, "default") is None:
             await self._create("serviceaccounts", key.name, {"metadata": {"name": "default"}})
-        await self._create("configmaps", key.name, {
-            "metadata": {"name": CA_MAP, "annotations": {"kubernetes.io/description": "The CA of this cluster's API server."}}, "data": {"ca.crt": self._ca}})  # fmt: skip
+        await self._create(
+            "configmaps",
+            key.name,
+            {
+                "metadata": {
+                    "name": CA_MAP,
+                    "annotations": {"kubernetes.io/description": "The CA of this cluster's API server."},
+                },
+                "data": {"ca.crt": self._ca},
+            },
+        )
         return None
 
     async def _create(self, resource: str, namespace: str, tree: Tree) -> None:
@@ -95,23 +106,56 @@ class NamespaceController:
         moment = stamp(self._now())
 
         def condition(kind: str, on: bool, reason: str, message: str) -> Tree:
-            return {"type": kind, "status": "True" if on else "False", "reason": reason, "message": message, "lastTransitionTime": moment}
+            return {
+                "type": kind,
+                "status": "True" if on else "False",
+                "reason": reason,
+                "message": message,
+                "lastTransitionTime": moment,
+            }
 
         remaining = ", ".join(f"{n}. has {c} resource instances" for n, c in sorted(left.items()))
         finalizers = ", ".join(f"{n} in {c} resource instances" for n, c in sorted(held.items()))
         old = (namespace.get("status") or {}).get("conditions") or []
         new = old
         for entry in (
-            condition("NamespaceDeletionDiscoveryFailure", False, "ResourcesDiscovered", "All resources successfully discovered"),
-            condition("NamespaceDeletionGroupVersionParsingFailure", False, "ParsedGroupVersions", "All legacy kube types successfully parsed"),
-            condition("NamespaceDeletionContentFailure", False, "ContentDeleted", "All content successfully deleted, may be waiting on finalization"),
-            condition("NamespaceContentRemaining", True, "SomeResourcesRemain", f"Some resources are remaining: {remaining}"),
-            condition("NamespaceFinalizersRemaining", bool(held), "SomeFinalizersRemain" if held else "ContentHasNoFinalizers",
-                      f"Some content in the namespace has finalizers remaining: {finalizers}" if held else "All content-preserving finalizers finished"),
-        ):  # fmt: skip
+            condition(
+                "NamespaceDeletionDiscoveryFailure",
+                False,
+                "ResourcesDiscovered",
+                "All resources successfully discovered",
+            ),
+            condition(
+                "NamespaceDeletionGroupVersionParsingFailure",
+                False,
+                "ParsedGroupVersions",
+                "All legacy kube types successfully parsed",
+            ),
+            condition(
+                "NamespaceDeletionContentFailure",
+                False,
+                "ContentDeleted",
+                "All content successfully deleted, may be waiting on finalization",
+            ),
+            condition(
+                "NamespaceContentRemaining", True, "SomeResourcesRemain", f"Some resources are remaining: {remaining}"
+            ),
+            condition(
+                "NamespaceFinalizersRemaining",
+                bool(held),
+                "SomeFinalizersRemain" if held else "ContentHasNoFinalizers",
+                f"Some content in the namespace has finalizers remaining: {finalizers}"
+                if held
+                else "All content-preserving finalizers finished",
+            ),
+        ):
             new = with_condition(new, entry)
-        if [(c["type"], c["status"], c["message"]) for c in new] != [(c["type"], c["status"], c.get("message")) for c in old]:
+        if [(c["type"], c["status"], c["message"]) for c in new] != [
+            (c["type"], c["status"], c.get("message")) for c in old
+        ]:
             try:
-                await self._api.patch(kind_of("namespaces"), "", namespace["metadata"]["name"], {"status": {"conditions": new}}, "status")
+                await self._api.patch(
+                    kind_of("namespaces"), "", namespace["metadata"]["name"], {"status": {"conditions": new}}, "status"
+                )
             except ApiStatusError:
                 pass

@@ -34,8 +34,12 @@ def is_available(pod: Tree, min_ready: float, now: float) -> bool:
 def pod_of(owner: Tree, api_version: str, kind: str, template: Tree, extra: dict[str, str] | None = None) -> Tree:
     """A pod from a template, owned by its workload."""
     meta = template.get("metadata") or {}
-    made: Tree = {"generateName": f"{owner['metadata']['name']}-", "namespace": owner["metadata"]["namespace"],
-                  "labels": {**(meta.get("labels") or {}), **(extra or {})}, "ownerReferences": [owner_reference(api_version, kind, owner)]}  # fmt: skip
+    made: Tree = {
+        "generateName": f"{owner['metadata']['name']}-",
+        "namespace": owner["metadata"]["namespace"],
+        "labels": {**(meta.get("labels") or {}), **(extra or {})},
+        "ownerReferences": [owner_reference(api_version, kind, owner)],
+    }
     if meta.get("annotations"):
         made["annotations"] = meta["annotations"]
     if meta.get("finalizers"):
@@ -53,9 +57,18 @@ def deletion_order(pods: Iterable[Tree], all_pods: Iterable[Tree]) -> list[Tree]
     def rank(pod: Tree) -> tuple[Any, ...]:
         node = pod["spec"].get("nodeName") or ""
         phase = {"Pending": 0, "Unknown": 1}.get(get(pod, "status", "phase") or "Pending", 2)
-        cost = int((pod["metadata"].get("annotations") or {}).get("controller.kubernetes.io/pod-deletion-cost", "0") or 0)
-        return (bool(node), phase, is_true(pod, "Ready"), cost, -crowd[node], -(seconds(pod["metadata"].get("creationTimestamp")) or 0),
-                pod["metadata"]["name"])  # fmt: skip
+        cost = int(
+            (pod["metadata"].get("annotations") or {}).get("controller.kubernetes.io/pod-deletion-cost", "0") or 0
+        )
+        return (
+            bool(node),
+            phase,
+            is_true(pod, "Ready"),
+            cost,
+            -crowd[node],
+            -(seconds(pod["metadata"].get("creationTimestamp")) or 0),
+            pod["metadata"]["name"],
+        )
 
     return sorted(pods, key=rank)
 
@@ -69,7 +82,10 @@ def plan(owner: Tree, pods: list[Tree]) -> list[Write]:
     missing = spec.get("replicas", 1) - len(active)
     kind = kind_of("pods")
     if missing > 0:
-        return [Create(kind, meta["namespace"], pod_of(owner, "apps/v1", "ReplicaSet", spec["template"])) for _ in range(min(missing, BURST))]
+        return [
+            Create(kind, meta["namespace"], pod_of(owner, "apps/v1", "ReplicaSet", spec["template"]))
+            for _ in range(min(missing, BURST))
+        ]
     surplus = deletion_order(active, active)[: -missing or 0]
     return [Delete(kind, meta["namespace"], p["metadata"]["name"], p["metadata"]["uid"]) for p in surplus]
 

@@ -143,8 +143,15 @@ def _port_causes(ports: list[Tree], path: str) -> list[Cause]:
         name = port.get("name")
         if name:
             if len(name) > 15 or not metadata.LABEL.match(name) or not any(c.isalpha() for c in name) or "--" in name:
-                found.append(wrong(f"{at}.name", name, "must be no more than 15 characters" if len(name) > 15 else
-                                   "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"))  # fmt: skip
+                found.append(
+                    wrong(
+                        f"{at}.name",
+                        name,
+                        "must be no more than 15 characters"
+                        if len(name) > 15
+                        else "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)",
+                    )
+                )
             if name in names:
                 found.append(duplicate(f"{at}.name", name))
             names.add(name)
@@ -203,7 +210,9 @@ def _container_causes(containers: list[Tree], path: str, volumes: set[str], seen
             if not mount.get("name"):
                 found.append(required(f"{at}.volumeMounts[{j}].name"))
             elif mount["name"] not in volumes:
-                found.append(Cause(f"{at}.volumeMounts[{j}].name", "FieldValueNotFound", f'Not found: "{mount["name"]}"'))
+                found.append(
+                    Cause(f"{at}.volumeMounts[{j}].name", "FieldValueNotFound", f'Not found: "{mount["name"]}"')
+                )
             if not mount.get("mountPath"):
                 found.append(required(f"{at}.volumeMounts[{j}].mountPath"))
             elif mount["mountPath"] in points:
@@ -222,8 +231,11 @@ def _container_causes(containers: list[Tree], path: str, volumes: set[str], seen
                 found.append(wrong(f"{at}.{probe_name}.successThreshold", probe["successThreshold"], "must be 1"))
         found += _resource_causes(container.get("resources") or {}, f"{at}.resources")
         if container.get("imagePullPolicy") not in ("Always", "IfNotPresent", "Never"):
-            found.append(unsupported(f"{at}.imagePullPolicy", container.get("imagePullPolicy"),
-                                     ("Always", "IfNotPresent", "Never")))  # fmt: skip
+            found.append(
+                unsupported(
+                    f"{at}.imagePullPolicy", container.get("imagePullPolicy"), ("Always", "IfNotPresent", "Never")
+                )
+            )
     return found
 
 
@@ -254,8 +266,13 @@ def validate_spec(spec: Tree, path: str = "spec") -> list[Cause]:
     if spec.get("dnsPolicy") not in policies:
         found.append(unsupported(f"{path}.dnsPolicy", spec.get("dnsPolicy"), policies))
     if spec.get("terminationGracePeriodSeconds", 0) < 0:
-        found.append(wrong(f"{path}.terminationGracePeriodSeconds", spec["terminationGracePeriodSeconds"],
-                           "must be greater than or equal to 0"))  # fmt: skip
+        found.append(
+            wrong(
+                f"{path}.terminationGracePeriodSeconds",
+                spec["terminationGracePeriodSeconds"],
+                "must be greater than or equal to 0",
+            )
+        )
     found += metadata.label_causes(spec.get("nodeSelector") or {}, f"{path}.nodeSelector")
     for i, toleration in enumerate(spec.get("tolerations") or ()):
         at = f"{path}.tolerations[{i}]"
@@ -289,8 +306,10 @@ def validate_pod_update(tree: Tree, old: Tree) -> list[Cause]:
     if not before.get("nodeName") and after.get("nodeName"):
         before = {**before, "nodeName": after["nodeName"]}
     if _fixed(after) != _fixed(before):
-        fields = ("spec.containers[*].image,spec.initContainers[*].image,spec.activeDeadlineSeconds,spec.tolerations "
-                  "(only additions to existing tolerations),spec.terminationGracePeriodSeconds (allow it to be set to 1 "
-                  "if it was previously negative)")  # fmt: skip
+        fields = (
+            "spec.containers[*].image,spec.initContainers[*].image,spec.activeDeadlineSeconds,spec.tolerations "
+            "(only additions to existing tolerations),spec.terminationGracePeriodSeconds (allow it to be set to 1 "
+            "if it was previously negative)"
+        )
         return [not_permitted("spec", f"pod updates may not change fields other than `{fields.replace(',', '`,`')}`")]
     return []

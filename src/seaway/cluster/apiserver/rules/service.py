@@ -136,8 +136,11 @@ def _port_causes(spec: Tree, required_ports: bool) -> list[Cause]:
         if isinstance(target, int) and not 0 < target < 65536:
             found.append(wrong(f"{at}.targetPort", target, "must be between 1 and 65535, inclusive"))
         if isinstance(target, str) and (len(target) > 15 or not metadata.LABEL.match(target)):
-            why = "must be no more than 15 characters" if len(target) > 15 else (
-                "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")  # fmt: skip
+            why = (
+                "must be no more than 15 characters"
+                if len(target) > 15
+                else ("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+            )
             found.append(wrong(f"{at}.targetPort", target, why))
         if port.get("nodePort") and spec["type"] not in EXTERNAL:
             found.append(not_permitted(f"{at}.nodePort", "may not be used when `type` is 'ClusterIP'"))
@@ -160,7 +163,13 @@ def validate_service(tree: Tree) -> list[Cause]:
     if kind == "LoadBalancer":
         for i, port in enumerate(spec.get("ports") or ()):
             if port.get("port") == 10250:
-                found.append(wrong(f"spec.ports[{i}].port", 10250, "may not expose port 10250 externally since it is used by kubelet"))
+                found.append(
+                    wrong(
+                        f"spec.ports[{i}].port",
+                        10250,
+                        "may not expose port 10250 externally since it is used by kubelet",
+                    )
+                )
     if headless and kind in EXTERNAL:
         found.append(wrong("spec.clusterIPs[0]", HEADLESS, f"may not be set to 'None' for {kind} services"))
     if kind == "ExternalName":
@@ -179,31 +188,64 @@ def validate_service(tree: Tree) -> list[Cause]:
     elif affinity == "ClientIP":
         seconds = spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"]
         if not 0 < seconds <= 86400:
-            found.append(wrong("spec.sessionAffinityConfig.clientIP.timeoutSeconds", seconds, "must be greater than 0 and less than 86400"))
+            found.append(
+                wrong(
+                    "spec.sessionAffinityConfig.clientIP.timeoutSeconds",
+                    seconds,
+                    "must be greater than 0 and less than 86400",
+                )
+            )
     if kind not in TYPES:
         found.append(unsupported("spec.type", kind, TYPES))
     for i, address in enumerate(spec.get("externalIPs") or ()):
         if not _address(address):
-            found.append(wrong(f"spec.externalIPs[{i}]", address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"))
+            found.append(
+                wrong(
+                    f"spec.externalIPs[{i}]", address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+                )
+            )
     for name in ("externalTrafficPolicy", "internalTrafficPolicy"):
         if spec.get(name) and spec[name] not in ("Cluster", "Local"):
             found.append(unsupported(f"spec.{name}", spec[name], ("Cluster", "Local")))
     external = kind in EXTERNAL or spec.get("externalIPs")
     if spec.get("externalTrafficPolicy") and not external:
-        found.append(wrong("spec.externalTrafficPolicy", spec["externalTrafficPolicy"],
-                           "may only be set for externally-accessible services"))  # fmt: skip
+        found.append(
+            wrong(
+                "spec.externalTrafficPolicy",
+                spec["externalTrafficPolicy"],
+                "may only be set for externally-accessible services",
+            )
+        )
     for i, text in enumerate(spec.get("loadBalancerSourceRanges") or ()):
         if kind != "LoadBalancer":
-            found.append(not_permitted(f"spec.LoadBalancerSourceRanges[{i}]", "may only be used when `type` is 'LoadBalancer'"))
+            found.append(
+                not_permitted(f"spec.LoadBalancerSourceRanges[{i}]", "may only be used when `type` is 'LoadBalancer'")
+            )
             break
         try:
             ipaddress.ip_network(text.strip(), strict=False)
         except ValueError:
-            found.append(wrong(f"spec.loadBalancerSourceRanges[{i}]", text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"))
+            found.append(
+                wrong(
+                    f"spec.loadBalancerSourceRanges[{i}]",
+                    text,
+                    "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)",
+                )
+            )
     if spec.get("loadBalancerClass") and kind != "LoadBalancer":
         found.append(not_permitted("spec.loadBalancerClass", "may only be used when `type` is 'LoadBalancer'"))
-    if spec.get("trafficDistribution") and spec["trafficDistribution"] not in ("PreferClose", "PreferSameNode", "PreferSameZone"):
-        found.append(unsupported("spec.trafficDistribution", spec["trafficDistribution"], ("PreferClose", "PreferSameNode", "PreferSameZone")))
+    if spec.get("trafficDistribution") and spec["trafficDistribution"] not in (
+        "PreferClose",
+        "PreferSameNode",
+        "PreferSameZone",
+    ):
+        found.append(
+            unsupported(
+                "spec.trafficDistribution",
+                spec["trafficDistribution"],
+                ("PreferClose", "PreferSameNode", "PreferSameZone"),
+            )
+        )
     return found
 
 

@@ -119,7 +119,9 @@ def _validate(tree: Tree, restart: tuple[str, ...] = ("Always",)) -> list[Cause]
         found.append(wrong("spec.replicas", spec["replicas"], "must be greater than or equal to 0"))
     causes, selector = _selector_causes(spec)
     if tree.get("kind") != "Deployment":
-        noun = {"ReplicaSet": "deployment", "DaemonSet": "daemonset", "StatefulSet": "statefulset"}.get(str(tree.get("kind")), "")
+        noun = {"ReplicaSet": "deployment", "DaemonSet": "daemonset", "StatefulSet": "statefulset"}.get(
+            str(tree.get("kind")), ""
+        )
         causes = [Cause(c.field, c.reason, c.message.replace("for deployment", f"for {noun}")) for c in causes]
     return found + causes + _template_causes(spec, selector, restart)
 
@@ -130,8 +132,11 @@ def validate_workload(tree: Tree) -> list[Cause]:
 
 def validate_job(tree: Tree) -> list[Cause]:
     spec = tree.get("spec") or {}
-    found = [wrong(f"spec.{name}", spec[name], "must be greater than or equal to 0")
-             for name in ("completions", "parallelism", "backoffLimit") if spec.get(name, 0) < 0]  # fmt: skip
+    found = [
+        wrong(f"spec.{name}", spec[name], "must be greater than or equal to 0")
+        for name in ("completions", "parallelism", "backoffLimit")
+        if spec.get(name, 0) < 0
+    ]
     return found + _template_causes(spec, None, ("OnFailure", "Never"))
 
 

@@ -12,8 +12,17 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 LIMIT = 1 << 16
-REASONS = {200: "OK", 201: "Created", 204: "No Content", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
-           500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable"}  # fmt: skip
+REASONS = {
+    200: "OK",
+    201: "Created",
+    204: "No Content",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,11 @@ class _Connection:
             self.answer(handler(request), close, request.method == "HEAD")
 
     def answer(self, answer: Answer, close: bool, head_only: bool = False) -> None:
-        lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Status')}", f"Content-Type: {answer.kind}", f"Content-Length: {len(answer.body)}"]
+        lines = [
+            f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Status')}",
+            f"Content-Type: {answer.kind}",
+            f"Content-Length: {len(answer.body)}",
+        ]
         if close:
             lines.append("Connection: close")
         self.out += ("\r\n".join(lines) + "\r\n\r\n").encode() + (b"" if head_only else answer.body)

@@ -22,7 +22,11 @@ def main(argv: list[str]) -> int:
     body = args.text.encode() + b"\n"
 
     def handle(request: Request) -> Answer:
-        return Answer(200, b'{"status":"ok"}', "application/json") if request.path == "/health" else Answer(args.status_code, body)
+        return (
+            Answer(200, b'{"status":"ok"}', "application/json")
+            if request.path == "/health"
+            else Answer(args.status_code, body)
+        )
 
     print(f"[INFO] server is listening on {args.listen}", flush=True)
     return serve(handle, int(port), host or None)

@@ -72,10 +72,19 @@ def main(argv: list[str]) -> int:
             size = int(request.query("size", "1") or 1) * UNITS.get(request.query("unit").upper(), 1)
             return Answer(200, b"|" + b"ABCDEFGHIJKLMNOPQRSTUVWXYZ-"[:1] * (min(size, DATA_LIMIT) - 2) + b"|")
         if path == "/api":
-            told = {"hostname": hostname, "ip": addresses, "headers": {k: [v] for k, v in request.headers}, "url": request.target,
-                    "host": request.header("Host"), "method": request.method, "name": args.name or None,
-                    "remoteAddr": f"{request.peer[0]}:{request.peer[1]}"}  # fmt: skip
-            return Answer(200, json.dumps({k: v for k, v in told.items() if v is not None}).encode() + b"\n", "application/json")
+            told = {
+                "hostname": hostname,
+                "ip": addresses,
+                "headers": {k: [v] for k, v in request.headers},
+                "url": request.target,
+                "host": request.header("Host"),
+                "method": request.method,
+                "name": args.name or None,
+                "remoteAddr": f"{request.peer[0]}:{request.peer[1]}",
+            }
+            return Answer(
+                200, json.dumps({k: v for k, v in told.items() if v is not None}).encode() + b"\n", "application/json"
+            )
         if path == "/echo":
             return Answer(501, b"WebSocket echo is not built in here\n")
         return Answer(200, describe(request, args.name, hostname, addresses).encode())
