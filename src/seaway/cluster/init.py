@@ -64,11 +64,14 @@ class Init:
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        from seaway.cluster.fabric import linux
+
         path = os.path.join(plan["runtime"], "control.sock")
         if os.path.exists(path):
             os.unlink(path)
         self.control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        self.control.bind(path)
+        with linux.socket_path(path) as short:
+            self.control.bind(short)
         os.chmod(path, 0o600)
         self.control.listen(16)
 

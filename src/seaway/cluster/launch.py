@@ -386,7 +386,8 @@ def ask(where: Place, op: str) -> Tree:
     """One question to init."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(3)
-        sock.connect(str(where.control))
+        with linux.socket_path(str(where.control)) as short:
+            sock.connect(short)
         sock.sendall(json.dumps({"op": op}).encode() + b"\n")
         found: Tree = json.loads(sock.makefile("rb").readline() or b"{}")
         return found

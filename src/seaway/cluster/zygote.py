@@ -127,7 +127,8 @@ def main() -> None:
     if os.path.exists(path):
         os.unlink(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
-    listener.bind(path)
+    with linux.socket_path(path) as short:
+        listener.bind(short)
     os.chmod(path, 0o600)
     for name in PRELOAD:
         importlib.import_module(name)

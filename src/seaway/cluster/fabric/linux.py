@@ -5,10 +5,12 @@ Every call raises OSError with the path or the flag in it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import ctypes.util
 import os
 import struct
+from collections.abc import Iterator
 
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -126,3 +128,13 @@ def limit_capabilities(keep: frozenset[str] | set[str], effective: bool = True) 
 def write(path: str, text: str) -> None:
     with open(path, "w") as f:
         f.write(text)
+
+
+@contextlib.contextmanager
+def socket_path(path: str) -> Iterator[str]:
+    """A name for a unix socket that fits into the kernel's 108 bytes however deep its folder lies."""
+    fd = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{fd}/{os.path.basename(path)}"
+    finally:
+        os.close(fd)

@@ -121,7 +121,8 @@ class Shim:
         if os.path.exists(path):
             os.unlink(path)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
-        self.listener.bind(path)
+        with linux.socket_path(path) as short:
+            self.listener.bind(short)
         self.listener.listen(16)
         self.poll = select.poll()
         for fd in (self.wake, self.listener.fileno()):

@@ -9,6 +9,8 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from seaway.cluster.fabric import linux
+
 Plan = dict[str, Any]
 ANSWER_WITHIN = 20.0
 
@@ -41,7 +43,8 @@ class Shim:
         while True:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
             try:
-                sock.connect(path)
+                with linux.socket_path(path) as short:
+                    sock.connect(short)
                 return cls(sock, on_event, on_end)
             except OSError as e:
                 sock.close()
@@ -132,7 +135,8 @@ async def spawn(zygote: str, request: Plan) -> int:
 def _spawn(zygote: str, request: Plan) -> int:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
         sock.settimeout(5)
-        sock.connect(zygote)
+        with linux.socket_path(zygote) as short:
+            sock.connect(short)
         sock.send(json.dumps(request).encode())
         answer = sock.recv(4096)
         if not answer:
