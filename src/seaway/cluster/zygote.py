@@ -28,6 +28,11 @@ PRELOAD = (
     "ssl",
     "ipaddress",
     "email.utils",
+    "encodings.idna",
+    "stringprep",
+    "cryptography.hazmat.backends.openssl.backend",
+    "seaway.deploy",
+    "seaway.cluster.apiserver.rules.table",
     "http.client",
     "seaway.client.informer",
     "seaway.cluster.apiserver.main",
@@ -37,7 +42,11 @@ PRELOAD = (
     "seaway.cluster.publish",
     "seaway.proxy.run",
     "seaway.dns.server",
-    "seaway.cluster.node.programs",
+    "seaway.cli.main",
+    "seaway.cluster.node.programs.agnhost",
+    "seaway.cluster.node.programs.http_echo",
+    "seaway.cluster.node.programs.pause",
+    "seaway.cluster.node.programs.whoami",
 )
 LOG_LIMIT = 10 << 20
 
@@ -116,6 +125,20 @@ def serve(channel: socket.socket, listener: socket.socket) -> None:
                     connection.close()
 
 
+def warm() -> None:
+    """Does once what every child would do: each page that a child touches is memory, fifty times over."""
+    import argparse
+    import contextlib
+    import io
+
+    json.loads(json.dumps({"warm": [1, 2.5, None, "\u00e9"]}))
+    parser = argparse.ArgumentParser("warm", allow_abbrev=False)
+    parser.add_argument("-port", "--port", type=int, default=1)
+    parser.add_argument("--flag", action="store_true")
+    with contextlib.redirect_stderr(io.StringIO()):
+        parser.parse_args(["--port", "2", "--flag"])
+
+
 def main() -> None:
     from seaway.api import facts, kinds
     from seaway.cluster.fabric import linux
@@ -134,6 +157,7 @@ def main() -> None:
         importlib.import_module(name)
     facts.definitions()
     kinds.by_resource()
+    warm()
     listener.listen(256)
     gc.collect()
     gc.freeze()

@@ -17,7 +17,7 @@ from aiohttp import WSMsgType, web
 
 from seaway.api.tree import seconds
 from seaway.cluster.layout import KUBELET_PORT
-from seaway.cluster.node import crilogs
+from seaway.cluster.node import crilogs, plans
 from seaway.cluster.node.shims import ShimError
 
 if TYPE_CHECKING:
@@ -135,7 +135,9 @@ class Kubelet:
                 os.close(in_write)
                 stdin = -1
         try:
-            done = await worker.shim.execute(container, worker.exec_plan(container, command, wants["tty"]), theirs)
+            done = await worker.shim.execute(
+                container, plans.exec_plan(worker, container, command, wants["tty"]), theirs
+            )
         except ShimError as e:
             for fd in [*ours.values(), stdin]:
                 if fd >= 0:

@@ -1,0 +1,76 @@
+"""The end of containers and pods: preStop, SIGTERM, the grace period, SIGKILL; sidecars last."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+from seaway.api.tree import get, seconds
+from seaway.cluster.node import lifecycle, probing, sandbox
+from seaway.cluster.node.shims import ShimError
+
+if TYPE_CHECKING:
+    from seaway.cluster.node.pods import PodWorker
+
+Tree = dict[str, Any]
+
+
+async def kill(worker: PodWorker, name: str, grace: float) -> None:
+    """preStop, SIGTERM, the rest of the grace period, SIGKILL: one container."""
+    if not worker.shim or name not in worker.states or worker.states[name].status != "running":
+        return
+    container = worker.container(name)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + grace
+    hook = get(container, "lifecycle", "preStop")
+    if hook and grace > 0:
+        await probing.hook(worker, container, hook, grace, "FailedPreStopHook")
+    with contextlib.suppress(ShimError):
+        if grace > 0:
+            await worker.shim.ask("signal", container=name, signal=int(signal.SIGTERM))
+            left = max(end - loop.time(), 2.0 if hook else 0.0)
+            while left > 0 and worker.shim and worker.states[name].status == "running":
+                step = min(left, 0.02)
+                await asyncio.sleep(step)
+                left -= step
+        if worker.shim and worker.states[name].status == "running":
+            await worker.shim.ask("signal", container=name, signal=int(signal.SIGKILL))
+
+
+async def end(worker: PodWorker) -> None:
+    path = os.path.join(worker.folder, "shim.sock")
+    if worker.shim is None and os.path.exists(path):
+        with contextlib.suppress(ShimError, OSError):
+            await sandbox.ensure(worker)
+    deadline = seconds(get(worker.pod, "metadata", "deletionTimestamp")) or time.time()
+    asked = float(get(worker.pod, "metadata", "deletionGracePeriodSeconds") or 0)
+    grace = min(max(deadline - time.time(), 0.0) if asked else 0.0, asked)
+    spec = worker.pod["spec"]
+    sidecars = [c["name"] for c in spec.get("initContainers") or () if lifecycle.is_sidecar(c)]
+    regular = [c["name"] for c in spec["containers"]] + [
+        c["name"] for c in spec.get("initContainers") or () if c["name"] not in sidecars
+    ]
+    for name in regular + sidecars:
+        if name in worker.states and worker.states[name].status == "running":
+            worker.agent.event(
+                worker.pod, "Normal", "Killing", f"Stopping container {name}", f"spec.containers{{{name}}}"
+            )
+            probing.stop_liveness(worker, name)
+    began = time.time()
+    await asyncio.gather(*(kill(worker, n, grace) for n in regular))
+    for name in reversed(sidecars):  # sidecars last, in reverse order
+        await kill(worker, name, max(grace - (time.time() - began), 1.0 if grace else 0.0))
+    for _ in range(250):
+        if not worker.shim or not any(s.status == "running" for s in worker.states.values()):
+            break
+        await asyncio.sleep(0.02)
+    for name in list(worker.probing):
+        probing.stop(worker, name)
+    with contextlib.suppress(Exception):
+        await worker.report(final=True)
+    await sandbox.stop(worker)
+    await worker.agent.gone(worker)

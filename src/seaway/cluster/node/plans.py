@@ -1,0 +1,93 @@
+"""What a container is to be, as the plan that the shim carries out (`container`): command, environment, identity, root."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from seaway.api.tree import get
+from seaway.cluster.fabric.linux import CAPABILITIES, DEFAULT_CAPABILITIES
+from seaway.cluster.node import environment, images, mounts, rootfs
+from seaway.cluster.node.volumes import VolumeError
+
+if TYPE_CHECKING:
+    from seaway.cluster.node.pods import PodWorker
+
+Tree = dict[str, Any]
+
+
+def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str, str], attempt: int) -> Tree:
+    spec, meta = worker.pod["spec"], worker.pod["metadata"]
+    name = container["name"]
+    context = {
+        **{k: v for k, v in (spec.get("securityContext") or {}).items()},
+        **(container.get("securityContext") or {}),
+    }
+    privileged = bool(context.get("privileged"))
+    argv = [environment.expand(a, env) for a in container.get("command") or image.entrypoint]
+    argv += [
+        environment.expand(a, env) for a in container.get("args") or (() if container.get("command") else image.command)
+    ]
+    if not argv:
+        raise VolumeError(f"no command specified for image {container['image']}")
+    target = image.target
+    if target and container.get("command") and not image.name.startswith(images.OWN):
+        target = ""  # the pod brings its own command: the machine's programs run it
+    wanted = mounts.of_container(worker, container)
+    hostname = worker.agent.name if worker.host_network else spec.get("hostname") or meta["name"][:63].rstrip("-.")
+    subdomain = f"{hostname}.{spec['subdomain']}.{meta['namespace']}.svc.cluster.local" if spec.get("subdomain") else ""
+    hosts = rootfs.hosts_file(
+        hostname, subdomain, worker.addresses, list(spec.get("hostAliases") or ()), worker.host_network
+    )
+    resolv = rootfs.resolv_conf(worker.pod, worker.agent.nameservers)
+    capabilities = set(build_capabilities(context))
+    uid = context.get("runAsUser", 0)
+    groups = [*(spec.get("securityContext") or {}).get("supplementalGroups", [])]
+    if get(spec, "securityContext", "fsGroup") is not None:
+        groups.append(spec["securityContext"]["fsGroup"])
+    if context.get("runAsNonRoot") and not uid:
+        raise VolumeError("container has runAsNonRoot and image will run as root")
+    return {
+        "name": name,
+        "id": hashlib.sha256(f"{worker.uid}/{name}/{attempt}/{time.time()}".encode()).hexdigest(),
+        "attempt": attempt,
+        "image": container["image"],
+        "argv": argv,
+        "env": env,
+        "cwd": container.get("workingDir") or "/",
+        "target": target,
+        "uid": uid,
+        "gid": context.get("runAsGroup", 0),
+        "groups": groups,
+        "capabilities": sorted(capabilities),
+        "privileged": privileged,
+        "noNewPrivileges": True,
+        "readOnlyRoot": bool(context.get("readOnlyRootFilesystem")),
+        "root": os.path.join(worker.folder, "roots", name),
+        "log": worker.log_path(name, attempt),
+        "steps": rootfs.steps(worker.agent.host, hosts, resolv, hostname, wanted, bool(image.target)),
+    }
+
+
+def exec_plan(worker: PodWorker, name: str, command: list[str], tty: bool) -> Tree:
+    """What an exec inherits from its container: identity, environment, folder."""
+    with open(os.path.join(worker.folder, f"{name}.json")) as f:
+        plan = json.load(f)
+    kept = {k: plan[k] for k in ("uid", "gid", "groups", "capabilities", "privileged", "noNewPrivileges", "cwd")}
+    env = {**plan["env"], **({"TERM": "xterm"} if tty else {})}
+    return {**kept, "argv": command, "env": env, "tty": tty}
+
+
+def build_capabilities(context: Tree) -> frozenset[str]:
+    """Docker's default set, changed by securityContext.capabilities."""
+
+    wanted = set(DEFAULT_CAPABILITIES)
+    change = context.get("capabilities") or {}
+    for name in change.get("drop") or ():
+        wanted = set() if name == "ALL" else wanted - {name.removeprefix("CAP_")}
+    for name in change.get("add") or ():
+        wanted |= set(CAPABILITIES) if name == "ALL" else {name.removeprefix("CAP_")}
+    return frozenset(wanted)

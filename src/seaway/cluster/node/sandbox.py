@@ -1,0 +1,121 @@
+"""A pod's sandbox: its shim, and the leg that joins its network to the node's. Made once, adopted by a new agent."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import ipaddress
+import os
+from typing import TYPE_CHECKING, Any
+
+from seaway.api.tree import get
+from seaway.cluster.fabric import build
+from seaway.cluster.fabric.rtnetlink import Batch
+from seaway.cluster.layout import pod_mac
+from seaway.cluster.node.shims import Shim, ShimError, spawn
+
+if TYPE_CHECKING:
+    from seaway.cluster.node.pods import PodWorker
+
+Tree = dict[str, Any]
+
+
+async def adopt(worker: PodWorker, path: str) -> bool:
+    """Takes a living shim over, from before this agent began."""
+    if not os.path.exists(path):
+        return False
+    try:
+        worker.shim = await Shim.connect(path, worker.on_event, worker.on_end, within=0.0)
+    except ShimError:
+        return False
+    for status in [
+        *(get(worker.pod, "status", "containerStatuses") or ()),
+        *(get(worker.pod, "status", "initContainerStatuses") or ()),
+    ]:
+        worker.ready[status["name"]] = bool(status.get("ready"))
+        worker.started[status["name"]] = bool(status.get("started"))
+    return True
+
+
+async def network(worker: PodWorker) -> None:
+    """The pod's leg: a veth into the shim's namespace, its host routes here, its gateway there."""
+    assert worker.shim
+    state = (await worker.shim.ask("state"))["state"]
+    assert not state["addresses"]
+    pid = worker.shim.pid
+    addresses = worker.agent.addresses.give(worker.uid)
+    parsed = tuple(ipaddress.ip_address(a) for a in addresses)
+    near = interface(worker)
+    mac_near, mac_far = pod_mac(parsed[0], 1), pod_mac(parsed[0], 2)
+    fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        batch = Batch()
+        batch.remove_link(near)
+        batch.veth(near, mac_near, "eth0", mac_far, fd)
+        batch.commit()
+    finally:
+        os.close(fd)
+    await worker.shim.ask("network", addresses=addresses, mac=mac_near)
+    build.near_end(near, parsed, mac_far)
+    worker.addresses = addresses
+
+
+async def ensure(worker: PodWorker) -> None:
+    os.makedirs(worker.folder, exist_ok=True)
+    path = os.path.join(worker.folder, "shim.sock")
+    meta, spec = worker.pod["metadata"], worker.pod["spec"]
+    if not await adopt(worker, path):
+        for container in spec.get("initContainers") or ():  # a new sandbox is initialized anew
+            worker.states.pop(container["name"], None)
+        hostname = (
+            os.uname().nodename if worker.host_network else spec.get("hostname") or meta["name"][:63].rstrip("-.")
+        )
+        if worker.host_network:
+            hostname = worker.agent.name
+        args = {
+            "folder": worker.folder,
+            "uid": worker.uid,
+            "namespace": meta["namespace"],
+            "name": meta["name"],
+            "hostNetwork": worker.host_network,
+            "hostname": hostname,
+        }
+        await spawn(
+            worker.agent.zygote,
+            {
+                "name": "shim",
+                "target": "seaway.cluster.node.shim:main",
+                "netns": worker.agent.netns,
+                "fds": [],
+                "args": args,
+                "log": os.path.join(worker.folder, "shim.log"),
+            },
+        )
+        worker.shim = await Shim.connect(path, worker.on_event, worker.on_end)
+    assert worker.shim
+    state = (await worker.shim.ask("state"))["state"]
+    if worker.host_network:
+        worker.addresses = [str(a) for a in worker.agent.layout.addresses]
+    elif state["addresses"]:
+        worker.addresses = state["addresses"]
+        worker.agent.addresses.take(worker.uid, worker.addresses)
+    else:
+        await network(worker)
+    worker.read_state(state)
+
+
+def interface(worker: PodWorker) -> str:
+    return "p" + hashlib.sha256(worker.uid.encode()).hexdigest()[:13]
+
+
+async def stop(worker: PodWorker) -> None:
+    if worker.shim:
+        shim, worker.shim = worker.shim, None
+        with contextlib.suppress(ShimError, TimeoutError):
+            await shim.ask("stop")
+        shim.close()
+    if not worker.host_network:
+        batch = Batch()
+        batch.remove_link(interface(worker))
+        batch.commit()
+        worker.agent.addresses.free(worker.uid)
