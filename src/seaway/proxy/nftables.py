@@ -48,8 +48,9 @@ def skeleton(family: int) -> list[str]:
     for name, hook, priority in (("prerouting", "prerouting", "dstnat"), ("output", "output", "-100")):
         lines.append(f"add chain {f} {TABLE} nat-{name} {{ type nat hook {hook} priority {priority}; }}")
     lines.append(f"add chain {f} {TABLE} nat-postrouting {{ type nat hook postrouting priority srcnat; }}")
-    for name in ("input", "forward", "output"):
-        lines.append(f"add chain {f} {TABLE} filter-{name} {{ type filter hook {name} priority -110; }}")
+    # After the DNAT (-100) on the way out too: what is left with a Service's address has nobody to answer it.
+    for name, priority in (("input", "-110"), ("forward", "-110"), ("output", "-90")):
+        lines.append(f"add chain {f} {TABLE} filter-{name} {{ type filter hook {name} priority {priority}; }}")
     for name in ("services", "mark-masquerade", "refuse", "refuse-now"):
         lines.append(f"add chain {f} {TABLE} {name}")
     key = f"{daddr} . meta l4proto . th dport"
