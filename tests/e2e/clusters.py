@@ -1,0 +1,133 @@
+"""A cluster as a user has it: started, asked and ended through the program and kubectl."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+SEAWAY = str(ROOT / ".venv" / "bin" / "seaway")
+NUMBERS = itertools.count(1)
+CLIENT = """
+apiVersion: v1
+kind: Pod
+metadata: {name: client}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: client, image: curlimages/curl, command: [sleep, infinity]}
+"""
+
+
+def web(replicas: int = 2, name: str = "web", extra: str = "") -> str:
+    """A Deployment of whoami behind a Service of the same name."""
+    return f"""
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: {name}}}}}
+  template:
+    metadata: {{labels: {{app: {name}}}}}
+    spec:
+      terminationGracePeriodSeconds: 5
+      containers:
+      - name: web
+        image: traefik/whoami
+        ports: [{{name: http, containerPort: 80}}]
+        readinessProbe: {{httpGet: {{path: /health, port: http}}, periodSeconds: 2}}
+        lifecycle: {{preStop: {{sleep: {{seconds: 1}}}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}}}
+spec: {{selector: {{app: {name}}}, ports: [{{port: 80, targetPort: http}}]{extra}}}
+"""
+
+
+class Cluster:
+    """One embedded cluster with a runtime folder of its own."""
+
+    def __init__(self, *args: str, name: str = "", data: str = "") -> None:
+        self.name = name or f"t{os.getpid()}-{next(NUMBERS)}"
+        self.args = [*args, *(["--data", data] if data else [])]
+        self.runtime = tempfile.mkdtemp(prefix="sw", dir="/tmp")
+        self.env = {**os.environ, "SEAWAY_RUNTIME": self.runtime}
+        self.folder = Path(self.runtime, self.name)
+        self.env["KUBECONFIG"] = str(self.folder / "kubeconfig")
+        self.kubectl_path = shutil.which("kubectl") or str(ROOT / ".venv" / "bin" / "kubectl")
+        self.namespace = "default"
+
+    def __enter__(self) -> Cluster:
+        self.up()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.down()
+        shutil.rmtree(self.runtime, ignore_errors=True)
+
+    def seaway(self, *args: str, check: bool = True, within: float = 120) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run([SEAWAY, *args], capture_output=True, text=True, env=self.env, timeout=within)
+        assert not check or done.returncode == 0, f"seaway {args}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    def up(self, *more: str) -> str:
+        return self.seaway("up", "--name", self.name, "--detach", *self.args, *more).stdout
+
+    def down(self) -> str:
+        return self.seaway("down", "--name", self.name).stdout
+
+    def kubectl(self, *args: str, text: str | None = None, check: bool = True, within: float = 90) -> str:
+        command = [self.kubectl_path, "-n", self.namespace, *args]
+        done = subprocess.run(command, capture_output=True, text=True, env=self.env, input=text, timeout=within)
+        assert not check or done.returncode == 0, f"kubectl {args}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout if check else done.stdout + done.stderr
+
+    def apply(self, text: str) -> str:
+        return self.kubectl("apply", "-f", "-", text=text)
+
+    def get(self, *args: str) -> Any:
+        return json.loads(self.kubectl("get", *args, "-o", "json"))
+
+    def rollout(self, what: str) -> None:
+        self.kubectl("rollout", "status", what, "--timeout=60s")
+
+    def ready(self, pod: str) -> None:
+        self.kubectl("wait", "--for=condition=Ready", f"pod/{pod}", "--timeout=60s")
+
+    def exec(self, pod: str, *command: str, check: bool = True, text: str | None = None) -> str:
+        flags = ["-i"] if text is not None else []
+        return self.kubectl("exec", *flags, pod, "--", *command, check=check, text=text)
+
+    def curl(self, url: str, *args: str, pod: str = "client", check: bool = True) -> str:
+        return self.exec(pod, "curl", "-sS", "-m", "5", *args, url, check=check)
+
+    def outside(self, *command: str, origin: str = "outside", check: bool = True) -> str:
+        return self.seaway("outside", "--name", self.name, "--from", origin, "--", *command, check=check).stdout
+
+    def processes(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.seaway("status", "--name", self.name, "-o", "json").stdout)[0]["processes"]
+        return found
+
+    def pids(self, name: str) -> list[int]:
+        return [p["pid"] for p in self.processes() if p["name"] == name]
+
+
+def wait_for(check: Callable[[], Any], within: float = 60.0, what: str = "") -> Any:
+    """Polls until `check` gives something true, and returns it."""
+    end = time.monotonic() + within
+    while True:
+        found = check()
+        if found:
+            return found
+        assert time.monotonic() < end, f"not within {within} s: {what or check}"
+        time.sleep(0.1)
