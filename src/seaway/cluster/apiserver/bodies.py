@@ -16,15 +16,11 @@ Tree = dict[str, Any]
 JSON, YAML = "application/json", "application/yaml"
 UNREADABLE = "the object provided is unrecognized (must be of type {}): {}"
 DEPTH = 200
+YAML_NODES = 200_000
 
 
 class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """YAML 1.1 as JSON would have it: times stay text, an alias is refused (a small file could mean a large tree)."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError("aliases are not supported")
-        return super().compose_node(parent, index)
+    """YAML 1.1 as JSON would have it: times stay text."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -34,8 +30,17 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def load_yaml(text: bytes | str) -> Any:
-    """One YAML document as a JSON tree."""
-    return yaml.load(text, _Loader)
+    """One YAML document as a JSON tree. Aliases may make a small text a huge tree: what grows too large is refused."""
+    found = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
+    waiting, left = [found], YAML_NODES
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (dict, list)):
+            left -= len(node)
+            if left < 0:
+                raise yaml.YAMLError(f"the document has more than {YAML_NODES} values")
+            waiting.extend(node.values() if isinstance(node, dict) else node)
+    return found
 
 
 def dump_yaml(tree: Any) -> bytes:
