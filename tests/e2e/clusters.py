@@ -68,15 +68,19 @@ class Cluster:
         self.namespace = "default"
 
     def __enter__(self) -> Cluster:
-        self.up()
+        self.said = self.up()
         return self
+
+    def prefix(self, command: str) -> list[str]:
+        """What a command of the program is run through."""
+        return []
 
     def __exit__(self, *exc: object) -> None:
         self.down()
         shutil.rmtree(self.runtime, ignore_errors=True)
 
     def seaway(self, *args: str, check: bool = True, within: float = 120) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run([SEAWAY, *args], capture_output=True, text=True, env=self.env, timeout=within)
+        done = subprocess.run([*self.prefix(args[0]), SEAWAY, *args], capture_output=True, text=True, env=self.env, timeout=within)
         assert not check or done.returncode == 0, f"seaway {args}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done
 

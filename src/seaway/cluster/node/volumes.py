@@ -214,7 +214,7 @@ def _read(folder: str) -> Files:
 
 def host_path(node_folder: str, source: Tree) -> str:
     """A hostPath as a folder of the *node*; made or required as its type says."""
-    path = os.path.normpath("/" + str(source["path"]))
+    path = os.path.normpath("/" + str(source["path"]).lstrip("/"))
     where, kind = node_folder + path, str(source.get("type", ""))
     if kind in ("", "DirectoryOrCreate"):
         if not os.path.exists(where):

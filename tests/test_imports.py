@@ -1,0 +1,71 @@
+"""The seams: what may import what. A pure file decides; it opens no socket, starts no process, asks no clock."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+PURE = """
+api.facts api.kinds api.quantities api.selectors api.tree client.reflector services.resolve services.topology
+proxy.plan proxy.table proxy.nftables dns.zone dns.message dns.answer cluster.config cluster.layout cluster.scheduler.fit
+cluster.node.lifecycle cluster.node.images cluster.node.environment cluster.apiserver.patches cluster.apiserver.strategic
+cluster.apiserver.schema cluster.apiserver.protobuf cluster.apiserver.status cluster.apiserver.requests
+cluster.apiserver.metadata cluster.apiserver.allocation cluster.apiserver.tables cluster.apiserver.authz
+cluster.apiserver.fields cluster.apiserver.discovery cluster.apiserver.rules.podspec cluster.apiserver.rules.service
+cluster.apiserver.rules.simple cluster.apiserver.rules.workloads controllers.writes
+""".split()
+EDGES = {"socket", "subprocess", "asyncio", "time", "aiohttp", "sqlite3", "ctypes", "os.environ", "threading"}
+COMPONENTS = ("api", "client", "controllers", "services", "proxy", "dns", "pki")
+DOORS = {
+    "cryptography": ("pki/",),
+    "sqlite3": ("cluster/apiserver/journal.py",),
+    "uvloop": ("cluster/", "proxy/run.py", "dns/server.py"),
+    "aiohttp": ("client/rest.py", "cluster/apiserver/", "cluster/node/kubelet.py", "proxy/run.py", "dns/server.py"),
+    "yaml": ("client/kubeconfig.py", "cluster/apiserver/bod", "cluster/apiserver/bootstrap.py", "cluster/launch.py", "cli/"),
+}
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def files() -> list[Path]:
+    return sorted((SOURCE / "seaway").rglob("*.py"))
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_pure_file_touches_no_edge(name: str) -> None:
+    path = SOURCE / "seaway" / (name.replace(".", "/") + ".py")
+    touched = {i.partition(".")[0] for i in imports(path)} & EDGES
+    assert not touched, f"{name} imports {touched}"
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_components_do_not_know_the_embedded_cluster(component: str) -> None:
+    for path in sorted((SOURCE / "seaway" / component).rglob("*.py")):
+        known = [i for i in imports(path) if (i + ".").startswith(("seaway.cluster.", "seaway.cli."))]
+        assert not known, f"{path.relative_to(SOURCE)} imports {known}"
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_a_library_has_its_doors_and_no_others(library: str) -> None:
+    for path in files():
+        if any(i.partition(".")[0] == library for i in imports(path)):
+            relative = str(path.relative_to(SOURCE / "seaway"))
+            assert relative.startswith(DOORS[library]), f"{relative} imports {library}"
+
+
+def test_files_say_what_they_hold_and_stay_readable() -> None:
+    for path in files():
+        lines = path.read_text().splitlines()
+        assert not lines or lines[0].startswith('"""'), f"{path.name} does not say what it holds"
+        assert len(lines) <= 600, f"{path.name} has {len(lines)} lines: split it by meaning"
