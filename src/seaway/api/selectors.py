@@ -55,9 +55,6 @@ class Selector:
         return all(r.matches(have) for r in self.requirements)
 
 
-EVERYTHING = Selector()
-
-
 def check_label_key(key: str) -> None:
     prefix, slash, name = key.rpartition("/")
     if (slash and not (PREFIX.match(prefix) and len(prefix) <= 253)) or not NAME.match(name) or len(name) > 63:

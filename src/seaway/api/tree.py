@@ -42,10 +42,6 @@ def labels(tree: Mapping[str, Any]) -> dict[str, str]:
     return (tree.get("metadata") or {}).get("labels") or {}
 
 
-def annotations_of(tree: Mapping[str, Any]) -> dict[str, str]:
-    return (tree.get("metadata") or {}).get("annotations") or {}
-
-
 def controller_of(tree: Mapping[str, Any]) -> Tree | None:
     """The ownerReference with controller: true."""
     for ref in (tree.get("metadata") or {}).get("ownerReferences") or ():

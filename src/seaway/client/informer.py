@@ -39,7 +39,6 @@ class Informer:
         self._listeners: list[Callable[[Change], None]] = []
         self._indexes: dict[str, tuple[Callable[[Tree], Iterable[str]], dict[str, set[Key]]]] = {}
         self.synced = asyncio.Event()
-        self.last_error = ""
 
     # reading
 
@@ -75,11 +74,9 @@ class Informer:
                 continue
             try:
                 step = await (self._list() if isinstance(step, List) else self._watch(step.version))
-            except Unavailable as e:
-                self.last_error = str(e)
+            except Unavailable:
                 step = self._reflector.failed()
             except ApiStatusError as e:
-                self.last_error = str(e)
                 if e.code not in (410, 429, 503, 504):
                     log.warning("%s: %s", self.kind.resource, e)
                 step = self._reflector.failed(e.code)

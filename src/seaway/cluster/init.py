@@ -52,7 +52,8 @@ class Init:
         self.sockets: dict[str, int] = {name: int(fd) for name, fd in plan["sockets"].items()}
         self.zygote: socket.socket | None = None
         self.zygote_pid = 0
-        self.zygote_failures = 0
+        self.zygote_failures = self.zygote_restarts = 0
+        self.zygote_started = 0.0
         self.zygote_due = 0.0
         self.starting: list[str] = []
         self.unclaimed: set[int] = set()
@@ -112,7 +113,7 @@ class Init:
             os.execve(self.plan["python"], [self.plan["python"], program, str(theirs.fileno())], environment)
         theirs.close()
         ours.settimeout(10)
-        self.zygote, self.zygote_pid = ours, pid
+        self.zygote, self.zygote_pid, self.zygote_started = ours, pid, time.monotonic()
         self.starting = []
 
     def start(self, process: Process) -> None:
@@ -169,7 +170,8 @@ class Init:
             self.zygote.close()
         self.zygote, self.zygote_pid = None, 0
         self.zygote_due = now + ZYGOTE_BACKOFF[min(self.zygote_failures, len(ZYGOTE_BACKOFF) - 1)]
-        self.zygote_failures += 1
+        self.zygote_failures = 0 if now - self.zygote_started > STEADY else self.zygote_failures + 1
+        self.zygote_restarts += 1
         for name in self.starting:
             self.processes[name].due = now
         self.starting = []
@@ -184,7 +186,7 @@ class Init:
                 connection.sendall(b'{"ok": true}\n')
                 return False
             rows = [{"name": "init", "pid": 1, "restarts": 0}]
-            rows.append({"name": "zygote", "pid": self.zygote_pid, "restarts": self.zygote_failures})
+            rows.append({"name": "zygote", "pid": self.zygote_pid, "restarts": self.zygote_restarts})
             rows += [{"name": n, "pid": p.pid, "restarts": p.restarts} for n, p in self.processes.items()]
             connection.sendall(json.dumps({"processes": rows}).encode() + b"\n")
         except (OSError, ValueError):

@@ -375,11 +375,8 @@ def clean(where: Place) -> None:
     """What only a living process could remove: the runtime folder of a cluster that has ended."""
     if where.folder.is_dir() and not place.is_alive(where.state()):
         shutil.rmtree(where.folder, ignore_errors=True)
-    with_parent = where.folder.parent
-    try:
-        with_parent.rmdir()
-    except OSError:
-        pass
+    with contextlib.suppress(OSError):
+        where.folder.parent.rmdir()  # the folder of all clusters, when this was the last
 
 
 def ask(where: Place, op: str) -> Tree:

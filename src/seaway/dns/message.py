@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from seaway.dns import zone
 
@@ -125,6 +125,3 @@ def write(
     if len(message) > limit:
         message = build([], [], [], 0x0200)
     return message
-
-
-__all__: list[Any] = [n for n in dir() if not n.startswith("_")]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from seaway.proxy.table import NodePortKey, Refusal, ServiceTable, Target, VipKey
-from seaway.services.resolve import Endpoint, Port, Resolved
+from seaway.services.resolve import Port, Resolved
 from seaway.services.topology import Choice, cluster_choice, local_choice
 
 
@@ -50,8 +50,11 @@ def _port(
     vips: dict[VipKey, Target | Refusal] = {(service.cluster_ip, protocol, port.port): _answer(internal, False, title)}
     external = local_choice(port.endpoints, place.node) if service.external_local else everywhere
     outside = _answer(external, not service.external_local, title)
-    for address in (*service.external_ips, *service.load_balancer_ips):
+    for address in service.external_ips:
         vips[(address, protocol, port.port)] = outside
+    for address in service.load_balancer_ips:
+        # Source ranges cannot be told to the kernel yet: nobody is let in rather than everybody.
+        vips[(address, protocol, port.port)] = Refusal("drop", title) if service.source_ranges else outside
     local = {e.address for e in port.endpoints if e.node == place.node and (e.ready or e.serving)}
     return vips, outside if port.node_port else None, local
 
@@ -97,6 +100,3 @@ def table(family: int, parts: Iterable[ServicePart], place: Place) -> ServiceTab
         node_ports,
         frozenset(hairpins),
     )
-
-
-__all__ = ["Endpoint", "Place", "ServicePart", "part", "table"]

@@ -22,7 +22,7 @@ from seaway.client.rest import Api, Rest, kind_of
 from seaway.proxy import nftables, plan
 from seaway.proxy.kernel import Kernel, KernelError, Nftables
 from seaway.proxy.plan import Place, ServicePart
-from seaway.services.resolve import SERVICE_NAME, resolve
+from seaway.services.resolve import SERVICE_NAME, Resolved, resolve
 
 Tree = dict[str, Any]
 log = logging.getLogger("kube-proxy")
@@ -59,6 +59,7 @@ class Proxy:
         self.last_sync = 0.0
         self.queued_at = 0.0
         self.failures = 0
+        self._said: set[tuple[str, str]] = set()
 
     @staticmethod
     def _service_of(tree: Tree) -> list[str]:
@@ -106,6 +107,7 @@ class Proxy:
                     parts.pop(key, None)
                 else:
                     parts[key] = plan.part(found, place)
+                    self._say_unsupported(found)
             table = plan.table(family, (parts[k] for k in sorted(parts)), place)
             text, after = nftables.render(self.states[family], table)
             if text:
@@ -117,6 +119,19 @@ class Proxy:
                     raise
             self.states[family] = after
         self.last_sync, self.queued_at = time.time(), 0.0
+
+    def _say_unsupported(self, service: Resolved) -> None:
+        """What a Service asks for and this proxy does not do yet is said, once, not left out in silence."""
+        for asked, text in (
+            (service.affinity, "sessionAffinity ClientIP is not supported yet: connections are spread at random"),
+            (
+                service.source_ranges,
+                "loadBalancerSourceRanges is not supported yet: its load balancer addresses are dropped",
+            ),
+        ):
+            if asked and (service.title, text) not in self._said:
+                self._said.add((service.title, text))
+                log.warning("%s: %s", service.title, text)
 
     async def run(self) -> None:
         """Syncs until cancelled. Nothing is programmed before Services and slices are both listed."""

@@ -14,7 +14,6 @@ from seaway.cluster.apiserver.status import ApiError, bad_request
 
 Tree = dict[str, Any]
 JSON, YAML = "application/json", "application/yaml"
-UNREADABLE = "the object provided is unrecognized (must be of type {}): {}"
 DEPTH = 200
 YAML_NODES = 200_000
 
@@ -96,7 +95,7 @@ def _too_deep(tree: Any, left: int = DEPTH) -> bool:
     return False
 
 
-def check_kind(tree: Any, kind: Kind, allow_missing: bool = False) -> Tree:
+def check_kind(tree: Any, kind: Kind) -> Tree:
     """The tree as an object of the kind; ApiError where it says that it is something else."""
     if not isinstance(tree, dict):
         raise bad_request(

@@ -14,7 +14,6 @@ from seaway.api import facts, kinds
 from seaway.api.kinds import Kind
 
 Tree = dict[str, Any]
-SCALE = ("deployments.apps", "replicasets.apps", "statefulsets.apps", "replicationcontrollers")
 SUBRESOURCE_KINDS = {
     "scale": ("autoscaling", "v1", "Scale"),
     "eviction": ("policy", "v1", "Eviction"),

@@ -41,14 +41,6 @@ STATUS_LIKE = frozenset({"status", "approval", "finalize", "ephemeralcontainers"
 STREAMS = frozenset({"log", "exec", "attach", "portforward"})
 
 
-class Answer(Exception):
-    """A finished answer, from deep inside."""
-
-    def __init__(self, response: web.StreamResponse) -> None:
-        super().__init__()
-        self.response = response
-
-
 class Door:
     """Routes a request through authentication, authorization and the verb it asks for."""
 
@@ -70,8 +62,6 @@ class Door:
         warnings: list[str] = []
         try:
             response = await self._answer(request, warnings)
-        except Answer as e:
-            response = e.response
         except ApiError as e:
             response = self._error(e)
         except web.HTTPRequestEntityTooLarge:

@@ -23,7 +23,6 @@ INT_OR_STRING = "k8s.io.apimachinery.pkg.util.intstr.IntOrString"
 TIMES = {"k8s.io.apimachinery.pkg.apis.meta.v1.Time": 0, "k8s.io.apimachinery.pkg.apis.meta.v1.MicroTime": 6}
 FIELDS_V1 = "k8s.io.apimachinery.pkg.apis.meta.v1.FieldsV1"
 RAW = "k8s.io.apimachinery.pkg.runtime.RawExtension"
-MICRO = "k8s.io.apimachinery.pkg.apis.meta.v1.MicroTime"
 VERBS = "k8s.io.api.rbac.v1.Verbs"
 SCALARS = frozenset({"string", "bool", "int32", "int64", "uint32", "uint64", "bytes", "double", "float"})
 DEPTH = 64

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
-# Subresources whose bytes go to a node; they are authorized as `create` whatever the method opens the stream.
 NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
 

@@ -15,7 +15,6 @@ from typing import Any
 from seaway.api import facts
 
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
-GO_TYPES = {"integer": {"int32": "int32", "int64": "int64"}, "boolean": "bool", "string": "string", "number": "float64"}
 LIMITS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 
 
@@ -218,15 +217,6 @@ def read(name: str, tree: dict[str, Any], old: dict[str, Any] | None) -> tuple[d
     report = Report()
     result: dict[str, Any] = definition(name)(tree, old, "", report)
     return result, report.unknown
-
-
-def field_schema(name: str, *path: str) -> dict[str, Any]:
-    """The schema at a path of field names, lists and maps entered on the way; {} where there is none."""
-    schema: dict[str, Any] = facts.definitions().get(name, {})
-    for step in path:
-        schema = resolve(schema)
-        schema = (schema.get("properties") or {}).get(step, {})
-    return schema
 
 
 def resolve(schema: dict[str, Any]) -> dict[str, Any]:

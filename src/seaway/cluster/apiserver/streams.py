@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Tree = dict[str, Any]
 KUBELET_PORT = 10250
 CHUNK = 1 << 16
-HEAD_LIMIT = 1 << 16
 
 
 def choose_container(pod: Tree, asked: str) -> str:

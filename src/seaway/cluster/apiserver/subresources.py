@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seaway.api import kinds, selectors
+from seaway.api import kinds
 from seaway.api import tree as trees
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import bodies, patches, tables
@@ -164,7 +164,7 @@ def token(verbs: Verbs, call: Call, body: Tree, signer: Signer) -> Tree:
             raise not_found(kind, str(ref.get("name")))
         uid = bound.tree["metadata"]["uid"]
         if ref.get("uid") and ref["uid"] != uid:
-            raise verbs_conflict(kind, str(ref.get("name")), ref["uid"], uid)
+            raise _bound_elsewhere(kind, str(ref.get("name")), ref["uid"], uid)
         own[kind.kind.lower()] = {"name": ref.get("name"), "uid": uid}
         if kind.kind == "Pod" and bound.tree["spec"].get("nodeName"):
             own["node"] = {"name": bound.tree["spec"]["nodeName"]}
@@ -191,7 +191,7 @@ def token(verbs: Verbs, call: Call, body: Tree, signer: Signer) -> Tree:
     }
 
 
-def verbs_conflict(kind: Kind, name: str, wanted: str, found: str) -> Exception:
+def _bound_elsewhere(kind: Kind, name: str, wanted: str, found: str) -> Exception:
     from seaway.cluster.apiserver.status import conflict
 
     return conflict(
@@ -200,8 +200,3 @@ def verbs_conflict(kind: Kind, name: str, wanted: str, found: str) -> Exception:
         f"the UID in the bound object reference ({wanted}) does not match the UID in record. The object might "
         "have been deleted and then recreated",
     )
-
-
-def matching_pods(verbs: Verbs, namespace: str, selector: selectors.Selector) -> list[Tree]:
-    prefix = f"{namespace}/"
-    return [t for e in verbs.storage.entries("pods", prefix) if selector.matches(trees.labels(t := e.tree))]

@@ -26,9 +26,7 @@ from seaway.cluster.apiserver.status import (
     conflict,
     invalid,
     modified,
-    not_allowed,
     not_found,
-    wrong,
 )
 from seaway.cluster.apiserver.storage import Entry, Storage, StorageError
 
@@ -242,7 +240,7 @@ class Verbs:
                     422,
                     "Invalid",
                     f"the server rejected our request due to an error in our request: {e}",
-                    {"causes": []} if False else {},
+                    {},
                 ) from None
             raise bad_request(str(e)) from None
         new = bodies.check_kind(new, kind)
@@ -447,10 +445,3 @@ class Verbs:
         if entry is None:
             raise not_found(kind, name)
         return await self._replace(call, entry, edit)
-
-
-def unprocessable(kind: Kind, name: str, path: str, value: Any, why: str) -> ApiError:
-    return invalid(kind.group, kind.kind, name, [wrong(path, value, why)])
-
-
-__all__ = ["Call", "Edges", "Verbs", "not_allowed", "unprocessable"]

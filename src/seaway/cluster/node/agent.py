@@ -22,7 +22,7 @@ from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import STRATEGIC, Rest, kind_of, wait_ready
 from seaway.cluster.layout import NodeLayout, load
-from seaway.cluster.node import images, rootfs
+from seaway.cluster.node import rootfs
 from seaway.cluster.node.kubelet import serve
 from seaway.cluster.node.pods import PodWorker
 from seaway.cluster.node.sources import Objects, Tokens
@@ -364,6 +364,3 @@ async def _main(args: Tree) -> None:
 
 def main(args: Tree, fds: dict[str, int]) -> None:
     uvloop.run(_main(args))
-
-
-__all__ = ["Agent", "images", "main"]

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 PROGRAMS = "seaway.cluster.node.programs"
-SHELL_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 # Base images: the host's programs, with the pod's command (or the image's own default).
 BASES: dict[str, tuple[str, ...]] = {

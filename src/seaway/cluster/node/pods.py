@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 Tree = dict[str, Any]
 MOUNT_RETRY = 1.0
 IMAGE_RETRY = 10.0
-PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 
 
 class PodWorker:
@@ -39,7 +38,7 @@ class PodWorker:
         self.waiting: dict[str, tuple[str, str]] = {}
         self.ready: dict[str, bool] = {}
         self.started: dict[str, bool] = {}
-        self.probing: dict[str, list[asyncio.Task[None]]] = {}
+        self.probing: dict[str, dict[str, asyncio.Task[None]]] = {}
         self.last: dict[str, Tree] = {
             c["name"]: c.get("lastState") or {} for c in get(pod, "status", "containerStatuses") or ()
         }
@@ -49,7 +48,6 @@ class PodWorker:
         self.wake.set()
         self.killing = False
         self.unmounted = ""
-        self.mounted_at = 0.0
         self.token_due = 0.0
         self.task = asyncio.ensure_future(self._run())
 

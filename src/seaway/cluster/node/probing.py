@@ -22,7 +22,7 @@ def start(worker: PodWorker, container: Tree, fresh: bool) -> None:
     if fresh:
         worker.ready[name] = "readinessProbe" not in container
         worker.started[name] = "startupProbe" not in container
-    worker.probing[name] = [asyncio.ensure_future(_run(worker, container, adopted_ready))]
+    worker.probing[name] = {"run": asyncio.ensure_future(_run(worker, container, adopted_ready))}
 
 
 async def _run(worker: PodWorker, container: Tree, adopted: bool | None) -> None:
@@ -64,7 +64,7 @@ async def _run(worker: PodWorker, container: Tree, adopted: bool | None) -> None
                 False,
             )
         )
-        worker.probing[name].append(task)
+        worker.probing[name]["startup"] = task
         await passed.wait()
         task.cancel()
     if "livenessProbe" in container:
@@ -73,18 +73,16 @@ async def _run(worker: PodWorker, container: Tree, adopted: bool | None) -> None
             if not ok:
                 worker.restart(name, "liveness")
 
-        worker.probing[name].append(
-            asyncio.ensure_future(
-                probes.run(
-                    container["livenessProbe"],
-                    container,
-                    address,
-                    inside,
-                    liveness,
-                    attempted_as("Liveness"),
-                    None,
-                    False,
-                )
+        worker.probing[name]["liveness"] = asyncio.ensure_future(
+            probes.run(
+                container["livenessProbe"],
+                container,
+                address,
+                inside,
+                liveness,
+                attempted_as("Liveness"),
+                None,
+                False,
             )
         )
     if "readinessProbe" in container:
@@ -94,33 +92,30 @@ async def _run(worker: PodWorker, container: Tree, adopted: bool | None) -> None
                 worker.ready[name] = ok
                 worker.wake.set()
 
-        worker.probing[name].append(
-            asyncio.ensure_future(
-                probes.run(
-                    container["readinessProbe"],
-                    container,
-                    address,
-                    inside,
-                    readiness,
-                    attempted_as("Readiness"),
-                    adopted,
-                    True,
-                )
+        worker.probing[name]["readiness"] = asyncio.ensure_future(
+            probes.run(
+                container["readinessProbe"],
+                container,
+                address,
+                inside,
+                readiness,
+                attempted_as("Readiness"),
+                adopted,
+                True,
             )
         )
 
 
 def stop(worker: PodWorker, name: str) -> None:
-    for task in worker.probing.pop(name, ()):
+    for task in worker.probing.pop(name, {}).values():
         task.cancel()
 
 
 def stop_liveness(worker: PodWorker, name: str) -> None:
-    # Liveness must not kill what is being stopped; readiness goes on, as the kubelet has it.
-    tasks = worker.probing.get(name, [])
-    for task in tasks:
-        if "livenessProbe" in worker.container(name) and len(tasks) > 1 and task is tasks[1]:
-            task.cancel()
+    """Liveness must not kill what is being stopped; readiness goes on, as the kubelet has it."""
+    task = worker.probing.get(name, {}).get("liveness")
+    if task:
+        task.cancel()
 
 
 async def hook(worker: PodWorker, container: Tree, hook: Tree, limit: float, failed: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from seaway.api.tree import Key, controller_of, get, key_of, labels, owner_reference, seconds, stamp, with_condition
+from seaway.api.tree import Key, controller_of, get, owner_reference, seconds, stamp, with_condition
 from seaway.client.events import Events
 from seaway.client.reconcile import Reconciler
 from seaway.client.reflector import Change
@@ -362,6 +362,3 @@ class DeploymentController:
                 "ScalingReplicaSet",
                 f"Scaled {'up' if now > was else 'down'} replica set {write.name} from {was} to {now}",
             )
-
-
-__all__ = ["DeploymentController", "key_of", "labels", "plan", "status"]

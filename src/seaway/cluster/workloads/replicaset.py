@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from seaway.api.selectors import label_selector
-from seaway.api.tree import Key, condition, controller_of, get, is_true, key_of, labels, owner_reference, seconds
+from seaway.api.tree import Key, condition, controller_of, get, is_true, labels, owner_reference, seconds
 from seaway.client.errors import NotFound
 from seaway.client.events import Events
 from seaway.client.reconcile import Reconciler
@@ -183,6 +183,3 @@ class ReplicaSetController:
             for result in results:
                 if isinstance(result, BaseException):
                     raise result
-
-
-__all__ = ["ReplicaSetController", "key_of", "plan", "pod_of"]

@@ -6,7 +6,6 @@ import base64
 import ipaddress
 from typing import Any
 
-from seaway.cluster.apiserver import metadata
 from seaway.cluster.apiserver.status import Cause, duplicate, required, too_long, unsupported, wrong
 
 Tree = dict[str, Any]
@@ -228,7 +227,3 @@ def default_network_policy(tree: Tree) -> None:
                 port.setdefault("protocol", "TCP")
     if not spec.get("policyTypes"):
         spec["policyTypes"] = ["Ingress"] + (["Egress"] if spec.get("egress") else [])
-
-
-def label_value_ok(text: str) -> bool:
-    return bool(metadata.VALUE.match(text)) and len(text) <= 63
