@@ -102,7 +102,12 @@ def test_any_process_may_be_killed_and_no_request_fails(loaded: Cluster) -> None
 
 
 def test_a_killed_shim_is_the_failure_of_its_pod_alone(loaded: Cluster) -> None:
-    wait_for(lambda: len(loaded.pids("shim")) == len(loaded.get("pods", "-A")["items"]), what="no pod on its way out")
+
+    def calm() -> bool:
+        pods = loaded.get("pods", "-A")["items"]
+        return not any(p["metadata"].get("deletionTimestamp") for p in pods) and len(loaded.pids("shim")) == len(pods)
+
+    wait_for(calm, what="no pod on its way out")
     before = restarts(loaded)
     kill(loaded.pids("shim")[-1])
     wait_for(lambda: sum(before[p] != r for p, r in restarts(loaded).items() if p in before) == 1)
