@@ -1,4 +1,4 @@
-"""Logs, exec and attach: the API server opens the same request at the pod's kubelet, with mutual TLS, and copies bytes."""
+"""Logs and exec: the API server opens the same request at the pod's kubelet, with mutual TLS, and copies bytes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 Tree = dict[str, Any]
 KUBELET_PORT = 10250
+NOT_YET = {
+    "attach": "use kubectl exec, or kubectl logs -f",
+    "portforward": "use `seaway up --publish`, or `seaway outside`",
+}
 CHUNK = 1 << 16
 
 
@@ -65,15 +69,18 @@ def target(door: Door, info: RequestInfo, kind: Kind) -> tuple[Tree, str]:
 
 
 async def to_kubelet(door: Door, request: web.BaseRequest, info: RequestInfo, kind: Kind) -> web.StreamResponse:
+    """Finds the pod's kubelet and hands the stream over."""
+    if info.subresource in NOT_YET:
+        raise bad_request(f"{info.subresource} is not supported yet: {NOT_YET[info.subresource]}")
     if info.subresource == "log":
         entry = door.verbs.storage.get("pods", f"{info.namespace}/{info.name}")
         if entry is not None and not entry.tree["spec"].get("nodeName"):
             choose_container(entry.tree, request.query.get("container", ""))
             return web.Response(status=204)
     pod, address = target(door, info, kind)
-    container = choose_container(pod, request.query.get("container", "")) if info.subresource != "portforward" else ""
+    container = choose_container(pod, request.query.get("container", ""))
     query = "&".join(p for p in request.rel_url.raw_query_string.split("&") if p and not p.startswith("container="))
-    where = {"log": "containerLogs", "portforward": "portForward"}.get(info.subresource, info.subresource)
+    where = {"log": "containerLogs"}.get(info.subresource, info.subresource)
     path = "/".join(filter(None, ("", where, info.namespace, info.name, container)))
     path = "/" + path.strip("/") + (f"?{query}" if query else "")
     try:
