@@ -1,7 +1,7 @@
 """A container's first process: builds its root, gives up what it must not keep, becomes the program.
 
 Runs in a forked child of the shim, already in its own PID and mount namespaces. The plan comes from `rootfs` and the
-agent; nothing is decided here. Steps are plain dicts: {do: tmpfs|dir|link|file|bind|overlay|proc|dev|sys, ...}.
+agent; nothing is decided here. Steps are plain dicts: {do: tmpfs|dir|link|file|bind|overlay|dev|sys, ...}.
 """
 
 from __future__ import annotations
@@ -143,8 +143,9 @@ def _dev(root: str) -> None:
     )
 
 
-def build_root(plan: Plan) -> None:
-    """The container's root at plan['root'], then pivot into it. Nothing of the old root stays reachable."""
+def prepare_root(plan: Plan) -> None:
+    """The container's root at plan['root'], but for /proc: in the process between shim and container, which ends after it,
+    so that nothing of this work stays in memory."""
     linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
     base = plan["root"]
     os.makedirs(base, exist_ok=True)
@@ -154,7 +155,13 @@ def build_root(plan: Plan) -> None:
     os.mkdir(scratch, 0o700)
     linux.mount(root, root, None, linux.MS_BIND)
     for step in plan["steps"]:
-        _step(root, scratch, step, plan)
+        _step(root, scratch, step)
+
+
+def enter_root(plan: Plan) -> None:
+    """Mounts /proc, which must show the container's own processes, and pivots: nothing of the old root stays reachable."""
+    root = os.path.join(plan["root"], "root")
+    _proc(root, plan.get("privileged", False))
     os.chdir(root)
     linux.pivot_root(".", ".")
     linux.umount(".", linux.MNT_DETACH)  # the old root, stacked under the new one
@@ -163,7 +170,7 @@ def build_root(plan: Plan) -> None:
         linux.mount("none", "/", None, linux.MS_BIND | linux.MS_REMOUNT | linux.MS_RDONLY)
 
 
-def _step(root: str, scratch: str, step: Plan, plan: Plan) -> None:
+def _step(root: str, scratch: str, step: Plan) -> None:
     do, path = step["do"], step.get("path", "")
     if do == "dir":
         where = make_point(root, path, False)
@@ -198,8 +205,6 @@ def _step(root: str, scratch: str, step: Plan, plan: Plan) -> None:
         )
     elif do == "dev":
         _dev(root)
-    elif do == "proc":
-        _proc(root, plan.get("privileged", False))
     elif do == "sys":
         try:
             linux.mount(

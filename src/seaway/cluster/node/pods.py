@@ -235,7 +235,8 @@ class PodWorker:
             json.dump(plan, f)
         self.waiting.pop(step.name, None)
         try:
-            await self.shim.ask("start", plan=plan_path)
+            entry = {k: plan[k] for k in ("id", "attempt", "log")}
+            await self.shim.ask("start", container=step.name, plan=plan_path, entry=entry)
         except ShimGone:
             raise
         except ShimError as e:

@@ -1,4 +1,4 @@
-"""The mounts of a container's root, as a plan for `container.build_root`; pure but for what `Host` was given.
+"""The mounts of a container's root, as a plan for `container.prepare_root`; pure but for what `Host` was given.
 
 The root is a tmpfs; over it lie writable overlays of the host's program folders, an /etc of its own, and the pod's
 volumes. /tmp, /run, /var, /root and /home are the container's own; the host's are never visible.
@@ -128,7 +128,7 @@ def steps(host: Host, hosts: str, resolv: str, hostname: str, mounts: list[Plan]
         found.append({"do": "file", "path": f"/etc/{name}", "text": text})
     if with_python:
         found += [{"do": "bind", "path": path, "source": path, "readOnly": True} for path in host.python]
-    found += [{"do": "dev"}, {"do": "proc"}, {"do": "sys"}]
+    found += [{"do": "dev"}, {"do": "sys"}]
     for mount in sorted(mounts, key=lambda m: m["path"].count("/")):
         found.append(
             {"do": "bind", "path": mount["path"], "source": mount["source"], "readOnly": mount.get("readOnly", False)}

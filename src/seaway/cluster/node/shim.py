@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from seaway.cluster.fabric import build, linux
@@ -29,6 +30,34 @@ START_FAILED = 128
 def stamp(now: float) -> str:
     whole = int(now)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{int((now - whole) * 1e9):09d}Z"
+
+
+def apart(run: Callable[..., None], *args: Any) -> None:
+    """Calls `run(*args)` in a child that ends with it: what it touches is not ours to keep. Raises OSError with its text."""
+    read, write = os.pipe2(os.O_CLOEXEC)
+    pid = linux.fork()
+    if pid == 0:
+        try:
+            run(*args)
+        except BaseException as e:
+            os.write(write, str(e).encode()[:1000] or b"failed")
+        finally:
+            os._exit(0)
+    os.close(write)
+    problem = b""
+    while data := os.read(read, 1024):
+        problem += data
+    os.close(read)
+    os.waitpid(pid, 0)
+    if problem:
+        raise OSError(problem.decode("utf-8", "replace"))
+
+
+def join(addresses: list[str], mac: str) -> None:
+    """The pod's end of its leg."""
+    import ipaddress
+
+    build.leaf("eth0", tuple(ipaddress.ip_address(a) for a in addresses), mac)
 
 
 class Log:
@@ -108,8 +137,14 @@ class Shim:
         except OSError:
             pass
         if not args["hostNetwork"]:
-            build.configure_namespace(
-                {**build.SYSCTLS, **build.LEAF_SYSCTLS, "net/ipv4/ip_forward": "0", "net/ipv6/conf/all/forwarding": "0"}
+            apart(
+                build.configure_namespace,
+                {
+                    **build.SYSCTLS,
+                    **build.LEAF_SYSCTLS,
+                    "net/ipv4/ip_forward": "0",
+                    "net/ipv6/conf/all/forwarding": "0",
+                },
             )
         read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.wake = read
@@ -131,24 +166,19 @@ class Shim:
 
     # containers
 
-    def start(self, plan: Plan) -> Plan:
-        """Starts a container and waits until it has become its program, or has failed to."""
-        name = plan["name"]
+    def start(self, wanted: Plan) -> Plan:
+        """Starts a container and waits until it has become its program, or has failed to. `wanted` names it; its whole
+        plan is a file, which the child reads."""
+        name = wanted["container"]
         known = self.state["containers"].get(name)
         if known and known["status"] == "running":
             return {"error": f"container {name} is running already"}
         try:
-            pid, problem, logs = self._spawn(plan)
+            pid, problem, logs = self._spawn(wanted["plan"], wanted["entry"]["log"])
         except OSError as e:
             return {"error": str(e)}
         now = time.time()
-        entry = {
-            "id": plan["id"],
-            "attempt": plan.get("attempt", 0),
-            "started": now,
-            "image": plan.get("image", ""),
-            "log": plan["log"],
-        }
+        entry = {**wanted["entry"], "started": now}
         if problem:
             for log in logs:
                 os.close(log.fd)
@@ -171,16 +201,20 @@ class Shim:
         self.state["containers"][name] = {**entry, "status": "running", "pid": pid}
         return {"pid": pid}
 
-    def _spawn(self, plan: Plan) -> tuple[int, str, list[Log]]:
+    def _spawn(self, path: str, log: str) -> tuple[int, str, list[Log]]:
         out_read, out_write = os.pipe2(os.O_CLOEXEC)
         err_read, err_write = os.pipe2(os.O_CLOEXEC)
         say_read, say_write = os.pipe2(os.O_CLOEXEC)  # "pid N", then nothing at exec, or "error ..."
         hold_read, hold_write = os.pipe2(os.O_CLOEXEC)  # open until the middle process is gone
-        middle = os.fork()
+        middle = linux.fork()
         if middle == 0:
             try:
                 linux.unshare(linux.CLONE_NEWPID | linux.CLONE_NEWNS)
-                child = os.fork()
+                with open(path) as f:
+                    plan = json.load(f)
+                container.prepare_root(plan)
+                # A component of ours has event loops and locks: Python's hooks are for those.
+                child = os.fork() if plan["component"] else linux.fork()
                 if child == 0:
                     self._child(plan, out_write, err_write, say_write, hold_read, hold_write)
                 os.write(say_write, f"pid {child}\n".encode())
@@ -202,7 +236,7 @@ class Shim:
                 pid = int(rest)
             elif word == "error":
                 problem = rest
-        file = LogFile(plan["log"])
+        file = LogFile(log)
         file.users = 2
         for fd in (out_read, err_read):
             os.set_blocking(fd, False)
@@ -217,7 +251,7 @@ class Shim:
             for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
             os.setsid()
-            container.build_root(plan)
+            container.enter_root(plan)
             null = os.open("/dev/null", os.O_RDWR)
             for source, target in ((null, 0), (out, 1), (err, 2)):
                 os.dup2(source, target)
@@ -252,7 +286,7 @@ class Shim:
         if not entry or entry["status"] != "running":
             return {"error": f"container {request['container']} is not running"}
         plan = request["plan"]
-        pid = os.fork()
+        pid = linux.fork()
         if pid == 0:
             code = 126
             try:
@@ -263,7 +297,7 @@ class Shim:
                     ("mnt", linux.CLONE_NEWNS),
                 ):
                     linux.enter(f"/proc/{entry['pid']}/ns/{name}", kind)
-                child = os.fork()
+                child = linux.fork()
                 if child == 0:
                     self._executed(plan, fds)
                 for fd in fds:
@@ -393,16 +427,11 @@ class Shim:
         if op == "state":
             return {"state": self.state}
         if op == "network":
-            import ipaddress
-
-            addresses = tuple(ipaddress.ip_address(a) for a in request["addresses"])
-            build.leaf("eth0", addresses, request["mac"])
+            apart(join, request["addresses"], request["mac"])
             self.state["addresses"] = request["addresses"]
             return {}
         if op == "start":
-            with open(request["plan"]) as f:
-                plan = json.load(f)
-            return self.start(plan)
+            return self.start(request)
         if op == "signal":
             entry = self.state["containers"].get(request["container"])
             if entry and entry["status"] == "running":
