@@ -27,6 +27,20 @@ spec:
 """
 
 
+LOADER = """
+apiVersion: v1
+kind: Pod
+metadata: {{name: loader}}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: c
+    image: curlimages/curl
+    command: [sh, -c, "while :; do curl -s -o /dev/null -m 3 -w '%{{http_code}}\\n' http://{address} >> /tmp/out; done"]
+"""
+SPARED = {"init", "shim", "web", "sh", "sleep", "curl", "pause"}  # processes that a kill test leaves alone
+
+
 def web(replicas: int = 2, name: str = "web", extra: str = "") -> str:
     """A Deployment of whoami behind a Service of the same name."""
     return f"""

@@ -11,20 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clusters import Cluster, wait_for, web
-
-LOADER = """
-apiVersion: v1
-kind: Pod
-metadata: {{name: loader}}
-spec:
-  terminationGracePeriodSeconds: 1
-  containers:
-  - name: c
-    image: curlimages/curl
-    command: [sh, -c, "while :; do curl -s -o /dev/null -m 3 -w '%{{http_code}}\\n' http://{address} >> /tmp/out; done"]
-"""
-SPARED = {"init", "shim", "web", "sh", "sleep", "curl"}
+from clusters import LOADER, SPARED, Cluster, wait_for, web
 
 
 def kill(pid: int) -> None:

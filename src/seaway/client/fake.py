@@ -19,24 +19,12 @@ from typing import Any
 
 from seaway.api import kinds, selectors
 from seaway.api.kinds import Kind
+from seaway.api.merge import merge
 from seaway.api.tree import Key, get, key_of, labels
 from seaway.client.errors import Conflict, NotFound
 from seaway.client.rest import MERGE
 
 Tree = dict[str, Any]
-
-
-def merge(target: Any, patch: Any) -> Any:
-    """RFC 7386, enough for components, which send merge patches only."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merge(result.get(key), value)
-    return result
 
 
 class FakeApi:

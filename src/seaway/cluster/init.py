@@ -21,7 +21,7 @@ import sys
 import time
 from typing import Any
 
-ZYGOTE_BACKOFF = (0.0, 0.1, 0.5, 1.0, 2.0)
+ZYGOTE_BACKOFF = (0.0, 0.05, 0.1, 0.2, 0.5)  # nothing else can be started without it
 BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 STEADY = 10.0  # seconds alive after which a process's next end counts as its first
 

@@ -1,4 +1,4 @@
-"""JSON Patch (RFC 6902) and JSON Merge Patch (RFC 7386) on trees; pure. Inputs are never changed.
+"""JSON Patch (RFC 6902) on trees, beside JSON Merge Patch (`api/merge.py`); pure. Inputs are never changed.
 
 JSON Patch is our own because the API server's dialect is: `replace` of a missing key adds it (evanphx/json-patch).
 """
@@ -8,24 +8,11 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from seaway.api.merge import merge
+
 
 class PatchError(ValueError):
     """A patch that cannot be applied; the text is for the Status."""
-
-
-def merge(target: Any, patch: Any) -> Any:
-    """RFC 7386."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        elif isinstance(value, dict):
-            result[key] = merge(result.get(key), value)
-        else:
-            result[key] = value
-    return result
 
 
 def _pointer(text: str) -> list[str]:
@@ -123,3 +110,6 @@ def json_patch(target: Any, operations: Any) -> Any:
         else:
             raise PatchError(f"Unexpected kind: {op}")
     return doc
+
+
+__all__ = ["PatchError", "json_patch", "merge"]

@@ -125,6 +125,12 @@ def list_options_error(field_name: str, why: str, value: Any = None, reason: str
     return invalid("meta.k8s.io", "ListOptions", "", [Cause(field_name, reason, word + why)])
 
 
+def check_version(version: str) -> None:
+    if version and not version.isdigit():
+        why = f'strconv.ParseUint: parsing "{version}": invalid syntax'
+        raise list_options_error("resourceVersion", why, f'"{version}"', "FieldValueInvalid")
+
+
 class Reads:
     def __init__(self, storage: Storage, edges: Edges) -> None:
         self.storage, self.edges = storage, edges
@@ -151,13 +157,7 @@ class Reads:
         limit = number(query, "limit") or 0
         start, rv = "", storage.rv
         version, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
-        if version and not version.isdigit():
-            raise list_options_error(
-                "resourceVersion",
-                f'strconv.ParseUint: parsing "{version}": invalid syntax',
-                f'"{version}"',
-                "FieldValueInvalid",
-            )
+        check_version(version)
         if match and not version:
             raise list_options_error(
                 "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"
@@ -261,13 +261,7 @@ class Reads:
             raise list_options_error(
                 "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
             )
-        if version and not version.isdigit():
-            raise list_options_error(
-                "resourceVersion",
-                f'strconv.ParseUint: parsing "{version}": invalid syntax',
-                f'"{version}"',
-                "FieldValueInvalid",
-            )
+        check_version(version)
         timeout = min(float(number(query, "timeoutSeconds") or WATCH_LONGEST), WATCH_LONGEST)
         return self._stream(wanted, namespace, version, initial, form, timeout, flag(query, "allowWatchBookmarks"))
 

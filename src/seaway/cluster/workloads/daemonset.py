@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seaway.api.tree import Key, controller_of, get, is_true, labels
+from seaway.api.tree import Key, get, is_true, labels
 from seaway.client.errors import NotFound
 from seaway.client.events import Events
 from seaway.client.reconcile import Reconciler
@@ -12,7 +12,7 @@ from seaway.client.reflector import Change
 from seaway.client.rest import kind_of
 from seaway.cluster.scheduler import fit
 from seaway.cluster.workloads.deployment import amount, template_hash
-from seaway.cluster.workloads.replicaset import is_active, patch_of, pod_of
+from seaway.cluster.workloads.replicaset import is_active, patch_of, pod_listener, pod_of
 from seaway.controllers.run import Caches, Expectations
 from seaway.controllers.writes import Create, Delete, Patch, Write, apply
 
@@ -170,22 +170,11 @@ class DaemonSetController:
         self.queue: Reconciler[Key] = Reconciler("daemonsets", self._reconcile)
         self._sets.listen(lambda change: self.queue.add(change.key))
         self._nodes.listen(self._node_changed)
-        self._pods.listen(self._pod_changed)
+        self._pods.listen(pod_listener("DaemonSet", self._expected, self.queue))
 
     def _node_changed(self, change: Change) -> None:
         for tree in self._sets.all():
             self.queue.add(Key(tree["metadata"]["namespace"], tree["metadata"]["name"]))
-
-    def _pod_changed(self, change: Change) -> None:
-        for tree in (change.old, change.new):
-            ref = controller_of(tree) if tree else None
-            if ref and ref["kind"] == "DaemonSet":
-                key = Key(change.key.namespace, ref["name"])
-                if change.new is not None:
-                    self._expected.seen(key, "+" + change.key.name)
-                if change.new is None or change.new["metadata"].get("deletionTimestamp"):
-                    self._expected.seen(key, "-" + change.key.name)
-                self.queue.add(key)
 
     async def _reconcile(self, key: Key) -> float | None:
         owner = self._sets.get(*key)

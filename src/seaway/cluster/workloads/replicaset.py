@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from seaway.api.selectors import label_selector
@@ -116,6 +116,24 @@ def patch_of(new: Tree, old: Tree) -> Tree:
     return patch
 
 
+def pod_listener(kind: str, expected: Expectations, queue: Reconciler[Key]) -> Callable[[Change], None]:
+    """Follows the pods of all owners of a kind: what was expected is seen, and the owner is looked at again."""
+
+    def listen(change: Change) -> None:
+        for tree in (change.old, change.new):
+            ref = controller_of(tree) if tree else None
+            if not ref or ref["kind"] != kind:
+                continue
+            key = Key(change.key.namespace, ref["name"])
+            if change.new is not None:
+                expected.seen(key, "+" + change.key.name)
+            if change.new is None or change.new["metadata"].get("deletionTimestamp"):
+                expected.seen(key, "-" + change.key.name)
+            queue.add(key)
+
+    return listen
+
+
 class ReplicaSetController:
     def __init__(self, caches: Caches, events: Events) -> None:
         import time
@@ -127,18 +145,7 @@ class ReplicaSetController:
         self._expected = Expectations()
         self.queue: Reconciler[Key] = Reconciler("replicasets", self._reconcile, workers=8)
         self._sets.listen(lambda change: self.queue.add(change.key))
-        self._pods.listen(self._pod_changed)
-
-    def _pod_changed(self, change: Change) -> None:
-        for tree in (change.old, change.new):
-            ref = controller_of(tree) if tree else None
-            if ref and ref["kind"] == "ReplicaSet":
-                key = Key(change.key.namespace, ref["name"])
-                if change.new is not None:
-                    self._expected.seen(key, "+" + change.key.name)
-                if change.new is None or change.new["metadata"].get("deletionTimestamp"):
-                    self._expected.seen(key, "-" + change.key.name)
-                self.queue.add(key)
+        self._pods.listen(pod_listener("ReplicaSet", self._expected, self.queue))
 
     async def _reconcile(self, key: Key) -> float | None:
         owner = self._sets.get(*key)
