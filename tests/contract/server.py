@@ -21,10 +21,10 @@ from seaway.pki.authority import Authority, new_key
 
 PROGRAM = """
 import json, sys
-from seaway.cluster.apiserver import main, storage
+from seaway.cluster.apiserver import main, reads, storage
 plan = json.load(sys.stdin)
 for name, value in plan["limits"].items():
-    setattr(storage, name, value)
+    setattr(storage if hasattr(storage, name) else reads, name, value)
 main.main(plan["args"], {"api": plan["fd"]})
 """
 
@@ -96,10 +96,10 @@ class Server:
 
     def request(self, method: str, path: str, body: Any = None, query: dict[str, str] | None = None, media: str = "application/json",
                 token: str = "", connection: http.client.HTTPSConnection | None = None, accept: str = "application/json",
-                anonymous: bool = False) -> tuple[int, Any]:
+                anonymous: bool = False, headers: dict[str, str] | None = None) -> tuple[int, Any]:
         """One exchange; bytes bodies go as they are."""
         own = connection or self.connect(self.context() if token or anonymous else None)
-        headers = {"Accept": accept}
+        headers = {"Accept": accept, **(headers or {})}
         if body is not None:
             headers["Content-Type"] = media
         if token:

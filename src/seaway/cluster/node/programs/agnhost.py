@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import socket
 import sys
 import time
 
-from seaway.cluster.node.programs import pause
+from seaway.cluster.node.programs import flags, pause
 from seaway.cluster.node.programs.http import Answer, Request, serve
 
 COMMANDS = ("netexec", "pause", "serve-hostname")
 
 
 def netexec(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser("agnhost netexec", allow_abbrev=False)
-    parser.add_argument("--http-port", type=int, default=8080)
-    parser.add_argument("--udp-port", type=int, default=8081)
-    parser.add_argument("--http-override", default="")
-    parser.add_argument("--delay-shutdown", type=int, default=0)
-    args = parser.parse_args(arguments)
+    defaults = {"http-port": 8080, "udp-port": 8081, "http-override": ""}
+    args = flags.parse("agnhost netexec", arguments, defaults)
     hostname, start = socket.gethostname(), time.time()
 
     def handle(request: Request) -> Answer:
-        path = args.http_override or request.path
+        path = args["http-override"] or request.path
         if path == "/hostname":
             return Answer(200, hostname.encode())
         if path == "/clientip":
@@ -48,16 +43,16 @@ def netexec(arguments: list[str]) -> int:
             return f"{peer[0].removeprefix('::ffff:')}:{peer[1]}".encode()
         return rest if command == b"echo" else b""
 
-    return serve(handle, args.http_port, udp=(args.udp_port, echo) if args.udp_port > 0 else None)
+    return serve(handle, args["http-port"], udp=(args["udp-port"], echo) if args["udp-port"] > 0 else None)
 
 
 def serve_hostname(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser("agnhost serve-hostname", allow_abbrev=False)
-    parser.add_argument("--port", type=int, default=9376)
-    parser.add_argument("--http", default="true")
-    args = parser.parse_args(arguments)
+    args = flags.parse("agnhost serve-hostname", arguments, {"port": 9376, "http": True})
+    if not args["http"]:
+        print("agnhost serve-hostname --http=false is not built in here", file=sys.stderr)
+        return 2
     hostname = socket.gethostname().encode()
-    return serve(lambda request: Answer(200, hostname), args.port)
+    return serve(lambda request: Answer(200, hostname), args["port"])
 
 
 def main(argv: list[str]) -> int:

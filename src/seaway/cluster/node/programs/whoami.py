@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import socket
 
+from seaway.cluster.node.programs import flags
 from seaway.cluster.node.programs.http import Answer, Request, serve
 
 UNITS = {"": 1, "KB": 1024, "MB": 1 << 20, "GB": 1 << 30}
@@ -46,16 +46,18 @@ def describe(request: Request, name: str, hostname: str, addresses: list[str]) -
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser("whoami", allow_abbrev=False)
-    parser.add_argument("-port", "--port", type=int, default=int(os.environ.get("WHOAMI_PORT_NUMBER") or 80))
-    parser.add_argument("-name", "--name", default=os.environ.get("WHOAMI_NAME", ""))
-    parser.add_argument("-verbose", "--verbose", action="store_true")
-    args = parser.parse_args(argv[1:])
+    defaults = {
+        "port": int(os.environ.get("WHOAMI_PORT_NUMBER") or 80),
+        "name": os.environ.get("WHOAMI_NAME", ""),
+        "verbose": False,
+    }
+    args = flags.parse("whoami", argv[1:], defaults)
+    name: str = args["name"]
     hostname, addresses = socket.gethostname(), own_addresses()
     health = {"status": 200}
 
     def handle(request: Request) -> Answer:
-        if args.verbose:
+        if args["verbose"]:
             print(f"{request.peer[0]}:{request.peer[1]} - {request.method} {request.target}", flush=True)
         path = request.path
         if path == "/health":
@@ -79,7 +81,7 @@ def main(argv: list[str]) -> int:
                 "url": request.target,
                 "host": request.header("Host"),
                 "method": request.method,
-                "name": args.name or None,
+                "name": name or None,
                 "remoteAddr": f"{request.peer[0]}:{request.peer[1]}",
             }
             return Answer(
@@ -87,6 +89,6 @@ def main(argv: list[str]) -> int:
             )
         if path == "/echo":
             return Answer(501, b"WebSocket echo is not built in here\n")
-        return Answer(200, describe(request, args.name, hostname, addresses).encode())
+        return Answer(200, describe(request, name, hostname, addresses).encode())
 
-    return serve(handle, args.port)
+    return serve(handle, args["port"])
