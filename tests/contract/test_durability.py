@@ -185,3 +185,100 @@ def test_an_unknown_field_survives_every_edit(written_by_a_newer_version: Server
         pytest.skip("no scale subresource")
     assert status == 200
     assert kept(server.request("GET", path)[1])
+
+
+def test_acknowledged_updates_and_deletes_survive_kills(make_server: Callable[..., Server]) -> None:
+    """Killed while others write, at no chosen moment: the last acknowledged state of each object is what is there."""
+    server = make_server()
+    base, last = "/api/v1/namespaces/default/configmaps", {}
+    stop = threading.Event()
+
+    def write(writer: int) -> None:
+        connection, turn, name = server.connect(), 0, f"w{writer}"
+        while not stop.is_set():
+            turn += 1
+            try:
+                if turn % 5 == 0:
+                    status, _ = server.request("DELETE", f"{base}/{name}", connection=connection)
+                    if status in (200, 404):
+                        last[name] = None
+                    continue
+                body = {"metadata": {"name": name}, "data": {"turn": str(turn)}}
+                status, _ = server.request("PUT", f"{base}/{name}", body, connection=connection)
+                if status == 404:
+                    status, _ = server.request("POST", base, body, connection=connection)
+                if status in (200, 201):
+                    last[name] = turn
+            except OSError:
+                connection.close()
+                last[name] = "unknown"  # it may have happened or not
+                time.sleep(0.02)
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        server.wait()
+        end = time.monotonic() + 0.4
+        while time.monotonic() < end:
+            time.sleep(0.01)
+        server.kill()
+        server.start()
+    server.wait()
+    end = time.monotonic() + 20
+    while "unknown" in list(last.values()) and time.monotonic() < end:
+        time.sleep(0.01)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    wanted = dict(last)
+    server.kill()
+    server.start().wait()
+    _, listed = server.request("GET", base)
+    found = {i["metadata"]["name"]: int(i["data"]["turn"]) for i in listed["items"]}
+    assert len(wanted) == 4 and found == {name: turn for name, turn in wanted.items() if turn is not None}
+
+
+def test_resource_versions_go_on_after_a_kill(make_server: Callable[..., Server]) -> None:
+    server = make_server()
+    versions = []
+    for i in range(4):
+        made = server.create("/api/v1/namespaces/default/configmaps", {"metadata": {"name": f"m{i}"}})
+        versions.append(int(made["metadata"]["resourceVersion"]))
+        _, listed = server.request("GET", "/api/v1/namespaces/default/configmaps")
+        assert int(listed["metadata"]["resourceVersion"]) >= versions[-1]
+        server.kill()
+        server.start().wait()
+        assert server.request("GET", f"/api/v1/namespaces/default/configmaps/m{i}")[1] == made
+    assert versions == sorted(set(versions))
+
+
+def test_the_database_is_whole_after_a_kill_under_load(make_server: Callable[..., Server]) -> None:
+    server = make_server()
+
+    def write(writer: int) -> None:
+        try:
+            connection = server.connect()
+            for i in range(10_000):
+                body = {"metadata": {"name": f"w{writer}-{i}"}, "data": {"k": "v" * 2000}}
+                server.request("POST", "/api/v1/namespaces/default/configmaps", body, connection=connection)
+        except OSError:
+            pass
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    count, end = 0, time.monotonic() + 20
+    while count < 200 and time.monotonic() < end:
+        count = len(server.request("GET", "/api/v1/namespaces/default/configmaps")[1]["items"])
+    server.kill()
+    for thread in threads:
+        thread.join()
+    with sqlite3.connect(server.database) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        (rv,) = db.execute("SELECT value FROM numbers WHERE name='rv'").fetchone()
+        rows = db.execute("SELECT rv, data FROM objects").fetchall()
+    assert all(json.loads(data)["metadata"]["resourceVersion"] == str(n) for n, data in rows)
+    assert count >= 200 and max(n for n, _ in rows) <= rv
+    server.start().wait()
+    assert len(server.request("GET", "/api/v1/namespaces/default/configmaps")[1]["items"]) >= count

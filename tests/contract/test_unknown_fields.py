@@ -83,7 +83,9 @@ def aged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("aged")).start().wait()
     server.create(f"{CORE}/serviceaccounts", {"metadata": {"name": "default"}})
     for collection, spec in KINDS.values():
-        server.create(collection, {"metadata": {"name": "x", "labels": {"l": "0"}, "annotations": {"n": "0"}}, "spec": spec})
+        server.create(
+            collection, {"metadata": {"name": "x", "labels": {"l": "0"}, "annotations": {"n": "0"}}, "spec": spec}
+        )
     server.kill()
     with sqlite3.connect(server.database) as db:
         for resource, places in PLACES.items():

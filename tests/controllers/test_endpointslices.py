@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import Callable
 
 import pytest
 
 from seaway.api.tree import get, labels
-from seaway.controllers.endpointslices import MANAGED_BY, MANAGER, SERVICE_NAME, plan
+from seaway.client.fake import FakeApi
+from seaway.client.rest import kind_of
+from seaway.controllers.endpointslices import MANAGED_BY, MANAGER, SERVICE_NAME, TRIGGER, EndpointSliceController, plan
+from seaway.controllers.run import Caches, run
 from seaway.controllers.writes import Create, Delete, Patch
 
 NODES = {"n": {"metadata": {"name": "n", "labels": {"topology.kubernetes.io/zone": "z"}}}}
@@ -157,3 +162,205 @@ def test_whatever_happens_every_endpoint_is_listed_once(seed: int) -> None:
         assert world.addresses() == sorted(p["status"]["podIP"] for p in pods.values())
         assert all(len(s["endpoints"]) <= 7 for s in world.slices.values())
         assert world.step(service(), list(pods.values()), limit=7) == []
+
+
+def kinds(writes: list) -> list[str]:
+    return [type(w).__name__ for w in writes]
+
+
+def test_the_fullest_slice_that_is_written_anyway_is_filled_first() -> None:
+    world = World()
+    pods = [pod(i) for i in range(20)]
+    world.step(service(), pods, limit=10)
+    thin = [p for i, p in enumerate(pods) if i not in (0, 1, 2, 10)]
+    world.step(service(), thin, limit=10)
+    assert world.sizes() == [7, 9]
+    # one pod of each slice changes, so that both are written, and two come: the fuller takes one, the other the rest
+    changed = [{**p, "status": {**p["status"], "conditions": []}} if p["metadata"]["name"] in ("p5", "p15") else p for p in thin]
+    writes = world.step(service(), [*changed, pod(30), pod(31)], limit=10)
+    assert kinds(writes) == ["Patch", "Patch"] and world.sizes() == [8, 10]
+
+
+def test_what_is_left_goes_into_the_untouched_slice_that_ends_closest_to_full() -> None:
+    world = World()
+    pods = [pod(i) for i in range(30)]
+    world.step(service(), pods, limit=10)
+    keep = [p for i, p in enumerate(pods) if i not in (0, 1, 2, 3, 10, 11)]  # 6, 8 and 10
+    world.step(service(), keep, limit=10)
+    assert world.sizes() == [6, 8, 10]
+    assert kinds(world.step(service(), [*keep, pod(40), pod(41)], limit=10)) == ["Patch"]
+    assert world.sizes() == [6, 10, 10]
+
+
+def test_a_new_slice_is_made_where_no_other_has_room_for_all() -> None:
+    world = World()
+    pods = [pod(i) for i in range(18)]
+    world.step(service(), pods, limit=10)
+    assert world.sizes() == [8, 10]
+    assert kinds(world.step(service(), [*pods, *(pod(i) for i in (40, 41, 42))], limit=10)) == ["Create"]
+    assert world.sizes() == [3, 8, 10]
+
+
+def test_the_slice_that_emptied_is_deleted_and_the_last_one_stays() -> None:
+    world = World()
+    pods = [pod(i) for i in range(15)]
+    world.step(service(), pods, limit=10)
+    assert kinds(world.step(service(), pods[:10], limit=10)) == ["Delete"]
+    assert kinds(world.step(service(), [], limit=10)) == ["Patch"]
+    (tree,) = world.slices.values()
+    assert (tree["endpoints"], tree["ports"]) == ([], None)
+
+
+def test_a_changed_port_updates_the_slice_in_its_place() -> None:
+    world = World()
+    world.step(service(), [pod(1)])
+    (name,) = world.slices
+    writes = world.step(service(ports=[{"name": "http", "port": 80, "targetPort": 9090}]), [pod(1)])
+    assert kinds(writes) == ["Patch"] and list(world.slices) == [name]
+    assert world.slices[name]["ports"] == [{"name": "http", "port": 9090, "protocol": "TCP"}]
+
+
+def test_changed_labels_are_written_and_old_ones_taken_away() -> None:
+    world = World()
+    world.step(service(), [pod(1)])
+    tree = service()
+    tree["metadata"]["labels"] = {"new": "label"}
+    assert kinds(world.step(tree, [pod(1)])) == ["Patch"]
+    (found,) = world.slices.values()
+    assert labels(found) == {"new": "label", SERVICE_NAME: "web", MANAGED_BY: MANAGER}
+
+
+def test_headless_services_label_their_slices() -> None:
+    world = World()
+    world.step(service(clusterIP="None"), [pod(1)])
+    (tree,) = world.slices.values()
+    assert labels(tree)["service.kubernetes.io/headless"] == ""
+
+
+def test_a_slice_names_its_service_and_belongs_to_it() -> None:
+    (write,) = plan(service(), [pod(1)], NODES, [], 100, "t")
+    meta = write.tree["metadata"]
+    assert meta["generateName"] == "web-" and meta["annotations"] == {"endpoints.kubernetes.io/last-change-trigger-time": "t"}
+    (owner,) = meta["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"], owner["controller"]) == ("Service", "web", "u", True)
+
+
+def test_slices_of_others_are_not_touched() -> None:
+    theirs = {"metadata": {"namespace": "shop", "name": "x", "labels": {SERVICE_NAME: "web", MANAGED_BY: "me"}},
+              "addressType": "IPv4", "endpoints": [], "ports": []}
+    assert kinds(plan(service(), [], NODES, [theirs], 100, "t")) == ["Create"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "want"),
+    [({"hostname": "db-0", "subdomain": "web"}, "db-0"), ({"hostname": "db-0", "subdomain": "other"}, None),
+     ({"hostname": "db-0"}, None), ({"subdomain": "web"}, None)],
+)
+def test_a_hostname_needs_the_services_name_as_subdomain(spec: dict, want: str | None) -> None:
+    world = World()
+    world.step(service(), [pod(1, **{f"spec__{k}": v for k, v in spec.items()})])
+    ((entry,),) = [s["endpoints"] for s in world.slices.values()]
+    assert entry.get("hostname") == want
+
+
+@pytest.mark.parametrize(
+    ("port", "want"),
+    [({"port": 80}, 80), ({"port": 80, "targetPort": 8080}, 8080), ({"port": 80, "targetPort": "web"}, 8001),
+     ({"port": 80, "targetPort": "none"}, None), ({"port": 80, "targetPort": "web", "protocol": "UDP"}, None)],
+)
+def test_target_ports_are_numbers_or_the_pods_names(port: dict, want: int | None) -> None:
+    world = World()
+    world.step(service(ports=[port]), [pod(1)])
+    (tree,) = world.slices.values()
+    assert [p["port"] for p in tree["ports"] or ()] == ([] if want is None else [want])
+    assert world.addresses() == ["10.244.0.2"]
+
+
+def test_sidecars_have_named_ports_too() -> None:
+    sidecar = {"name": "s", "restartPolicy": "Always", "ports": [{"name": "mesh", "containerPort": 15000}]}
+    world = World()
+    world.step(service(ports=[{"port": 80, "targetPort": "mesh"}]), [pod(1, spec__initContainers=[sidecar])])
+    (tree,) = world.slices.values()
+    assert tree["ports"][0]["port"] == 15000
+
+
+def test_a_single_stack_pod_is_in_the_slices_of_its_family_only() -> None:
+    world = World()
+    world.step(service(ipFamilies=["IPv4", "IPv6"]), [pod(1, status__podIPs=[{"ip": "10.244.0.9"}], status__podIP="10.244.0.9")])
+    found = {s["addressType"]: [e["addresses"] for e in s["endpoints"]] for s in world.slices.values()}
+    assert found == {"IPv4": [["10.244.0.9"]], "IPv6": []}
+
+
+def test_a_published_pod_stays_though_its_node_is_gone() -> None:
+    world = World()
+    world.step(service(publishNotReadyAddresses=True), [pod(1, spec__nodeName="gone")])
+    assert world.addresses() == ["10.244.0.2"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_pods_of_both_families_and_port_groups_end_listed_once(seed: int) -> None:
+    chooser = random.Random(100 + seed)
+    world, pods = World(), {}
+    tree = service(ipFamilies=["IPv4", "IPv6"], ports=[{"name": "http", "port": 80, "targetPort": "web"}])
+    for _ in range(20):
+        for _ in range(chooser.randrange(12)):
+            number = chooser.randrange(50)
+            pods.pop(number, None)
+            if chooser.random() < 0.6:
+                ending = {"metadata__deletionTimestamp": "t"} if chooser.random() < 0.3 else {}
+                pods[number] = pod(number, chooser.random() < 0.5, **ending)
+        world.step(tree, list(pods.values()), limit=5)
+        want = sorted(i["ip"] for p in pods.values() for i in p["status"]["podIPs"])
+        assert world.addresses() == want and all(len(s["endpoints"]) <= 5 for s in world.slices.values())
+        for found in world.slices.values():
+            for entry in found["endpoints"]:
+                assert found["ports"][0]["port"] == 8000 + int(entry["targetRef"]["name"][1:]) % 2
+        assert world.step(tree, list(pods.values()), limit=5) == []
+
+
+def test_the_controller_makes_and_follows_slices_through_the_api() -> None:
+    """Over the fake API: created once, updated in place, quiet when nothing changes."""
+
+    async def until(true: Callable[[], object]) -> None:
+        async with asyncio.timeout(10):
+            while not true():
+                await asyncio.sleep(0.001)
+
+    async def go() -> None:
+        api = FakeApi()
+        node = {"apiVersion": "v1", "kind": "Node", **NODES["n"]}
+        first, second = ({"apiVersion": "v1", "kind": "Pod", **pod(i)} for i in (1, 2))
+        tree = {"apiVersion": "v1", "kind": "Service", **service()}
+        for each in (node, first, tree, {**tree, "metadata": {"namespace": "shop", "name": "own", "uid": "o"},
+                                         "spec": {"ports": [], "clusterIP": "10.96.0.2"}}):
+            api.put(each)
+        slices = kind_of("endpointslices.discovery.k8s.io")
+        caches = Caches(api)
+        controller = EndpointSliceController(caches, now=lambda: 0.0)
+        task = asyncio.ensure_future(run(caches, [controller]))
+        try:
+            await until(lambda: api.of(slices))
+            (made,) = api.of(slices)
+            assert (made["metadata"]["labels"][SERVICE_NAME], len(made["endpoints"])) == ("web", 1)
+            assert made["metadata"]["annotations"] == {TRIGGER: "1970-01-01T00:00:00.000000Z"}
+            api.put(second)
+            await until(lambda: len(api.of(slices)[0]["endpoints"]) == 2)
+            second["metadata"]["labels"] = {"app": "other"}
+            api.put(second)
+            await until(lambda: len(api.of(slices)[0]["endpoints"]) == 1)
+            first["metadata"]["annotations"] = {"no": "matter"}
+            api.put(first)
+            first["status"]["conditions"] = []
+            api.put(first)
+            await until(lambda: api.of(slices)[0]["endpoints"][0]["conditions"]["ready"] is False)
+            api.remove(kind_of("nodes"), "", "n")
+            await until(lambda: not api.of(slices)[0]["endpoints"])
+            await until(lambda: controller.queue.idle)
+            assert [verb for verb, _, _ in api.writes] == ["create", "patch", "patch", "patch", "patch"]
+            api.remove(slices, "shop", api.of(slices)[0]["metadata"]["name"])
+            await until(lambda: api.of(slices))
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(go())

@@ -139,3 +139,110 @@ def test_the_kernel_holds_after_changes_what_a_cold_sync_gives() -> None:
     done = subprocess.run(["unshare", *flags, sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PATH": path})
     assert done.stdout.strip() == "well", done.stderr
     assert json.dumps(done.returncode) == "0"
+
+
+def everything(family: int) -> list[Resolved]:
+    """Each kind of answer once: policy Local here and elsewhere, an external and a balancer address, UDP, nothing."""
+    far = {4: "10.244.9.1", 6: "fd00:10:244:9::1"}[family]
+    outer = {4: ("192.0.2.1", "172.30.255.1"), 6: ("2001:db8::1", "fd00:172:30:255::1")}[family]
+    near = Endpoint(POD[family].format(1), 8080, True, True, False, "here", "", (), ())
+    other = Endpoint(far, 8080, True, True, False, "there", "", (), ())
+
+    def made(number: int, *ports: Port, external: tuple = (), balancers: tuple = (), local: bool = False) -> Resolved:
+        return Resolved("shop", f"s{number}", family, "LoadBalancer", ADDRESS[family].format(number), external, balancers,
+                        (), 0, False, local, 0, ports)
+
+    return [
+        made(1, Port("http", "TCP", 80, 30001, (near, other)), external=outer[:1], balancers=outer[1:]),
+        made(2, Port("http", "TCP", 80, 30002, (near, other)), local=True),
+        made(3, Port("http", "TCP", 80, 30003, (other,)), local=True),
+        made(4, Port("dns", "UDP", 53, 0, (near,)), Port("", "SCTP", 5, 0, ())),
+    ]
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_golden_of_each_kind_of_answer(family: int) -> None:
+    found = "\n".join(nftables._element_lines(nftables.family_name(family), "add",
+                                              nftables.elements(table(family, *everything(family))))) + "\n"
+    path = GOLDEN / f"answers-{family}.nft"
+    if os.environ.get("GOLDEN"):
+        path.write_text(found)
+    assert found == path.read_text()
+
+
+def replay(text: str, held: dict) -> None:
+    """A kernel in eight lines: elements as sets of keys; what it would refuse fails here."""
+    for line in text.splitlines():
+        verb, what, rest = line.split(" ", 2)
+        if what == "table" and verb == "delete":
+            held.clear()
+        if what != "element":
+            continue
+        name, _, inner = rest.split(" ", 2)[2].partition(" { ")
+        for entry in inner.removesuffix(" }").split(", "):
+            key, _, value = entry.partition(" : ")
+            key = key.partition(" comment ")[0]
+            if verb == "add":
+                assert (name, key) not in held, "EEXIST: a key with another value must be deleted first"
+                held[(name, key)] = value
+            else:
+                del held[(name, key)]
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("seed", range(6))
+def test_the_texts_of_random_changes_replay_to_a_cold_rendering(family: int, seed: int) -> None:
+    """The texts themselves are applied, so that a wrong text shows although the state is right."""
+    chooser, held, state = random.Random(seed), {}, nftables.State(family)
+    for _ in range(25):
+        services = [
+            service(family, n, chooser.randrange(5), node_port=chooser.choice([0, 30000 + n]),
+                    local=chooser.random() < 0.5, node=chooser.choice(["here", "there"]))
+            for n in range(1, 12) if chooser.random() < 0.7]
+        text, state = nftables.render(state, table(family, *services))
+        replay(text, held)
+    cold: dict = {}
+    replay(nftables.render(nftables.State(family), table(family, *services))[0], cold)
+    assert held == cold
+    assert state.elements == nftables.elements(table(family, *services))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_rule_never_names_a_chain_or_map_that_is_not_there_yet(seed: int) -> None:
+    chooser, made, state = random.Random(seed), set(), nftables.State(4)
+    for _ in range(15):
+        services = [service(4, n, chooser.randrange(9), node_port=30000 + n) for n in range(1, 6)]
+        text, state = nftables.render(state, table(4, *services))
+        for line in text.splitlines():
+            words = line.replace(",", " ").split()
+            if words[:2] in (["add", "chain"], ["add", "map"], ["add", "set"]):
+                made.add(words[4])
+            elif words[:2] in (["add", "rule"], ["add", "element"]):
+                named = [words[i + 1] for i, w in enumerate(words) if w in ("goto", "jump")]
+                named += [w[1:] for w in words if w.startswith("@")]
+                assert {words[4], *named} <= made, line
+
+
+def test_a_first_rendering_replaces_the_table_in_one_transaction() -> None:
+    text, _ = nftables.render(nftables.State(6), table(6))
+    assert text.splitlines()[:2] == ["add table ip6 seaway", "delete table ip6 seaway"]
+
+
+def test_chains_are_as_few_as_endpoint_counts_and_not_as_services() -> None:
+    few, many = (nftables.render(nftables.State(4), table(4, *(service(4, n, 3) for n in range(1, k))))[0]
+                 for k in (2, 200))
+    assert few.count("add chain") == many.count("add chain")
+
+
+def test_the_packet_mark_is_touched_in_the_masquerade_bit_only() -> None:
+    """Foreign marks must survive: policy routing, Calico and WireGuard live by them."""
+    text, _ = nftables.render(nftables.State(4), table(4, service(4, 1, 3, node_port=30001)))
+    settings = {line.partition("meta mark set ")[2].partition(" masquerade")[0] for line in text.splitlines()
+                if "mark set" in line}
+    assert settings == {"meta mark | 0x4000", "meta mark ^ 0x4000"}
+
+
+def test_a_title_cannot_break_out_of_its_comment() -> None:
+    evil = ServiceTable(4, vips={("10.96.0.1", "tcp", 80): Refusal("drop", 'n/s:"; } flush ruleset #\n')})
+    ((_, value),) = nftables.elements(evil).items()
+    assert value == ' comment "n/s:flushruleset" : drop'

@@ -91,3 +91,60 @@ def test_an_address_in_two_slices_is_ready_if_it_is_in_either() -> None:
 )
 def test_headless_external_and_opted_out_services_are_ignored(change: dict) -> None:
     assert resolve({**SERVICE, **change}, [], 4) is None
+
+
+# The rows of "endpoint choice" and "no endpoints" (CategorizeEndpoints; KEP-1669), state by state: what policy Cluster
+# leaves, what policy Local leaves, and whether there is any endpoint at all (none: REJECT; some, none here: DROP).
+ROWS = [
+    # endpoints as "<name>:<state>@<node>"            Cluster     Local       anywhere
+    ("",                                              "",         "",         False),
+    ("a:ready@here",                                  "a",        "a",        True),
+    ("a:ready@there",                                 "a",        "",         True),
+    ("a:ready@here b:ready@there",                    "a b",      "a",        True),
+    ("a:unready@here b:ready@there",                  "b",        "",         True),
+    ("a:ending@here b:ready@there",                   "b",        "a",        True),
+    ("a:ready@here b:ending@there",                   "a",        "a",        True),
+    ("a:ending@here b:ending@there",                  "a b",      "a",        True),
+    ("a:unready@here b:ending@there",                 "b",        "",         True),
+    ("a:gone@here b:ending@there",                    "b",        "",         True),
+    ("a:ready@here b:ending@here",                    "a",        "a",        True),
+    ("a:gone@here",                                   "",         "",         False),
+    ("a:unready@here b:unready@there",                "",         "",         False),
+    ("a:unready@here b:gone@there",                   "",         "",         False),
+]
+
+
+def row(text: str) -> list[Endpoint]:
+    found = []
+    for word in text.split():
+        name, _, rest = word.partition(":")
+        state, _, node = rest.partition("@")
+        found.append(endpoint(name, state, node))
+    return found
+
+
+@pytest.mark.parametrize(("text", "cluster", "local", "anywhere"), ROWS)
+def test_each_row_of_the_behaviour_table(text: str, cluster: str, local: str, anywhere: bool) -> None:
+    everywhere, here = cluster_choice(row(text), NODE, ZONE), local_choice(row(text), NODE)
+    assert (" ".join(chosen(everywhere)), " ".join(chosen(here))) == (cluster, local)
+    assert everywhere.anywhere == here.anywhere == anywhere
+
+
+def test_unready_endpoints_neither_complete_nor_spoil_hints() -> None:
+    hinted = [endpoint("a", zones=("z1",)), endpoint("b", zones=("z2",)), endpoint("c", "unready")]
+    assert chosen(cluster_choice(hinted, NODE, ZONE)) == ["a"]
+
+
+def test_terminating_endpoints_are_chosen_without_regard_to_hints() -> None:
+    ending = [endpoint("a", "ending", zones=("z1",)), endpoint("b", "ending", zones=("z2",))]
+    assert chosen(cluster_choice(ending, NODE, ZONE)) == ["a", "b"]
+
+
+def test_a_node_without_a_zone_ignores_zone_hints() -> None:
+    zoned = [endpoint("a", zones=("z1",)), endpoint("b", zones=("z2",))]
+    assert chosen(cluster_choice(zoned, NODE, "")) == ["a", "b"]
+
+
+def test_policy_local_does_not_know_hints() -> None:
+    hinted = [endpoint("a", zones=("z2",)), endpoint("b", zones=("z1",)), endpoint("c", node="there", zones=("z1",))]
+    assert chosen(local_choice(hinted, NODE)) == ["a", "b"]

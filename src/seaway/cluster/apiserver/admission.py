@@ -72,7 +72,9 @@ class Admission:
 
     @staticmethod
     def _mount_token(spec: Tree, suffix: str) -> None:
-        volume = next((v["name"] for v in spec.get("volumes") or () if v["name"].startswith("kube-api-access-")), "")
+        volume = next(
+            (v["name"] for v in spec.get("volumes") or () if v.get("name", "").startswith("kube-api-access-")), ""
+        )
         name = volume or f"kube-api-access-{suffix}"
         used = False
         for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:

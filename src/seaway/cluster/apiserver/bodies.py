@@ -105,6 +105,12 @@ def check_kind(tree: Any, kind: Kind) -> Tree:
     if _too_deep(tree):
         raise bad_request("the object provided is nested too deep")
     found_version, found_kind = tree.get("apiVersion"), tree.get("kind")
+    for name, value in (("apiVersion", found_version), ("kind", found_kind)):
+        if not isinstance(value, (str, type(None))):
+            raise bad_request(
+                f"couldn't get version/kind; json parse error: json: cannot unmarshal {type(value).__name__} into Go struct "
+                f"field .{name} of type string"
+            )
     if not isinstance(tree.get("metadata", {}), (dict, type(None))):
         raise bad_request(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: json: cannot '

@@ -38,6 +38,11 @@ PUBLIC = ("/healthz", "/livez", "/readyz", "/version")
 JSON_TYPE = "application/json"
 ENDPOINTS_WARNING = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 STATUS_LIKE = frozenset({"status", "approval", "finalize", "ephemeralcontainers", "resize"})
+SUBRESOURCE_BODIES = {
+    "binding": "io.k8s.api.core.v1.Binding",
+    "eviction": "io.k8s.api.policy.v1.Eviction",
+    "token": "io.k8s.api.authentication.v1.TokenRequest",
+}
 STREAMS = frozenset({"log", "exec", "attach", "portforward"})
 
 
@@ -269,8 +274,9 @@ class Door:
         if method != "POST":
             raise not_allowed()
         body = bodies.decode(call.body, call.content_type) if call.body else {}
-        if not isinstance(body, dict):
-            raise bad_request("the object provided is unrecognized")
+        if not isinstance(body, dict) or name not in SUBRESOURCE_BODIES:
+            raise bad_request("the object provided is unrecognized") if name in SUBRESOURCE_BODIES else not_allowed()
+        body = bodies.typed(body, call.kind, None, "Ignore", [], SUBRESOURCE_BODIES[name])
         if name == "binding" and call.kind.resource == "pods":
             return await subresources.bind(self.verbs, call, body)
         if name == "eviction":
@@ -282,6 +288,7 @@ class Door:
     async def _review(self, call: Call) -> Tree:
         """Access reviews and who-am-I: answered from the request alone."""
         body = bodies.check_kind(bodies.decode(call.body, call.content_type), call.kind)
+        body = bodies.typed(body, call.kind, None, call.field_validation, call.warnings)
         kind = call.kind.kind
         user = call.user
         if kind == "SelfSubjectReview":

@@ -55,17 +55,13 @@ async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
             raise bad_request(str(e)) from None
     else:
         wanted = body
-    if not isinstance(wanted, dict) or not isinstance(wanted.get("spec", {}), dict):
+    if not isinstance(wanted, dict):
         raise bad_request("the object provided is unrecognized (must be of type Scale)")
+    wanted = bodies.typed(wanted, kind, None, "Ignore", [], "io.k8s.api.autoscaling.v1.Scale")
     name = (wanted.get("metadata") or {}).get("name", call.name)
     if name != call.name:
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.name})")
     replicas = (wanted.get("spec") or {}).get("replicas", 0)
-    if isinstance(replicas, bool) or not isinstance(replicas, int):
-        raise bad_request(
-            'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal into Go struct field '
-            "ScaleSpec.spec.replicas of type int32"
-        )
     if replicas < 0:
         raise invalid(
             "autoscaling", "Scale", call.name, [wrong("spec.replicas", replicas, "must be greater than or equal to 0")]

@@ -1,0 +1,263 @@
+"""The proxy's process between a fake API and a fake kernel: when it writes, what it repeats, what it leaves alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from seaway.api.kinds import Kind
+from seaway.client.fake import FakeApi
+from seaway.client.rest import kind_of
+from seaway.proxy import run as proxy_run
+from seaway.proxy.kernel import FakeKernel
+from seaway.proxy.run import Proxy
+
+SLICES = kind_of("endpointslices.discovery.k8s.io")
+
+
+def node(zone: str = "z1", address: str = "172.30.0.2") -> dict:
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "here", "labels": {"topology.kubernetes.io/zone": zone}},
+            "status": {"addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": "here"}]}}
+
+
+def service(number: int = 1, **labels: str) -> dict:
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "shop", "name": f"s{number}", "labels": labels},
+            "spec": {"clusterIP": f"10.96.0.{number}", "clusterIPs": [f"10.96.0.{number}", f"fd00:96::{number}"],
+                     "ports": [{"name": "http", "port": 80, "protocol": "TCP"}]}}
+
+
+def piece(number: int = 1, *addresses: str, name: str = "", **notes: str) -> dict:
+    meta = {"namespace": "shop", "name": name or f"s{number}-a", "labels": {"kubernetes.io/service-name": f"s{number}"},
+            "annotations": notes}
+    return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": meta, "addressType": "IPv4",
+            "endpoints": [{"addresses": [a]} for a in addresses], "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}]}
+
+
+class Gated(FakeApi):
+    """Lists of `held` resources wait until `open` is set."""
+
+    def __init__(self, held: str = "") -> None:
+        super().__init__()
+        self.held, self.open = held, asyncio.Event()
+
+    async def list(self, kind: Kind, namespace: str = "", query: Any = None) -> dict:
+        if kind.resource == self.held:
+            await self.open.wait()
+        return await super().list(kind, namespace, query)
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.001)
+
+
+async def pause() -> None:
+    """Longer than the proxy coalesces: what it wanted to write by now, it has written."""
+    await asyncio.sleep(proxy_run.COALESCE * 8)
+
+
+def world(test: Callable[[Gated, FakeKernel, Proxy], Awaitable[None]], held: str = "", families: tuple = (4,)) -> None:
+    async def go() -> None:
+        api, kernel = Gated(held), FakeKernel()
+        proxy = Proxy(api, kernel, "here", families, ("10.244.0.0/16",), ("10.96.0.0/16",))
+        for tree in (node(), service(1), piece(1, "10.244.0.1"), service(2), piece(2, "10.244.0.2")):
+            api.put(tree)
+        task = asyncio.ensure_future(proxy.run())
+        try:
+            await test(api, kernel, proxy)
+            assert not task.done()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("held", ["services", "endpointslices", "nodes"])
+def test_nothing_is_programmed_before_everything_is_listed(held: str) -> None:
+    async def test(api: Gated, kernel: FakeKernel, proxy: Proxy) -> None:
+        others = [i for i in (proxy.services, proxy.slices, proxy.nodes) if i.kind.resource != held]
+        await until(lambda: all(i.synced.is_set() for i in others))
+        await pause()
+        assert kernel.texts == [] and not proxy.healthy(0)
+        api.open.set()
+        await until(lambda: kernel.texts)
+        await pause()
+        (text,) = kernel.texts
+        assert text.startswith("add table ip seaway\ndelete table ip seaway\n")
+        assert "10.96.0.1 . tcp . 80 : 10.244.0.1 . 8080" in text and "10.96.0.2 . tcp . 80 : 10.244.0.2 . 8080" in text
+
+    world(test, held)
+
+
+def test_nothing_is_programmed_before_the_node_is_there() -> None:
+    async def test(api: Gated, kernel: FakeKernel, proxy: Proxy) -> None:
+        api.remove(kind_of("nodes"), "", "here")
+        api.open.set()
+        await until(lambda: proxy.nodes.synced.is_set())
+        await pause()
+        assert kernel.texts == []
+        api.put(node())
+        await until(lambda: kernel.texts)
+        assert "10.244.0.1 . 8080" in kernel.texts[0]
+
+    world(test, "nodes")
+
+
+def test_one_change_is_one_transaction_with_its_elements_only() -> None:
+    async def test(api: Gated, kernel: FakeKernel, proxy: Proxy) -> None:
+        await until(lambda: kernel.texts)
+        del kernel.texts[:]
+        api.put(piece(1, "10.244.0.9"))
+        await until(lambda: kernel.texts)
+        await pause()
+        (text,) = kernel.texts
+        assert text.splitlines() == [
+            "delete element ip seaway slot-0 { 10.96.0.1 . tcp . 80 }",
+            "add element ip seaway slot-0 { 10.96.0.1 . tcp . 80 : 10.244.0.9 . 8080 }"]
+
+    world(test)
+
+
+def test_a_burst_of_changes_is_one_transaction() -> None:
+    async def test(api: Gated, kernel: FakeKernel, proxy: Proxy) -> None:
+        await until(lambda: kernel.texts)
+        del kernel.texts[:]
+        for number in range(3, 60):
+            api.put(service(number))
+            api.put(piece(number, f"10.244.1.{number}"))
+        await until(lambda: "10.244.1.59" in "".join(kernel.texts))
+        assert len(kernel.texts) == 1
+
+    world(test)
+
+
+def test_a_family_that_does_not_change_is_not_written() -> None:
+    async def test(api: Gated, kernel: FakeKernel, proxy: Proxy) -> None:
+        await until(lambda: len(kernel.texts) == 2)
+        del kernel.texts[:]
+        api.put(piece(1, "10.244.0.9"))
+        await until(lambda: kernel.texts)
+        await pause()
+        assert len(kernel.texts) == 1 and " ip seaway " in kernel.texts[0] and "ip6" not in kernel.texts[0]
+
+    world(test, families=(4, 6))
+
+
+def test_changes_that_change_no_packet_are_no_transaction() -> None:
+    async def test(api: Gated, kernel: FakeKernel, proxy: Proxy) -> None:
+        await until(lambda: kernel.texts)
+        del kernel.texts[:]
+        api.put(piece(1, "10.244.0.1", note="another annotation"))
+        api.put(service(2, own="label"))
+        api.put(node())
+        before = proxy.last_sync
+        await until(lambda: proxy.last_sync > before and not proxy.waiting)
+        await pause()
+        assert kernel.texts == []
+
+    world(test)
+
+
+def test_a_deleted_service_leaves_the_kernel_though_its_slices_stay() -> None:
+    async def test(api: Gated, kernel: FakeKernel, proxy: Proxy) -> None:
+        await until(lambda: kernel.texts)
+        del kernel.texts[:]
+        api.remove(kind_of("services"), "shop", "s1")
+        await until(lambda: kernel.texts)
+        (text,) = kernel.texts
+        assert "delete element ip seaway service-ips { 10.96.0.1 . tcp . 80 }" in text and "add " not in text
+        api.put(service(1))
+        await until(lambda: len(kernel.texts) == 2)
+        assert "10.244.0.1 . 8080" in kernel.texts[1]
+
+    world(test)
+
+
+def test_an_opt_out_label_takes_a_service_out() -> None:
+    async def test(api: Gated, kernel: FakeKernel, proxy: Proxy) -> None:
+        await until(lambda: kernel.texts)
+        del kernel.texts[:]
+        api.put(service(1, **{"service.kubernetes.io/service-proxy-name": "other"}))
+        await until(lambda: kernel.texts)
+        assert "delete element ip seaway cluster-ips { 10.96.0.1 }" in kernel.texts[0]
+
+    world(test)
+
+
+def test_a_slice_that_moves_to_another_service_changes_both() -> None:
+    async def test(api: Gated, kernel: FakeKernel, proxy: Proxy) -> None:
+        await until(lambda: kernel.texts)
+        del kernel.texts[:]
+        api.put({**piece(2, "10.244.0.1", name="s1-a")})
+        await until(lambda: kernel.texts)
+        assert "add element ip seaway no-endpoints { 10.96.0.1 . tcp . 80" in kernel.texts[0]
+        assert "slot-1 { 10.96.0.2 . tcp . 80 : 10.244.0.2 . 8080 }" in kernel.texts[0]
+
+    world(test)
+
+
+def test_a_node_that_changes_its_zone_is_planned_anew() -> None:
+    async def test(api: Gated, kernel: FakeKernel, proxy: Proxy) -> None:
+        await until(lambda: kernel.texts)
+        tree = piece(1, "10.244.0.1", "10.244.0.2")
+        for entry, zone in zip(tree["endpoints"], ("z1", "z2"), strict=True):
+            entry["hints"] = {"forZones": [{"name": zone}]}
+        api.put(tree)
+        await pause()
+        del kernel.texts[:]
+        api.put(node("z2"))
+        await until(lambda: kernel.texts)
+        assert "add element ip seaway slot-0 { 10.96.0.1 . tcp . 80 : 10.244.0.2 . 8080 }" in kernel.texts[0]
+
+    world(test)
+
+
+def test_a_refused_transaction_is_repeated_as_a_full_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy_run, "RETRY", 0.01)
+
+    async def test(api: Gated, kernel: FakeKernel, proxy: Proxy) -> None:
+        await until(lambda: kernel.texts)
+        del kernel.texts[:]
+        kernel.fail = "no such table"
+        api.put(piece(1, "10.244.0.9"))
+        await until(lambda: kernel.texts)
+        assert proxy.failures == 0 and not kernel.fail
+        assert kernel.texts[0].startswith("add table ip seaway\ndelete table ip seaway\n")
+        assert "10.244.0.9 . 8080" in kernel.texts[0] and "10.244.0.2 . 8080" in kernel.texts[0]
+        api.put(piece(1, "10.244.0.8"))
+        await until(lambda: len(kernel.texts) == 2)
+        assert "table" not in kernel.texts[1], "after the repair differences go on"
+
+    world(test)
+
+
+def test_a_kernel_that_goes_on_refusing_makes_the_proxy_unhealthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy_run, "RETRY", 60.0)
+
+    async def test(api: Gated, kernel: FakeKernel, proxy: Proxy) -> None:
+        await until(lambda: kernel.texts)
+        assert proxy.healthy(proxy.last_sync)
+        kernel.fail = "no"
+        api.put(piece(1, "10.244.0.9"))
+        await until(lambda: proxy.failures)
+        assert proxy.queued_at
+        assert proxy.healthy(proxy.queued_at + 1) and not proxy.healthy(proxy.queued_at + 61)
+
+    world(test)
+
+
+def test_a_history_that_was_forgotten_is_caught_up_with() -> None:
+    async def test(api: Gated, kernel: FakeKernel, proxy: Proxy) -> None:
+        await until(lambda: kernel.texts)
+        del kernel.texts[:]
+        api.put(piece(1, "10.244.0.9"))
+        api.forget()
+        api.remove(SLICES, "shop", "s2-a")
+        await until(lambda: "no-endpoints" in "".join(kernel.texts) and "10.244.0.9" in "".join(kernel.texts))
+
+    world(test)
