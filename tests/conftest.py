@@ -22,7 +22,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fails a whole run in which a feature's test did not pass."""
-    whole = session.config.args == ["tests"] and not session.config.option.keyword
+    options = session.config.option
+    whole = session.config.args == ["tests"] and not options.keyword and not options.ignore
     if not whole or exitstatus not in (0, 1):
         return
     soak = session.config.option.markexpr == "soak"
