@@ -31,6 +31,13 @@ def definitions() -> dict[str, dict[str, Any]]:
 
 
 @functools.cache
+def zeros() -> dict[str, dict[str, Any]]:
+    """How each definition writes zero values: `omit` (fields left out), `show` (fields always written, and their zero)."""
+    found: dict[str, dict[str, Any]] = _load("zero-facts.json")["types"]
+    return found
+
+
+@functools.cache
 def messages() -> dict[str, dict[str, tuple[int, str]]]:
     """Protobuf messages: message name -> field name -> (number, type)."""
     return {

@@ -20,10 +20,18 @@ _UNIT: dict[str, Fraction] = {
 }
 
 
+_SHAPE = re.compile(r"([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)\Z")
+_BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+_DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
+_MOST = (1 << 63) - 1  # a quantity with a binary suffix holds no more
+
+
 def parse(text: str | int | float) -> Fraction:
     """The exact value; ValueError where the text is no quantity."""
     form = _FORM.match(str(text))
     if not form:
+        if _SHAPE.match(str(text)) and str(text).count(".") < 2:
+            raise ValueError("unable to parse quantity's suffix")
         raise ValueError("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
     value = Fraction(form[1])
     if form[2]:
@@ -31,3 +39,40 @@ def parse(text: str | int | float) -> Fraction:
     elif form[3]:
         value *= _UNIT[form[3]]
     return value
+
+
+def canonical(text: str | int | float) -> str:
+    """The form that the API server stores: no fraction, the largest suffix of the same kind (`1024Mi` is `1Gi`)."""
+    text = str(text).strip()
+    value = parse(text)
+    form = _FORM.match(text)
+    assert form is not None
+    return render(value, form[3] or "", bool(form[2]))
+
+
+def render(value: Fraction, suffix: str = "", exponent: bool = False) -> str:
+    """A value in the family of a suffix: `Ki` for powers of 1024, anything else for powers of 1000."""
+    if not value:
+        return "0"
+    sign, value = ("-", -value) if value < 0 else ("", value)
+    if suffix.endswith("i") and value >= 1024:
+        whole, power = min(-(-value.numerator // value.denominator), _MOST), 0
+        while whole % 1024 == 0 and power < 6:
+            whole, power = whole // 1024, power + 1
+        return f"{sign}{whole}{_BINARY[power]}"
+    nanos = -(-(value * 10**9).numerator // (value * 10**9).denominator)
+    power = -9
+    while nanos % 1000 == 0 and (power < 18 or exponent):
+        nanos, power = nanos // 1000, power + 3
+    if exponent:
+        return f"{sign}{nanos}e{power}" if power else f"{sign}{nanos}"
+    return f"{sign}{nanos}{_DECIMAL[power]}"
+
+
+def rounded_up(text: str, places: int = 3) -> str:
+    """The quantity rounded up to so many decimal places, in canonical form (`0.0001` cpu is `1m`)."""
+    form = _FORM.match(text)
+    value = parse(text) * 10**places
+    if form is None or value.denominator == 1:
+        return canonical(text)
+    return render(Fraction(-(-value.numerator // value.denominator), 10**places), form[3] or "", bool(form[2]))

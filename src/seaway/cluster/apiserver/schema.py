@@ -12,7 +12,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from seaway.api import facts
+from seaway.api import facts, quantities
+from seaway.cluster.apiserver import zeros
 
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 LIMITS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
@@ -125,13 +126,10 @@ def _scalar(schema: dict[str, Any]) -> Check:
 def _quantity(value: Any, old: Any, path: str, report: Report) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise _mismatch(value, path, "resource.Quantity")
-    from seaway.api import quantities
-
     try:
-        quantities.parse(value)
+        return quantities.canonical(value)
     except ValueError as e:
         raise TypeMismatch(str(e)) from None
-    return str(value)
 
 
 def _list(items: Check) -> Check:
@@ -163,6 +161,7 @@ def _map(values: Check) -> Check:
 
 def _struct(name: str, schema: dict[str, Any]) -> Check:
     fields: dict[str, Check] = {}
+    omitted = zeros.omitted(name)
     short = name.rpartition(".")[2]
 
     def check(value: Any, old: Any, path: str, report: Report) -> Any:
@@ -181,7 +180,9 @@ def _struct(name: str, schema: dict[str, Any]) -> Check:
                 else:
                     report.unknown.append(where)
             elif v is not None:
-                result[k] = field(v, known.get(k), where, report)
+                read = field(v, known.get(k), where, report)
+                if k not in omitted or not zeros.is_zero(read):
+                    result[k] = read
         return result
 
     return check

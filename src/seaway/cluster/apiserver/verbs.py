@@ -14,11 +14,11 @@ from typing import Any
 
 from seaway.api import tree as trees
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import bodies, metadata, patches, strategic
+from seaway.cluster.apiserver import bodies, metadata, patches, strategic, zeros
 from seaway.cluster.apiserver.admission import Admission
 from seaway.cluster.apiserver.authz import User
 from seaway.cluster.apiserver.journal import ADDED, DELETED, MODIFIED
-from seaway.cluster.apiserver.rules import Rule, rule_for
+from seaway.cluster.apiserver.rules import NO_PART, Rule, rule_for
 from seaway.cluster.apiserver.status import (
     ApiError,
     already_exists,
@@ -136,6 +136,8 @@ class Verbs:
             causes = self.admission.service(call.key, tree, None)
             if causes:
                 raise invalid(kind.group, kind.kind, call.name, causes)
+        zeros.complete(kind.definition, tree)
+        call.warnings.extend(rule.warnings(tree, None))
         tree = metadata.ordered(tree, kind)
         if call.dry_run:
             self._released(kind, call.key, tree, None)
@@ -278,7 +280,10 @@ class Verbs:
                 meta[name] = before[name]
         meta["name"] = call.name
         meta["resourceVersion"] = before["resourceVersion"]
-        if call.subresource:
+        part = rule.parts.get(call.subresource, NO_PART) if call.subresource else NO_PART
+        if part.prepare is not None:
+            new = part.prepare(new, old)
+        elif call.subresource:
             new = self._only_subresource(call.subresource, new, old)
         elif "status" in kind.subresources:
             new.pop("status", None)
@@ -286,21 +291,26 @@ class Verbs:
                 new["status"] = old["status"]
         new["kind"], new["apiVersion"] = kind.kind, kind.api_version
         causes = metadata.validate(new["metadata"], kind) + metadata.validate_update(new["metadata"], before)
-        if not call.subresource:
+        if call.subresource:
+            causes += part.validate(new, old)
+        else:
             rule.default(new)
+            rule.prepare(new, old)
             if kind.group_resource == "services":
                 causes = causes or self.admission.service(call.key, new, old)
+                causes += rule.validate_update(new, old)
             else:
-                causes += rule.validate(new)
-            causes += rule.validate_update(new, old)
+                causes += rule.judge_update(new, old)
         if causes:
             if kind.group_resource == "services":
                 self.admission.allocator.release(call.key, new["spec"], old["spec"])
             raise invalid(kind.group, kind.kind, call.name, causes)
+        zeros.complete(kind.definition, new)
+        call.warnings.extend(part.warnings(new, old) if call.subresource else rule.warnings(new, old))
         new = metadata.ordered(new, kind)
         if without_version(new) == without_version(old):
             return old
-        if not call.subresource and "generation" in before and self._moves_generation(kind, new, old):
+        if call.subresource != "status" and "generation" in before and self._moves_generation(kind, new, old):
             new["metadata"]["generation"] = before["generation"] + 1
         if call.dry_run:
             self._released(kind, call.key, new, old)

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from seaway.cluster.apiserver.status import Cause
@@ -18,6 +18,10 @@ def _nothing(tree: Tree) -> None:
     return None
 
 
+def _nothing_to_carry(tree: Tree, old: Tree) -> None:
+    return None
+
+
 def _valid(tree: Tree) -> list[Cause]:
     return []
 
@@ -26,9 +30,26 @@ def _valid_update(tree: Tree, old: Tree) -> list[Cause]:
     return []
 
 
+def _no_warnings(tree: Tree, old: Tree | None) -> list[str]:
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A subresource with rules of its own. `prepare` makes the object of what was sent and the old one."""
+
+    prepare: Callable[[Tree, Tree], Tree] | None = None
+    validate: Callable[[Tree, Tree], list[Cause]] = _valid_update
+    warnings: Callable[[Tree, Tree | None], list[str]] = _no_warnings
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`default` changes the tree in place; the others say what is wrong. `begin` sets a new object's status."""
+    """`default` changes the tree in place; the others say what is wrong. `begin` sets a new object's status.
+
+    `prepare` carries over to the new tree (first) what an update may not lose from the old one. An update is judged by
+    `validate` and then `validate_update`, or by `revalidate` alone where the kind judges it in another way.
+    """
 
     default: Callable[[Tree], None] = _nothing
     begin: Callable[[Tree], None] = _nothing
@@ -36,6 +57,16 @@ class Rule:
     validate_update: Callable[[Tree, Tree], list[Cause]] = _valid_update
     grace: Callable[[Tree, int | None], int] | None = None
     put_creates: bool = False
+    prepare: Callable[[Tree, Tree], None] = _nothing_to_carry
+    revalidate: Callable[[Tree, Tree], list[Cause]] | None = None
+    warnings: Callable[[Tree, Tree | None], list[str]] = _no_warnings
+    parts: Mapping[str, Part] = field(default_factory=dict)
+
+    def judge_update(self, tree: Tree, old: Tree) -> list[Cause]:
+        """What is wrong with an update."""
+        if self.revalidate is not None:
+            return self.revalidate(tree, old)
+        return self.validate(tree) + self.validate_update(tree, old)
 
 
 def rule_for(group_resource: str) -> Rule:
@@ -45,3 +76,4 @@ def rule_for(group_resource: str) -> Rule:
 
 
 NO_RULE = Rule()
+NO_PART = Part()
