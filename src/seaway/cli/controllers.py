@@ -10,18 +10,20 @@ import sys
 import uuid
 
 from seaway.client import kubeconfig, lease
+from seaway.client.events import Events
 from seaway.client.kubeconfig import CredentialsError
 from seaway.client.rest import Rest
-from seaway.controllers import run
-from seaway.controllers.endpointslices import EndpointSliceController
+from seaway.controllers import everywhere, run
 
 
 async def _main(args: argparse.Namespace) -> None:
     async with Rest(kubeconfig.find(args.kubeconfig), "seaway-controllers") as api:
 
         async def work() -> None:
-            caches = run.Caches(api)
-            await run.run(caches, [EndpointSliceController(caches, args.max_endpoints_per_slice)])
+            caches, events = run.Caches(api), Events(api, "endpoint-controllers", "")
+            async with asyncio.TaskGroup() as group:
+                group.create_task(events.run())
+                group.create_task(run.run(caches, everywhere.controllers(caches, events, args.max_endpoints_per_slice)))
 
         while True:
             await lease.lead(
@@ -30,7 +32,10 @@ async def _main(args: argparse.Namespace) -> None:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser("seaway controllers", description="Keep EndpointSlices, in any cluster.")
+    parser = argparse.ArgumentParser(
+        "seaway controllers",
+        description="Keep EndpointSlices and Endpoints, and mirror hand-written Endpoints, in any cluster.",
+    )
     parser.add_argument("--kubeconfig", default="", help="path to a kubeconfig; the pod's ServiceAccount otherwise")
     parser.add_argument("--max-endpoints-per-slice", type=int, default=100, help="1 to 1000")
     parser.add_argument("--lease-namespace", default="kube-system", help="where the leader's Lease lies")

@@ -17,7 +17,7 @@ COMMANDS = {
     "demo": ("seaway.cli.demo", "bring a cluster up and show Services at work"),
     "kube-proxy": ("seaway.proxy.run", "program a node's kernel for Services (any cluster)"),
     "dns": ("seaway.dns.server", "answer cluster DNS names (any cluster)"),
-    "controllers": ("seaway.cli.controllers", "keep EndpointSlices (any cluster)"),
+    "controllers": ("seaway.cli.controllers", "keep EndpointSlices and Endpoints (any cluster)"),
 }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 API_VERSION = "seaway.dev/v1alpha1"
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
+DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s)\Z")
 PROXY_MODES = ("nftables",)
 
 
@@ -49,11 +50,20 @@ class Networking:
 
 
 @dataclass(frozen=True, slots=True)
+class Components:
+    """Arguments of components: endpoints a slice, and the seconds that a proxy waits at least between two syncs."""
+
+    max_endpoints_per_slice: int = 100
+    proxy_min_sync_period: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterConfig:
     name: str = "seaway"
     nodes: tuple[NodeConfig, ...] = (NodeConfig("seaway-control-plane", "control-plane"),)
     networking: Networking = field(default_factory=Networking)
     images: Mapping[str, str] = field(default_factory=dict)
+    components: Components = Components()
     ignored: tuple[str, ...] = ()
 
 
@@ -133,6 +143,20 @@ def _networking(tree: Any, ignored: list[str]) -> Networking:
     )
 
 
+def _components(tree: Any) -> Components:
+    fields = _fields(tree, "components", {"controllers", "kubeProxy"})
+    controllers = _fields(fields.get("controllers") or {}, "components.controllers", {"maxEndpointsPerSlice"})
+    proxy = _fields(fields.get("kubeProxy") or {}, "components.kubeProxy", {"minSyncPeriod"})
+    limit = controllers.get("maxEndpointsPerSlice", 100)
+    if not isinstance(limit, int) or not 1 <= limit <= 1000:
+        raise ConfigError(f"components.controllers.maxEndpointsPerSlice: {limit!r} must be a number from 1 to 1000")
+    text = str(proxy.get("minSyncPeriod", "0s"))
+    period = DURATION.match(text)
+    if not period:
+        raise ConfigError(f"components.kubeProxy.minSyncPeriod: {text!r} must be a duration such as 1s or 500ms")
+    return Components(limit, float(period[1]) / (1000 if period[2] == "ms" else 1))
+
+
 def _node(tree: Any, path: str, name: str, ignored: list[str]) -> NodeConfig:
     known = {"name", "role", "labels", "taints", "image", "extraMounts", "extraPortMappings", "kubeadmConfigPatches"}
     fields = _fields(tree, path, known)
@@ -169,6 +193,7 @@ def parse(tree: Any) -> ClusterConfig:
             "nodes",
             "networking",
             "images",
+            "components",
             "featureGates",
             "runtimeConfig",
             "containerdConfigPatches",
@@ -197,4 +222,5 @@ def parse(tree: Any) -> ClusterConfig:
         networking=networking,
         ignored=tuple(ignored),
         images={str(k): str(v) for k, v in images.items()},
+        components=_components(fields.get("components") or {}),
     )

@@ -1,5 +1,5 @@
-"""The controllers' process of the embedded cluster: components that run anywhere (EndpointSlices) beside those that only an
-embedded cluster needs (workloads, scheduler, namespaces)."""
+"""The controllers' process of the embedded cluster: those that run anywhere (EndpointSlices, Endpoints, mirroring) beside
+those that only an embedded cluster needs (workloads, scheduler, namespaces)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from seaway.cluster.workloads.deployment import DeploymentController
 from seaway.cluster.workloads.garbage import GarbageCollector
 from seaway.cluster.workloads.namespaces import NamespaceController
 from seaway.cluster.workloads.replicaset import ReplicaSetController
+from seaway.controllers import everywhere
 from seaway.controllers import run as controllers
-from seaway.controllers.endpointslices import EndpointSliceController
 
 Tree = dict[str, Any]
 
@@ -37,13 +37,14 @@ async def _main(args: Tree) -> None:
     ):
         await wait_ready(api, 60)
         events = Events(workloads_api, "workload-controllers", "")
+        endpoint_events = Events(api, "endpoint-controllers", "")
         scheduler_events = Events(scheduler_api, "default-scheduler", "")
         caches, workloads, scheduling = (
             controllers.Caches(api),
             controllers.Caches(workloads_api),
             controllers.Caches(scheduler_api),
         )
-        own = [EndpointSliceController(caches)]
+        own = everywhere.controllers(caches, endpoint_events, args["max_endpoints_per_slice"])
         embedded: list[controllers.Controller] = [
             DeploymentController(workloads, events),
             ReplicaSetController(workloads, events),
@@ -53,6 +54,7 @@ async def _main(args: Tree) -> None:
         ]
         async with asyncio.TaskGroup() as group:
             group.create_task(events.run())
+            group.create_task(endpoint_events.run())
             group.create_task(scheduler_events.run())
             group.create_task(controllers.run(caches, own))
             group.create_task(controllers.run(workloads, embedded))

@@ -155,14 +155,23 @@ def processes(
             "target": "seaway.cluster.apiserver.main:main",
             "netns": None,
             "fds": ["api-host", *(f"api-{i}" for i in range(len(layout.router)))],
-            "args": {"layout": text, "data": str(data), "pki": pki},
+            "args": {
+                "layout": text,
+                "data": str(data),
+                "pki": pki,
+                "variables": {"PROXY_MIN_SYNC_PERIOD": f"{config.components.proxy_min_sync_period}s"},
+            },
         },
         {
             "name": "controllers",
             "target": "seaway.cluster.control:main",
             "netns": None,
             "fds": [],
-            "args": {"kubeconfigs": folder, "ca": f"{pki}/ca.crt"},
+            "args": {
+                "kubeconfigs": folder,
+                "ca": f"{pki}/ca.crt",
+                "max_endpoints_per_slice": config.components.max_endpoints_per_slice,
+            },
         },
     ]
     for node in layout.nodes:

@@ -42,7 +42,9 @@ class Proxy:
         families: tuple[int, ...],
         cluster_cidrs: tuple[str, ...],
         service_cidrs: tuple[str, ...],
+        min_sync_period: float = 0.0,
     ) -> None:
+        self.min_sync_period = max(min_sync_period, COALESCE)
         self.kernel, self.node = kernel, node
         self.families, self.cluster_cidrs, self.service_cidrs = families, cluster_cidrs, service_cidrs
         self.services = Informer(api, kind_of("services"))
@@ -143,7 +145,9 @@ class Proxy:
             self.wake.set()
             while True:
                 await self.wake.wait()
-                await asyncio.sleep(COALESCE)
+                # The first change after a rest waits a moment for its companions, the next for the whole period.
+                since = time.time() - self.last_sync
+                await asyncio.sleep(max(COALESCE, min(self.min_sync_period - since, self.min_sync_period)))
                 self.wake.clear()
                 try:
                     self.sync()
@@ -181,6 +185,15 @@ async def serve_health(proxy: Proxy, port: int) -> None:
     await asyncio.get_running_loop().create_server(server, None, port, reuse_address=True)
 
 
+def duration(text: str) -> float:
+    """Seconds of a Go duration with one unit: 1s, 500ms."""
+    unit = "ms" if text.endswith("ms") else "s"
+    try:
+        return float(text.removesuffix(unit)) / (1000 if unit == "ms" else 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 1s or 500ms") from None
+
+
 def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("seaway kube-proxy", description="Programs this node's kernel for Services.")
     parser.add_argument("--kubeconfig", default="", help="path to a kubeconfig; the pod's ServiceAccount otherwise")
@@ -195,6 +208,12 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--healthz-port", type=int, default=HEALTHZ_PORT, help="port of /healthz and /livez; 0 turns it off"
     )
+    parser.add_argument(
+        "--min-sync-period",
+        type=duration,
+        default=0.0,
+        help="the least time between two syncs, such as 1s (default: none)",
+    )
     parser.add_argument("--cleanup", action="store_true", help="remove every rule of ours and end")
     return parser
 
@@ -204,7 +223,7 @@ async def _main(args: argparse.Namespace) -> None:
     cidrs = tuple(filter(None, args.cluster_cidr.split(",")))
     services = tuple(filter(None, args.service_cidr.split(",")))
     async with Rest(kubeconfig.find(args.kubeconfig), "kube-proxy") as api:
-        proxy = Proxy(api, Nftables(), node, (4, 6), cidrs, services)
+        proxy = Proxy(api, Nftables(), node, (4, 6), cidrs, services, args.min_sync_period)
         if args.healthz_port:
             await serve_health(proxy, args.healthz_port)
         await proxy.run()

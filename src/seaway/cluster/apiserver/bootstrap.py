@@ -90,8 +90,9 @@ def _fill(value: Any, names: dict[str, str]) -> Any:
     return value
 
 
-def documents(layout: Layout) -> list[Tree]:
+def documents(layout: Layout, variables: dict[str, str]) -> list[Tree]:
     names = {
+        **variables,
         "DNS_ADDRESS": str(layout.dns_addresses[0]),
         "KUBERNETES_HOST": str(layout.router[0]),
         "CLUSTER_CIDR": ",".join(map(str, layout.pod_ranges)),
@@ -114,9 +115,9 @@ def documents(layout: Layout) -> list[Tree]:
     return found
 
 
-async def run(verbs: Verbs, layout: Layout) -> None:
-    """Creates what is absent."""
-    for document in documents(layout):
+async def run(verbs: Verbs, layout: Layout, variables: dict[str, str]) -> None:
+    """Creates what is absent. `variables` are the add-ons' arguments that the Cluster file sets."""
+    for document in documents(layout, variables):
         kind = kinds.by_kind()[(document["apiVersion"], document["kind"])]
         meta = document["metadata"]
         call = Call(kind, meta.get("namespace", "") if kind.namespaced else "", meta["name"], SYSTEM)

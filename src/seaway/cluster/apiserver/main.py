@@ -106,7 +106,7 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
         sock = socket.socket(fileno=fd)
         sock.setblocking(False)
         await loop.create_server(server, sock=sock, ssl=context, backlog=4096)
-    await bootstrap.run(verbs, layout)
+    await bootstrap.run(verbs, layout, args.get("variables", {}))
     door.ready = True
     print(
         json.dumps({"apiserver": "ready", "resourceVersion": storage.rv, "synchronous": storage.journal.synchronous}),
