@@ -46,7 +46,8 @@ def scheduling(server: Server) -> Iterator[None]:
     thread.start()
     yield
     loop.call_soon_threadsafe(done[0].cancel)
-    thread.join()
+    thread.join(30)
+    assert not thread.is_alive(), "the scheduler does not end"
     loop.close()
 
 

@@ -161,7 +161,8 @@ class Scheduler:
                     await asyncio.sleep(0)
                     continue
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._due.wait(), self._queue.due(time.monotonic()))
+                    async with asyncio.timeout(self._queue.due(time.monotonic())):
+                        await self._due.wait()
 
     def snapshot(self) -> Snapshot:
         names = {n["metadata"]["name"]: labels(n) for n in self._namespaces.all()}
