@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from seaway.cluster.node.crilogs import Shown, read, tail_start
+from seaway.cluster.node.crilogs import Shown, attempt, read, tail_start
+from seaway.cluster.node.lifecycle import Container
 
 NOON = 1767268800.0  # 2026-01-01T12:00:00Z
 
@@ -88,3 +89,31 @@ def test_following_shows_what_comes_and_ends_with_the_container(log: Path) -> No
         assert b"".join(found) == b"four x  y\nlate\nlater\n"
 
     asyncio.run(go())
+
+
+def test_a_time_stands_before_a_line_and_not_before_its_parts(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(line(0, "be", tag="P") + line(1, "gin") + line(2, "next"))
+    assert shown(path, timestamps=True).splitlines() == [
+        "2026-01-01T12:00:00.123456789Z begin", "2026-01-01T12:00:02.123456789Z next",
+    ]
+
+
+RUNNING, EXITED = Container("running", "i", 2, 0.0), Container("exited", "i", 2, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("state", "waiting", "previous", "want"),
+    [
+        (RUNNING, "", False, 2), (RUNNING, "", True, 1), (EXITED, "", False, 2), (EXITED, "", True, 1),
+        (EXITED, "CrashLoopBackOff", False, 2), (EXITED, "CrashLoopBackOff", True, 2),
+        (Container("running", "i", 0, 0.0), "", True, 'previous terminated container "c" in pod "p" not found'),
+        (None, "", True, 'previous terminated container "c" in pod "p" not found'),
+        (None, "ContainerCreating", False, 'container "c" in pod "p" is waiting to start: ContainerCreating'),
+        (None, "PodInitializing", False, 'container "c" in pod "p" is waiting to start: PodInitializing'),
+        (None, "ErrImagePull", False, 'container "c" in pod "p" is waiting to start: image can\'t be pulled'),
+        (None, "ImagePullBackOff", False, 'container "c" in pod "p" is waiting to start: trying and failing to pull image'),
+    ],
+)
+def test_which_attempt_a_log_is_of(state: Container | None, waiting: str, previous: bool, want: int | str) -> None:
+    assert attempt("p", "c", state, waiting, previous) == want

@@ -108,7 +108,7 @@ class Door:
         if not (
             info.path in PUBLIC or info.path.startswith(("/livez/", "/readyz/", "/healthz/"))
         ) and not self.rbac.allowed(user, info):
-            raise self._refused(user, info)
+            raise self.refused(user, info)
         if not info.is_resource:
             return self._path(request, info, user)
         kind = kinds.by_resource().get((info.group, info.version, info.resource))
@@ -126,7 +126,7 @@ class Door:
             raise no_resource()
         return await self._resource(request, info, kind, user, warnings)
 
-    def _refused(self, user: User, info: RequestInfo) -> ApiError:
+    def refused(self, user: User, info: RequestInfo) -> ApiError:
         why = authz.refusal(user, info)
         if not info.is_resource:
             return ApiError(403, "Forbidden", f"forbidden: {why}", {})
@@ -210,7 +210,7 @@ class Door:
     ) -> web.StreamResponse:
         query, method = request.query, request.method
         if info.subresource in STREAMS:
-            return await streams.to_kubelet(self, request, info, kind)
+            return await streams.to_kubelet(self, request, info, kind, user)
         call = await self._call(request, info, kind, user, warnings)
         if info.subresource and info.subresource not in STATUS_LIKE:
             return self._show(await self._subresource(call, method, info), request, 201 if method == "POST" else 200)

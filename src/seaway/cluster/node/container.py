@@ -6,8 +6,12 @@ agent; nothing is decided here. Steps are plain dicts: {do: tmpfs|dir|link|file|
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
+import socket
 import stat
+import termios
 from typing import Any
 
 from seaway.cluster.fabric import linux
@@ -237,6 +241,112 @@ def take_identity(plan: Plan) -> None:
     if plan.get("noNewPrivileges", True) and not plan.get("privileged"):
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     os.umask(0o022)
+
+
+def close_all_but(keep: set[int]) -> None:
+    """Closes every descriptor but the three standard ones and those given."""
+    low = 3
+    for fd in [*sorted(n for n in keep if n > 2), 1 << 16]:
+        os.closerange(low, fd)
+        low = fd + 1
+
+
+def default_signals() -> None:
+    """No signal is ignored or blocked for what comes: not those of Python, nor what whoever started the cluster ignores."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) != signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def terminal(owner: int) -> tuple[int, int]:
+    """A new terminal of the container's own (master, slave), which its user may open again by its name."""
+    master, slave = os.openpty()
+    try:
+        os.fchown(slave, owner, -1)
+    except OSError:
+        pass  # rootless: the one identity there is
+    return master, slave
+
+
+def take_terminal(console: int, owner: int) -> None:
+    """Becomes the session of a new terminal, whose master goes over the socket `console`."""
+    master, slave = terminal(owner)
+    with socket.socket(fileno=os.dup(console)) as sock:
+        socket.send_fds(sock, [b"m"], [master])
+    os.close(master)
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    for target in range(3):
+        os.dup2(slave, target)
+    if slave > 2:
+        os.close(slave)
+
+
+def execute(plan: Plan, fds: list[int], say: int) -> None:
+    """A command inside a running container. Never returns: the program, or the reason why not on `say`."""
+    try:
+        os.setsid()
+        if plan.get("tty"):
+            take_terminal(fds[0], plan.get("uid", 0))
+        else:
+            for target, fd in enumerate(fds):
+                os.dup2(fd, target)
+        close_all_but({say})
+        default_signals()
+        take_identity(plan)
+        become(plan)
+    except BaseException as e:
+        os.write(say, str(e).split("] ", 1)[-1].encode())
+        os._exit(127 if isinstance(e, FileNotFoundError) else 126)
+
+
+def mount_namespace(pid: int) -> int:
+    """The number of a process's mount namespace; 0 where the process has gone."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/mnt").st_ino
+    except OSError:
+        return 0
+
+
+def kill_all_in(mounts: int) -> None:
+    """Ends every process of a mount namespace, as runtimes do when a container with a shared PID namespace ends."""
+    for pid in (int(n) for n in os.listdir("/proc") if n.isdigit()):
+        if mounts and mount_namespace(pid) == mounts:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+
+
+def hold(root: str, alive: int, say: int) -> None:
+    """PID 1 of a shared namespace, in an empty root and without capabilities, until `alive` ends. Never returns."""
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans are reaped by the kernel
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.setsid()
+        linux.set_name("pause")
+        linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+        linux.mount("tmpfs", root, "tmpfs", linux.MS_NODEV | linux.MS_NOSUID | linux.MS_NOEXEC, "mode=555,size=4k")
+        os.chdir(root)
+        linux.pivot_root(".", ".")
+        linux.umount(".", linux.MNT_DETACH)
+        os.chdir("/")
+        close_all_but({alive, say})
+        for fd in range(3):
+            os.close(fd)
+        linux.limit_capabilities(frozenset())
+        linux.prctl(linux.PR_SET_DUMPABLE, 0, 0, 0, 0)
+        os.write(say, b"ready\n")
+        os.close(say)
+        os.read(alive, 1)
+    except BaseException as e:
+        try:
+            os.write(say, str(e).encode())
+        except OSError:
+            pass
+    finally:
+        os._exit(0)
 
 
 def become(plan: Plan) -> None:

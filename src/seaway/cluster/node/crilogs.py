@@ -4,13 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from seaway.api.tree import seconds
+from seaway.cluster.node.lifecycle import Container
 
 BLOCK = 1 << 16
 POLL = 0.1
+# What a waiting container's reason is told as (kubelet validateContainerLogStatus).
+REASONS = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}
+
+
+def attempt(pod: str, name: str, state: Container | None, waiting: str, previous: bool) -> int | str:
+    """Which attempt of a container a log is of; a text where there is none (kubelet validateContainerLogStatus).
+    `waiting` is the reason of a container that waits, empty for one that does not."""
+    if previous:
+        # While a container waits for its next attempt, its last one is the previous.
+        found = -1 if state is None else state.attempt if waiting and state.status == "exited" else state.attempt - 1
+        return found if found >= 0 else f'previous terminated container "{name}" in pod "{pod}" not found'
+    if state is not None:
+        return state.attempt
+    return f'container "{name}" in pod "{pod}" is waiting to start: {REASONS.get(waiting, waiting)}'
+
+
+def options(query: Mapping[str, str], now: float) -> tuple[Shown, int | None]:
+    """(what is shown, how many lines of the end) of a request that the API server has checked."""
+    since = seconds(query["sinceTime"]) if query.get("sinceTime") else None
+    if query.get("sinceSeconds"):
+        since = now - float(query["sinceSeconds"])
+    tail = int(query["tailLines"]) if query.get("tailLines") else None
+    limit = int(query["limitBytes"]) if query.get("limitBytes") else None
+    return Shown(query.get("timestamps") in ("1", "true"), since, limit, query.get("stream", "All")), tail
 
 
 @dataclass(slots=True)
@@ -21,6 +46,7 @@ class Shown:
     since: float | None
     limit: int | None
     stream: str = "All"
+    begun: bool = False  # in the middle of a line: the part before had no end
 
     def line(self, raw: bytes) -> bytes:
         """A log line as the client sees it; empty for one that is not shown."""
@@ -32,7 +58,8 @@ class Shown:
         if self.since is not None and (seconds(_short(when.decode())) or 0) < self.since:
             return b""
         end = b"" if tag == b"P" else b"\n"
-        out = (when + b" " if self.timestamps else b"") + text + end
+        out = (when + b" " if self.timestamps and not self.begun else b"") + text + end
+        self.begun = tag == b"P"
         if self.limit is not None:
             out = out[: self.limit]
             self.limit -= len(out)

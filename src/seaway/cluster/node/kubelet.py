@@ -1,248 +1,233 @@
-"""The kubelet's HTTPS server (:10250): logs and exec, for the API server alone, by mutual TLS."""
+"""The kubelet's HTTPS server (:10250): logs, exec, attach, port-forward, for the API server alone, by mutual TLS.
+
+Streams come upgraded to WebSocket or SPDY/3.1; what they say is `streaming`'s business, what a log shows is `crilogs`'.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import json
 import os
-import pty
 import ssl
-import struct
-import termios
+import time
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
-from seaway.api.tree import seconds
 from seaway.cluster.layout import KUBELET_PORT
-from seaway.cluster.node import crilogs, plans
-from seaway.cluster.node.shims import ShimError
+from seaway.cluster.node import crilogs, lifecycle
+from seaway.cluster.node.streaming import channels, commands, forward
+from seaway.cluster.node.streaming.channels import Form, choose, internal
+from seaway.cluster.node.streaming.peers import Peer, Raw
+from seaway.cluster.node.streaming.sessions import Session, SpdySession, Wants, WebSocketSession
+from seaway.cluster.takeover import Taken, take_over
 
 if TYPE_CHECKING:
     from seaway.cluster.node.agent import Agent
     from seaway.cluster.node.pods import PodWorker
 
 Tree = dict[str, Any]
-PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 TRUE = ("1", "true")
+MESSAGE_LIMIT = 1 << 22
+Run = Callable[[Session], Awaitable[Tree | None]]
 
 
-def _worker(agent: Agent, request: web.Request) -> PodWorker:
-    namespace, name = request.match_info["namespace"], request.match_info["pod"]
-    worker = agent.find(namespace, name)
-    if worker is None:
-        raise web.HTTPNotFound(text=f'pod "{namespace}/{name}" is not on this node')
-    return worker
+class Refused(Exception):
+    """An answer other than a stream."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
-def _refusal(code: int, message: str) -> web.Response:
-    reason = {400: "BadRequest", 404: "NotFound"}.get(code, "InternalError")
-    tree = {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Failure",
-        "message": message,
-        "reason": reason,
-        "code": code,
-    }
-    return web.json_response(tree, status=code)
+def _offered(request: web.Request) -> tuple[str, list[str]]:
+    """(websocket or spdy, the subprotocols offered); Refused where the request asks for neither."""
+    upgrade = request.headers.get("Upgrade", "").lower()
+    if upgrade == "websocket":
+        lines = request.headers.getall("Sec-WebSocket-Protocol", [])
+        return "websocket", [p.strip() for line in lines for p in line.split(",") if p.strip()]
+    if upgrade == "spdy/3.1":
+        lines = request.headers.getall("X-Stream-Protocol-Version", [])
+        return "spdy", [p.strip() for line in lines for p in line.split(",") if p.strip()]
+    raise Refused(400, "Upgrade request required")
+
+
+def _agreed(offered: list[str], taken: list[str]) -> str:
+    chosen = choose(offered, taken)
+    if chosen is None:
+        raise Refused(403, f"unable to negotiate protocol: client supports {offered}, server accepts {taken}")
+    return chosen
+
+
+async def _websocket(request: web.Request, protocol: str) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse(protocols=(protocol,) if protocol else (), max_msg_size=MESSAGE_LIMIT)
+    await socket.prepare(request)
+    return socket
+
+
+def _answer_spdy(request: web.Request, protocol: str) -> tuple[Peer, asyncio.StreamWriter]:
+    """Answers 101; what follows on the connection are frames."""
+    reader, writer = take_over(request)
+    head = ["HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: SPDY/3.1"]
+    if protocol:
+        head.append(f"X-Stream-Protocol-Version: {protocol}")
+    writer.write(("\r\n".join(head) + "\r\n\r\n").encode())
+    return Peer(Raw(reader, writer)), writer
+
+
+async def _part(peer: Peer) -> None:
+    """Says that no more streams are taken, and lets what was written leave."""
+    peer.connection.go_away()
+    with contextlib.suppress(ConnectionError):
+        await peer.flush()
 
 
 class Kubelet:
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
 
+    def _worker(self, request: web.Request) -> PodWorker:
+        namespace, name = request.match_info["namespace"], request.match_info["pod"]
+        worker = self.agent.find(namespace, name)
+        if worker is None:
+            raise Refused(404, f'pod "{name}_{namespace}" not found')
+        return worker
+
     # logs
 
     async def logs(self, request: web.Request) -> web.StreamResponse:
-        worker, container, query = _worker(self.agent, request), request.match_info["container"], request.query
-        state = worker.states.get(container)
-        previous = query.get("previous") in TRUE
-        if state is None:
-            reason = worker.waiting.get(container, ("ContainerCreating", ""))[0]
-            return _refusal(400, f'container "{container}" in pod "{worker.key.name}" is waiting to start: {reason}')
-        attempt = state.attempt - 1 if previous else state.attempt
-        path = worker.log_path(container, attempt)
-        if attempt < 0 or not os.path.exists(path):
-            return _refusal(400, f'previous terminated container "{container}" in pod "{worker.key.name}" not found')
-        since = seconds(query["sinceTime"]) if query.get("sinceTime") else None
-        if query.get("sinceSeconds"):
-            since = asyncio.get_running_loop().time() and _now() - float(query["sinceSeconds"])
-        tail = int(query["tailLines"]) if query.get("tailLines") else None
-        limit = int(query["limitBytes"]) if query.get("limitBytes") else None
-        shown = crilogs.Shown(query.get("timestamps") in TRUE, since, limit, query.get("stream", "All"))
+        worker, name, query = self._worker(request), request.match_info["container"], request.query
+        attempt = crilogs.attempt(
+            worker.key.name, name, worker.states.get(name), _waits(worker, name), query.get("previous") in TRUE
+        )
+        if isinstance(attempt, str):
+            raise Refused(400, attempt)
+        path = worker.log_path(name, attempt)
+        if not os.path.exists(path):
+            raise Refused(400, f"unable to retrieve container logs for seaway://{worker.uid}/{name}: the log is gone")
+        shown, tail = crilogs.options(query, time.time())
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await response.prepare(request)
-        follow = query.get("follow") in TRUE
 
         def over() -> bool:
-            now = worker.states.get(container)
+            now = worker.states.get(name)
             return now is None or now.attempt != attempt or now.status == "exited" or worker.shim is None
 
-        try:
-            async for chunk in crilogs.read(path, tail, shown, follow, over):
+        with contextlib.suppress(ConnectionError):
+            async for chunk in crilogs.read(path, tail, shown, query.get("follow") in TRUE, over):
                 await response.write(chunk)
             await response.write_eof()
-        except (ConnectionError, asyncio.CancelledError):
-            pass
         return response
 
-    # exec
+    # exec and attach
 
     async def execute(self, request: web.Request) -> web.StreamResponse:
-        worker, container, query = _worker(self.agent, request), request.match_info["container"], request.query
-        command = query.getall("command", [])
-        if "websocket" not in request.headers.get("Upgrade", "").lower():
-            return _refusal(400, "only WebSocket streams are served here (kubectl 1.31 or newer uses them)")
-        socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=1 << 22)
-        await socket.prepare(request)
-        wants = {name: query.get(name) in TRUE for name in ("stdin", "stdout", "stderr", "tty")}
-        status = await self._run(worker, container, command, wants, socket)
-        with contextlib.suppress(ConnectionError, RuntimeError):
-            await socket.send_bytes(bytes([ERROR]) + json.dumps(status).encode())
-            await socket.close()
-        return socket
+        worker, name = self._worker(request), request.match_info["container"]
+        command = request.query.getall("command", [])
+        if not command:
+            raise Refused(400, "you must specify at least one command for the container")
 
-    async def _run(
-        self,
-        worker: PodWorker,
-        container: str,
-        command: list[str],
-        wants: dict[str, bool],
-        socket: web.WebSocketResponse,
-    ) -> Tree:
-        if not worker.shim or not command:
-            return _failure(
-                "container is not running" if command else "you must specify at least one command for the container", 0
-            )
-        ours: dict[int, int] = {}
-        if wants["tty"]:
-            master, slave = pty.openpty()
-            theirs = [slave, slave, slave]
-            ours = {STDOUT: master}
-            stdin = os.dup(master) if wants["stdin"] else -1
-        else:
-            in_read, in_write = os.pipe2(os.O_CLOEXEC)
-            out_read, out_write = os.pipe2(os.O_CLOEXEC)
-            err_read, err_write = os.pipe2(os.O_CLOEXEC)
-            theirs, ours = [in_read, out_write, err_write], {STDOUT: out_read, STDERR: err_read}
-            stdin = in_write
-            if not wants["stdin"]:
-                os.close(in_write)
-                stdin = -1
+        async def run(session: Session) -> Tree | None:
+            return await commands.execute(worker, name, command, wants, session)
+
+        wants = self._wants(request, request.query.get("tty") in TRUE)
+        return await self._session(request, worker, name, wants, run)
+
+    async def attach(self, request: web.Request) -> web.StreamResponse:
+        worker, name = self._worker(request), request.match_info["container"]
+        # The container's own terminal decides: what has none cannot be given one afterwards (kubelet GetAttach).
+        wants = self._wants(request, bool(worker.container(name).get("tty")))
+
+        async def run(session: Session) -> Tree | None:
+            return await commands.attach(worker, name, wants, session)
+
+        return await self._session(request, worker, name, wants, run)
+
+    @staticmethod
+    def _wants(request: web.Request, tty: bool) -> Wants:
+        asked = {name: request.query.get(name) in TRUE for name in ("stdin", "stdout", "stderr")}
+        if not any(asked.values()):
+            raise Refused(400, "you must specify at least 1 of stdin, stdout, stderr")
+        return Wants(asked["stdin"], asked["stdout"], asked["stderr"] and not tty, tty)
+
+    async def _session(
+        self, request: web.Request, worker: PodWorker, name: str, wants: Wants, run: Run
+    ) -> web.StreamResponse:
+        """The client's session, and `run` in it. A container that does not run is told in the form of the protocol: over
+        WebSocket as the last word, over SPDY before the upgrade."""
+        carrier, offered = _offered(request)
+        state = worker.states.get(name)
+        running = worker.shim is not None and state is not None and state.status == "running"
+        missing = f'container not found ("{name}")'
+        if carrier == "websocket":
+            form = Form(_agreed(offered, list(channels.WEBSOCKET)))
+            socket = await _websocket(request, form.protocol)
+            session = WebSocketSession(socket, form, wants)
+            with contextlib.suppress(ConnectionError):
+                await session.greet()
+                status = await run(session) if running else internal(f"unable to upgrade connection: {missing}")
+                if status is not None:
+                    await session.end(status)
+            return socket
+        form = Form(_agreed(offered, list(channels.SPDY)))
+        if not running:
+            raise Refused(500, missing)
+        peer, writer = _answer_spdy(request, form.protocol)
+        reading = asyncio.ensure_future(peer.run())
         try:
-            done = await worker.shim.execute(
-                container, plans.exec_plan(worker, container, command, wants["tty"]), theirs
-            )
-        except ShimError as e:
-            for fd in [*ours.values(), stdin]:
-                if fd >= 0:
-                    os.close(fd)
-            return _failure(str(e), 0)
+            spdy = await SpdySession.open(peer, wants, form)
+            status = await run(spdy) if spdy else None
+            if spdy and status is not None:
+                await spdy.end(status)
+                await _part(peer)
         finally:
-            for fd in set(theirs):
-                os.close(fd)
-        copying = [asyncio.ensure_future(_pump(fd, channel, socket)) for channel, fd in ours.items()]
-        feeding = asyncio.ensure_future(_feed(socket, stdin, ours[STDOUT] if wants["tty"] else -1))
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            writer.close()
+        return Taken(request)
+
+    # port-forward
+
+    async def forward(self, request: web.Request) -> web.StreamResponse:
+        worker = self._worker(request)
+        carrier, offered = _offered(request)
+        if carrier == "websocket" and channels.TUNNEL in offered:
+            socket = await _websocket(request, channels.TUNNEL)
+            await forward.over_spdy(worker, Peer(forward.Tunnel(socket)))
+            with contextlib.suppress(ConnectionError, RuntimeError):
+                await socket.close()
+            return socket
+        if carrier == "websocket":
+            form = Form(_agreed(offered, list(channels.PORT_FORWARD)))
+            ports = [p for text in request.query.getall("ports", []) for p in text.split(",")]
+            if not ports or any(not p.isdigit() or not 0 < int(p) < 65536 for p in ports):
+                raise Refused(400, f'query parameter "ports" must hold ports, not {",".join(ports)!r}')
+            socket = await _websocket(request, form.protocol)
+            with contextlib.suppress(ConnectionError):
+                await forward.over_channels(worker, socket, form, [int(p) for p in ports])
+            return socket
+        protocol = _agreed(offered, [channels.FORWARD_SPDY, ""])
+        peer, writer = _answer_spdy(request, protocol)
         try:
-            code = await done
-        except ShimError as e:
-            return _failure(str(e), 0)
+            await forward.over_spdy(worker, peer)
         finally:
-            await asyncio.wait(copying, timeout=2)
-            for task in [*copying, feeding]:
-                task.cancel()
-        return (
-            {"metadata": {}, "status": "Success"}
-            if code == 0
-            else _failure(f"command terminated with non-zero exit code: {code}", code)
-        )
+            writer.close()
+        return Taken(request)
 
 
-def _failure(message: str, code: int) -> Tree:
-    status: Tree = {"metadata": {}, "status": "Failure", "message": message, "reason": "InternalError", "code": 500}
-    if code:
-        status.update(reason="NonZeroExitCode", details={"causes": [{"reason": "ExitCode", "message": str(code)}]})
-        del status["code"]
-    return status
+def _waits(worker: PodWorker, name: str) -> str:
+    """Why a container does not run yet, as its status says; empty where it does, or has ended for good."""
+    reason = worker.waiting.get(name, ("", ""))[0]
+    if reason or name in worker.states:
+        return reason
+    inits = [c["name"] for c in worker.pod["spec"].get("initContainers") or ()]
+    ready = lifecycle.initialized(worker.pod, worker.states, worker.started)
+    return "PodInitializing" if inits and (name in inits or not ready) else "ContainerCreating"
 
 
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-async def _pump(fd: int, channel: int, socket: web.WebSocketResponse) -> None:
-    """What the command writes, to the client."""
-    loop = asyncio.get_running_loop()
-    os.set_blocking(fd, False)
-    try:
-        while True:
-            try:
-                data = os.read(fd, 32768)
-            except BlockingIOError:
-                ready = loop.create_future()
-                loop.add_reader(fd, _settle, ready)
-                try:
-                    await ready
-                finally:
-                    loop.remove_reader(fd)
-                continue
-            except OSError:
-                return  # a terminal whose other side has closed
-            if not data:
-                return
-            await socket.send_bytes(bytes([channel]) + data)
-    except (ConnectionError, RuntimeError):
-        return
-    finally:
-        os.close(fd)
-
-
-async def _feed(socket: web.WebSocketResponse, stdin: int, terminal: int) -> None:
-    """What the client sends, to the command: bytes, the end of them, the size of its terminal."""
-    loop = asyncio.get_running_loop()
-    open_fd = stdin
-    try:
-        async for message in socket:
-            if message.type != WSMsgType.BINARY or not message.data:
-                continue
-            channel, data = message.data[0], message.data[1:]
-            if channel == STDIN and open_fd >= 0:
-                try:
-                    await loop.run_in_executor(None, _write_all, open_fd, data)
-                except OSError:
-                    pass
-            elif channel == CLOSE and data[:1] == b"\0" and open_fd >= 0:
-                os.close(open_fd)
-                open_fd = -1
-            elif channel == RESIZE and terminal >= 0:
-                size = json.loads(data)
-                with contextlib.suppress(OSError):
-                    fcntl.ioctl(
-                        terminal,
-                        termios.TIOCSWINSZ,
-                        struct.pack("HHHH", size.get("Height", 24), size.get("Width", 80), 0, 0),
-                    )
-    finally:
-        if open_fd >= 0:
-            os.close(open_fd)
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-def _now() -> float:
-    import time
-
-    return time.time()
+def _refusal(refused: Refused) -> web.Response:
+    return web.Response(status=refused.code, text=str(refused))
 
 
 async def serve(agent: Agent, pki: str) -> None:
@@ -251,6 +236,8 @@ async def serve(agent: Agent, pki: str) -> None:
     app = web.Application(client_max_size=1 << 20)
     app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", kubelet.logs)
     app.router.add_route("*", "/exec/{namespace}/{pod}/{container}", kubelet.execute)
+    app.router.add_route("*", "/attach/{namespace}/{pod}/{container}", kubelet.attach)
+    app.router.add_route("*", "/portForward/{namespace}/{pod}", kubelet.forward)
     app.router.add_get("/healthz", lambda request: _ok())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(f"{pki}/kubelet-{agent.name}.crt", f"{pki}/kubelet-{agent.name}.key")
@@ -263,7 +250,10 @@ async def serve(agent: Agent, pki: str) -> None:
         names = [v for part in (certificate or {}).get("subject", ()) for k, v in part if k == "commonName"]
         if names != ["kube-apiserver"]:
             return web.Response(status=403, text="only the API server may ask\n")
-        response: web.StreamResponse = await handler(request)
+        try:
+            response: web.StreamResponse = await handler(request)
+        except Refused as e:
+            return _refusal(e)
         return response
 
     app.middlewares.append(only_api_server)

@@ -36,6 +36,8 @@ def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str,
     target = image.target
     if target and container.get("command") and not image.name.startswith(images.OWN):
         target = ""  # the pod brings its own command: the machine's programs run it
+    if container.get("tty"):
+        env = {"TERM": "xterm", **env}
     wanted = mounts.of_container(worker, container)
     hostname = worker.agent.name if worker.host_network else spec.get("hostname") or meta["name"][:63].rstrip("-.")
     subdomain = f"{hostname}.{spec['subdomain']}.{meta['namespace']}.svc.cluster.local" if spec.get("subdomain") else ""
@@ -69,6 +71,9 @@ def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str,
         "readOnlyRoot": bool(context.get("readOnlyRootFilesystem")),
         "root": os.path.join(worker.folder, "roots", name),
         "log": worker.log_path(name, attempt),
+        "stdin": bool(container.get("stdin")),
+        "tty": bool(container.get("tty")),
+        "targetContainer": container.get("targetContainerName", ""),
         "steps": rootfs.steps(worker.agent.host, hosts, resolv, hostname, wanted, bool(image.target)),
     }
 
@@ -78,7 +83,7 @@ def exec_plan(worker: PodWorker, name: str, command: list[str], tty: bool) -> Tr
     with open(os.path.join(worker.folder, f"{name}.json")) as f:
         plan = json.load(f)
     kept = {k: plan[k] for k in ("uid", "gid", "groups", "capabilities", "privileged", "noNewPrivileges", "cwd")}
-    env = {**plan["env"], **({"TERM": "xterm"} if tty else {})}
+    env = {**({"TERM": "xterm"} if tty else {}), **plan["env"]}
     return {**kept, "argv": command, "env": env, "tty": tty}
 
 

@@ -235,7 +235,7 @@ class PodWorker:
             json.dump(plan, f)
         self.waiting.pop(step.name, None)
         try:
-            entry = {k: plan[k] for k in ("id", "attempt", "log")}
+            entry = {k: plan[k] for k in ("id", "attempt", "log", "stdin", "tty", "targetContainer")}
             await self.shim.ask("start", container=step.name, plan=plan_path, entry=entry)
         except ShimGone:
             raise

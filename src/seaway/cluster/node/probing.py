@@ -155,7 +155,9 @@ async def execute(worker: PodWorker, name: str, command: list[str], timeout: flo
         os.close(write)
         os.close(null)
     try:
-        code = await asyncio.wait_for(done, timeout)
+        code, problem = await asyncio.wait_for(done, timeout)
+        if problem:
+            return code, problem
         os.set_blocking(read, False)
         try:
             output = os.read(read, 10240).decode("utf-8", "replace")

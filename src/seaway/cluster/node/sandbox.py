@@ -78,6 +78,7 @@ async def ensure(worker: PodWorker) -> None:
             "namespace": meta["namespace"],
             "name": meta["name"],
             "hostNetwork": worker.host_network,
+            "sharePids": bool(spec.get("shareProcessNamespace")),
             "hostname": hostname,
         }
         await spawn(

@@ -3,7 +3,7 @@ their logs in CRI form, and keeps their exit codes until an agent asks.
 
 Without threads, without asyncio: fifty of these run beside each other. It speaks JSON packets on `shim.sock` (SEQPACKET):
 requests {id, op, ...} with descriptors beside them, answers {id, ...}, and events {event: "exit", ...} to whoever is
-connected. Ops: state, network, start, signal, exec, stop. When it dies its containers die with it.
+connected. Ops: state, network, start, signal, exec, attach, close-stdin, tcp, stop. When it dies its containers die with it.
 """
 
 from __future__ import annotations
@@ -21,15 +21,11 @@ from typing import Any
 
 from seaway.cluster.fabric import build, linux
 from seaway.cluster.node import container
+from seaway.cluster.node.outputs import LogFile, Output, Sink
+from seaway.cluster.node.stdio import Born
 
 Plan = dict[str, Any]
-LOG_LINE, LOG_LIMIT = 16384, 10 << 20
 START_FAILED = 128
-
-
-def stamp(now: float) -> str:
-    whole = int(now)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{int((now - whole) * 1e9):09d}Z"
 
 
 def apart(run: Callable[..., None], *args: Any) -> None:
@@ -60,58 +56,6 @@ def join(addresses: list[str], mac: str) -> None:
     build.leaf("eth0", tuple(ipaddress.ip_address(a) for a in addresses), mac)
 
 
-class Log:
-    """One stream of one container: bytes in, CRI lines out (`time stream F|P text`)."""
-
-    def __init__(self, fd: int, stream: str, out: LogFile) -> None:
-        self.fd, self.stream, self.out, self.rest = fd, stream, out, b""
-
-    def feed(self, data: bytes) -> None:
-        now = stamp(time.time()).encode()
-        head = now + b" " + self.stream.encode()
-        *lines, self.rest = (self.rest + data).split(b"\n")
-        text = b"".join(head + b" F " + line + b"\n" for line in lines)
-        while len(self.rest) >= LOG_LINE:
-            text += head + b" P " + self.rest[:LOG_LINE] + b"\n"
-            self.rest = self.rest[LOG_LINE:]
-        self.out.write(text)
-
-    def end(self) -> None:
-        if self.rest:
-            self.out.write(stamp(time.time()).encode() + b" " + self.stream.encode() + b" P " + self.rest + b"\n")
-            self.rest = b""
-
-
-class LogFile:
-    """A container's log; at its limit it is moved to `.1`, as the kubelet rotates."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
-        self.size = os.fstat(self.fd).st_size
-        self.users = 0
-
-    def write(self, text: bytes) -> None:
-        if not text or self.fd < 0:
-            return
-        try:
-            os.write(self.fd, text)
-        except OSError:
-            return  # a full disk costs log lines, not the pod
-        self.size += len(text)
-        if self.size > LOG_LIMIT:
-            os.close(self.fd)
-            os.replace(self.path, self.path + ".1")
-            self.fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
-            self.size = 0
-
-    def close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
-
-
 class Shim:
     def __init__(self, args: Plan) -> None:
         self.folder: str = args["folder"]
@@ -121,11 +65,17 @@ class Shim:
             "name": args["name"],
             "addresses": [],
             "hostNetwork": args["hostNetwork"],
+            "sharePids": args.get("sharePids", False),
             "containers": {},
         }
         self.pids: dict[int, tuple[str, str]] = {}  # pid -> ("container", name) or ("exec", id)
-        self.execs: dict[str, socket.socket] = {}
-        self.logs: dict[int, Log] = {}
+        self.execs: dict[str, tuple[socket.socket, int]] = {}  # who asked, and where the command's problem comes
+        self.outputs: dict[int, Output] = {}
+        self.sinks: dict[int, tuple[Sink, Output]] = {}
+        self.stdins: dict[str, int] = {}  # container -> its input, or its terminal
+        self.borrowed: dict[str, socket.socket] = {}  # container -> the agent whose client has its only input
+        self.mounts: dict[str, int] = {}  # container in somebody else's PID namespace -> its mount namespace
+        self.holder = 0  # PID 1 of the namespace that the containers share
         self.clients: dict[int, socket.socket] = {}
         flags = linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
         if not args["hostNetwork"]:
@@ -174,14 +124,13 @@ class Shim:
         if known and known["status"] == "running":
             return {"error": f"container {name} is running already"}
         try:
-            pid, problem, logs = self._spawn(wanted["plan"], wanted["entry"]["log"])
+            pid, problem, born = self._spawn(wanted["plan"], wanted["entry"])
         except OSError as e:
             return {"error": str(e)}
         now = time.time()
         entry = {**wanted["entry"], "started": now}
         if problem:
-            for log in logs:
-                os.close(log.fd)
+            born.close()
             if pid:
                 os.waitpid(pid, 0)
             self.state["containers"][name] = {
@@ -194,35 +143,44 @@ class Shim:
                 "message": problem,
             }
             return {"error": problem}
-        for log in logs:
-            self.logs[log.fd] = log
-            self.poll.register(log.fd, select.POLLIN)
+        file = LogFile(entry["log"])
+        for stream, fd in born.outputs:
+            os.set_blocking(fd, False)
+            self.outputs[fd] = Output(fd, stream, file)
+            self.poll.register(fd, select.POLLIN)
+        if born.stdin >= 0:
+            self.stdins[name] = born.stdin
         self.pids[pid] = ("container", name)
         self.state["containers"][name] = {**entry, "status": "running", "pid": pid}
+        if self._process_namespace(wanted["entry"]):
+            self.mounts[name] = container.mount_namespace(pid)
         return {"pid": pid}
 
-    def _spawn(self, path: str, log: str) -> tuple[int, str, list[Log]]:
-        out_read, out_write = os.pipe2(os.O_CLOEXEC)
-        err_read, err_write = os.pipe2(os.O_CLOEXEC)
+    def _spawn(self, path: str, entry: Plan) -> tuple[int, str, Born]:
+        born = Born(bool(entry.get("stdin")), bool(entry.get("tty")))
         say_read, say_write = os.pipe2(os.O_CLOEXEC)  # "pid N", then nothing at exec, or "error ..."
         hold_read, hold_write = os.pipe2(os.O_CLOEXEC)  # open until the middle process is gone
+        processes = self._process_namespace(entry)
         middle = linux.fork()
         if middle == 0:
             try:
-                linux.unshare(linux.CLONE_NEWPID | linux.CLONE_NEWNS)
+                if processes:
+                    linux.enter(f"/proc/{processes}/ns/pid", linux.CLONE_NEWPID)
+                linux.unshare(linux.CLONE_NEWNS | (0 if processes else linux.CLONE_NEWPID))
                 with open(path) as f:
                     plan = json.load(f)
                 container.prepare_root(plan)
                 # A component of ours has event loops and locks: Python's hooks are for those.
                 child = os.fork() if plan["component"] else linux.fork()
                 if child == 0:
-                    self._child(plan, out_write, err_write, say_write, hold_read, hold_write)
+                    self._child(plan, born, say_write, hold_read, hold_write)
                 os.write(say_write, f"pid {child}\n".encode())
                 os._exit(0)
             except BaseException as e:
                 os.write(say_write, f"error {e}\n".encode())
                 os._exit(1)
-        for fd in (out_write, err_write, say_write, hold_read, hold_write):
+        born.leave()
+        for fd in (say_write, hold_read, hold_write):
             os.close(fd)
         os.waitpid(middle, 0)
         text = b""
@@ -236,25 +194,59 @@ class Shim:
                 pid = int(rest)
             elif word == "error":
                 problem = rest
-        file = LogFile(log)
-        file.users = 2
-        for fd in (out_read, err_read):
-            os.set_blocking(fd, False)
-        return pid, problem, [Log(out_read, "stdout", file), Log(err_read, "stderr", file)]
+        if not problem:
+            born.receive()
+        return pid, problem, born
 
-    def _child(self, plan: Plan, out: int, err: int, say: int, hold_read: int, hold_write: int) -> None:
-        """In the container's PID namespace, as its PID 1. Never returns."""
+    def _process_namespace(self, entry: Plan) -> int:
+        """The process whose PID namespace a container joins: its target's, or the pod's shared one; 0: its own."""
+        target = self.state["containers"].get(entry.get("targetContainer", ""))
+        if target and target["status"] == "running":
+            return int(target["pid"])
+        if not self.state["sharePids"]:
+            return 0
+        if not self.holder:
+            self.holder = self._hold()
+            self.pids[self.holder] = ("holder", "")
+        return self.holder
+
+    def _hold(self) -> int:
+        """PID 1 of the namespace that the pod's containers share, as the pause container is (KEP-495). It sees nothing and
+        may do nothing: /proc/1/root must not lead the containers out."""
+        say_read, say_write = os.pipe2(os.O_CLOEXEC)
+        root = os.path.join(self.folder, "roots", ".pause")
+        os.makedirs(root, exist_ok=True)
+        middle = linux.fork()
+        if middle == 0:
+            try:
+                linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
+                child = linux.fork()
+                if child == 0:
+                    container.hold(root, self.alive_read, say_write)
+                os.write(say_write, f"{child}\n".encode())
+            finally:
+                os._exit(0)
+        os.close(say_write)
+        os.waitpid(middle, 0)
+        text = b""
+        while data := os.read(say_read, 100):
+            text += data
+        os.close(say_read)
+        pid = next((int(line) for line in text.split() if line.isdigit()), 0)
+        if not pid or b"ready" not in text:
+            raise OSError(f"the pod's shared PID namespace cannot be made: {text.decode('utf-8', 'replace').strip()}")
+        return pid
+
+    def _child(self, plan: Plan, born: Born, say: int, hold_read: int, hold_write: int) -> None:
+        """In the container's PID namespace, mostly as its PID 1. Never returns."""
         try:
             os.close(hold_write)
             os.read(hold_read, 1)  # until our parent is the shim
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE, signal.SIGINT):
-                signal.signal(number, signal.SIG_DFL)
+            container.default_signals()
             os.setsid()
             container.enter_root(plan)
-            null = os.open("/dev/null", os.O_RDWR)
-            for source, target in ((null, 0), (out, 1), (err, 2)):
-                os.dup2(source, target)
+            born.become_standard(plan.get("uid", 0))
             container.take_identity(plan)
             linux.die_with_parent()
             os.close(self.alive_write)
@@ -281,61 +273,105 @@ class Shim:
     # exec
 
     def execute(self, request: Plan, fds: list[int], client: socket.socket) -> Plan:
-        """Runs a command in a container with the descriptors given (stdin, stdout, stderr); its end is an event."""
+        """Runs a command in a container with the descriptors given (stdin, stdout, stderr; or a socket over which the master
+        of its terminal goes back); its end is an event, with the problem where it could not be started."""
         entry = self.state["containers"].get(request["container"])
         if not entry or entry["status"] != "running":
-            return {"error": f"container {request['container']} is not running"}
+            for fd in fds:
+                os.close(fd)
+            return {"error": f'container not found ("{request["container"]}")'}
         plan = request["plan"]
+        problem_read, problem_write = os.pipe2(os.O_CLOEXEC)
         pid = linux.fork()
         if pid == 0:
             code = 126
             try:
                 signal.set_wakeup_fd(-1)
-                for name, kind in (
-                    ("ipc", linux.CLONE_NEWIPC),
-                    ("pid", linux.CLONE_NEWPID),
-                    ("mnt", linux.CLONE_NEWNS),
-                ):
-                    linux.enter(f"/proc/{entry['pid']}/ns/{name}", kind)
+                namespaces = [
+                    (os.open(f"/proc/{entry['pid']}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC), kind)
+                    for name, kind in (
+                        ("ipc", linux.CLONE_NEWIPC),
+                        ("pid", linux.CLONE_NEWPID),
+                        ("mnt", linux.CLONE_NEWNS),
+                    )
+                ]
+                # Nothing of ours may stay open here for as long as the command runs: a container's input would not end.
+                container.close_all_but({*fds, problem_write, *(fd for fd, _ in namespaces)})
+                for fd, kind in namespaces:
+                    linux.setns(fd, kind)
                 child = linux.fork()
                 if child == 0:
-                    self._executed(plan, fds)
-                for fd in fds:
-                    os.close(fd)
+                    container.execute(plan, fds, problem_write)
+                container.close_all_but(set())
                 _, status = os.waitpid(child, 0)
                 code = os.waitstatus_to_exitcode(status)
                 code = 128 - code if code < 0 else code
             except BaseException as e:
                 try:
-                    os.write(fds[2], f"exec failed: {e}\n".encode())
+                    os.write(problem_write, str(e).encode())
                 except OSError:
                     pass
             finally:
                 os._exit(code)
-        for fd in fds:
+        for fd in [*fds, problem_write]:
             os.close(fd)
         self.pids[pid] = ("exec", request["exec"])
-        self.execs[request["exec"]] = client
+        self.execs[request["exec"]] = (client, problem_read)
         return {"pid": pid}
 
-    def _executed(self, plan: Plan, fds: list[int]) -> None:
-        try:
-            os.setsid()
-            for target, fd in enumerate(fds):
-                os.dup2(fd, target)
-            if plan.get("tty"):
-                import fcntl
-                import termios
+    # attach
 
-                fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-            os.closerange(3, 256)
-            for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE):
-                signal.signal(number, signal.SIG_DFL)
-            container.take_identity(plan)
-            container.become(plan)
-        except BaseException as e:
-            os.write(2, f"OCI runtime exec failed: {str(e).split('] ', 1)[-1]}\n".encode())
-            os._exit(127 if isinstance(e, FileNotFoundError) else 126)
+    def attach(self, request: Plan, fds: list[int], client: socket.socket) -> tuple[Plan, list[int]]:
+        """Copies what a container writes from now on to `fds` too; its input or terminal goes back."""
+        name = request["container"]
+        entry = self.state["containers"].get(name)
+        outputs = [o for o in self.outputs.values() if entry and o.file.path == entry["log"]]
+        if not entry or entry["status"] != "running" or not outputs:
+            for fd in fds:
+                os.close(fd)
+            return {"error": f'container not found ("{name}")'}, []
+        for fd, stream in zip(fds, ("stdout", "stderr"), strict=False):
+            output = next((o for o in outputs if o.stream == stream), None)
+            if output is None:
+                os.close(fd)  # a terminal has no stderr
+                continue
+            sink = Sink(fd)
+            output.sinks.append(sink)
+            self.sinks[fd] = (sink, output)
+            self.poll.register(fd, 0)  # its end is told all the same
+        if request.get("once"):
+            self.borrowed[name] = client
+        return {}, [self.stdins[name]] if name in self.stdins else []
+
+    def close_stdin(self, name: str) -> None:
+        self.borrowed.pop(name, None)
+        fd = self.stdins.get(name, -1)
+        if fd >= 0 and fd not in self.outputs:  # a terminal has no end of input
+            os.close(self.stdins.pop(name))
+
+    def unsink(self, sink: Sink, output: Output) -> None:
+        """A client of an attach has gone, or has had everything."""
+        if self.sinks.pop(sink.fd, None) is None:
+            return
+        self.poll.unregister(sink.fd)
+        os.close(sink.fd)
+        sink.pending = b""
+        if sink in output.sinks:
+            output.sinks.remove(sink)
+        self.regulate(output)
+
+    def regulate(self, output: Output) -> None:
+        """A container is read while its clients take what they get."""
+        for sink in output.sinks:
+            self.poll.modify(sink.fd, select.POLLOUT if sink.pending else 0)
+        if output.fd in self.outputs:
+            self.poll.modify(output.fd, 0 if output.blocked else select.POLLIN)
+
+    def flush(self, sink: Sink, output: Output, events: int) -> None:
+        if events & (select.POLLERR | select.POLLNVAL) or not sink.put(b"") or (sink.closing and not sink.pending):
+            self.unsink(sink, output)
+        else:
+            self.regulate(output)
 
     # the loop
 
@@ -352,43 +388,66 @@ class Shim:
             number = -code if code < 0 else 0
             code = 128 + number if number else code
             if kind == "container":
+                if name in self.mounts:  # its end does not end its children there
+                    container.kill_all_in(self.mounts.pop(name))
                 self.drain(self.state["containers"][name]["log"])
+                if name in self.stdins:
+                    fd = self.stdins.pop(name)
+                    if fd not in self.outputs:
+                        os.close(fd)
+                self.borrowed.pop(name, None)
                 entry = self.state["containers"][name]
                 entry.update(status="exited", code=code, signal=number, finished=time.time())
                 entry.pop("pid", None)
                 self.tell({"event": "exit", "container": name, "code": code})
             elif kind == "exec":
-                client = self.execs.pop(name, None)
-                if client:
-                    self.send(client, {"event": "exec", "exec": name, "code": code})
+                client, problem_read = self.execs.pop(name)
+                problem = os.read(problem_read, 4096).decode("utf-8", "replace")
+                os.close(problem_read)
+                if client.fileno() in self.clients:
+                    self.send(client, {"event": "exec", "exec": name, "code": code, "problem": problem})
+            elif kind == "holder":
+                self.holder = 0
 
     def drain(self, path: str) -> None:
         """What the container wrote before it ended goes to the log before its end is told."""
-        for log in [entry for entry in self.logs.values() if entry.out.path == path]:
-            self.read_log(log)
+        for output in [entry for entry in self.outputs.values() if entry.file.path == path]:
+            self.read_output(output, to_the_end=True)
 
-    def read_log(self, log: Log) -> None:
-        while True:
+    def read_output(self, output: Output, to_the_end: bool = False) -> None:
+        """Passes on what a container has written. An attached client that is slow holds it up, but not its end."""
+        turns = 16  # a container that never stops writing must not have the shim for itself
+        while to_the_end or (turns and not output.blocked):
+            turns -= 1
             try:
-                data = os.read(log.fd, 65536)
+                data = os.read(output.fd, 65536)
             except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
                 break
-            log.feed(data)
-        log.end()
-        self.poll.unregister(log.fd)
-        del self.logs[log.fd]
-        os.close(log.fd)
-        log.out.users -= 1
-        if not log.out.users:
-            log.out.close()
+            except OSError:
+                data = b""  # a terminal whose other side has closed
+            if not data:
+                self.end_output(output)
+                return
+            for dead in output.feed(data):
+                self.unsink(dead, output)
+        self.regulate(output)
 
-    def send(self, client: socket.socket, message: Plan) -> None:
+    def end_output(self, output: Output) -> None:
+        output.end()
+        self.poll.unregister(output.fd)
+        del self.outputs[output.fd]
+        if output.fd not in self.stdins.values():
+            os.close(output.fd)
+        for sink in list(output.sinks):
+            sink.closing = True
+            if not sink.pending:
+                self.unsink(sink, output)
+            else:
+                self.poll.modify(sink.fd, select.POLLOUT)
+
+    def send(self, client: socket.socket, message: Plan, fds: list[int] | None = None) -> None:
         try:
-            client.send(json.dumps(message).encode(), socket.MSG_DONTWAIT)
+            socket.send_fds(client, [json.dumps(message).encode()], fds or [], socket.MSG_DONTWAIT)
         except OSError as e:
             if e.errno not in (errno.EAGAIN, errno.EMSGSIZE):
                 self.drop(client)
@@ -401,8 +460,8 @@ class Shim:
         if client.fileno() in self.clients:
             del self.clients[client.fileno()]
             self.poll.unregister(client.fileno())
-            for name in [n for n, c in self.execs.items() if c is client]:
-                del self.execs[name]
+            for name in [n for n, c in self.borrowed.items() if c is client]:
+                self.close_stdin(name)
             client.close()
 
     def answer(self, client: socket.socket) -> None:
@@ -415,12 +474,24 @@ class Shim:
             return
         for fd in fds:
             os.set_inheritable(fd, False)
+        back: list[int] = []
         try:
             request = json.loads(data)
-            result = self.do(request, list(fds), client)
+            if request["op"] == "attach":
+                result, back = self.attach(request, list(fds), client)
+            elif request["op"] == "tcp":
+                self.give_socket(request, client)
+                return
+            else:
+                result = self.do(request, list(fds), client)
         except Exception as e:
             request, result = locals().get("request") or {}, {"error": f"{type(e).__name__}: {e}"}
-        self.send(client, {"id": request.get("id"), **result})
+        self.send(client, {"id": request.get("id"), **result}, back)
+
+    def give_socket(self, request: Plan, client: socket.socket) -> None:
+        """A socket belongs to the network it was made in, whoever connects it: this one to the pod's."""
+        with socket.socket(request["family"], socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
+            self.send(client, {"id": request["id"]}, [sock.fileno()])
 
     def do(self, request: Plan, fds: list[int], client: socket.socket) -> Plan:
         op = request["op"]
@@ -439,6 +510,9 @@ class Shim:
             return {}
         if op == "exec":
             return self.execute(request, fds, client)
+        if op == "close-stdin":
+            self.close_stdin(request["container"])
+            return {}
         if op == "stop":
             self.running = False
             for entry in self.state["containers"].values():
@@ -449,7 +523,7 @@ class Shim:
 
     def run(self) -> None:
         while self.running:
-            for fd, _ in self.poll.poll():
+            for fd, events in self.poll.poll():
                 if fd == self.wake:
                     os.read(self.wake, 4096)
                     self.reap()
@@ -459,8 +533,12 @@ class Shim:
                     self.poll.register(client.fileno(), select.POLLIN)
                 elif fd in self.clients:
                     self.answer(self.clients[fd])
-                elif fd in self.logs:
-                    self.read_log(self.logs[fd])
+                elif fd in self.outputs:
+                    self.read_output(
+                        self.outputs[fd], to_the_end=bool(events & select.POLLHUP and not events & select.POLLIN)
+                    )
+                elif fd in self.sinks:
+                    self.flush(*self.sinks[fd], events)
 
 
 def main(args: Plan, fds: dict[str, int]) -> None:

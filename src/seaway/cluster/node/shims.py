@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from seaway.cluster.fabric import linux
 
@@ -24,6 +24,13 @@ class ShimGone(ShimError):
     """The shim is dead: the pod's sandbox is lost."""
 
 
+class Ended(NamedTuple):
+    """How a command ended: its exit code, or why it could not be started."""
+
+    code: int
+    problem: str = ""
+
+
 class Shim:
     """A connected shim. `on_event` gets its events, `on_end` its death."""
 
@@ -31,7 +38,8 @@ class Shim:
         self._sock, self._on_event, self._on_end = sock, on_event, on_end
         self._next = 0
         self._waiting: dict[int, asyncio.Future[Plan]] = {}
-        self._execs: dict[str, asyncio.Future[int]] = {}
+        self._execs: dict[str, asyncio.Future[Ended]] = {}
+        self._fds: dict[int, list[int]] = {}  # descriptors that came beside an answer
         self.alive = True
         asyncio.get_running_loop().add_reader(sock.fileno(), self._readable)
 
@@ -61,11 +69,11 @@ class Shim:
 
     def _readable(self) -> None:
         try:
-            data = self._sock.recv(1 << 18)
+            data, fds, _, _ = socket.recv_fds(self._sock, 1 << 18, 4)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
+            data, fds = b"", []
         if not data:
             self.close(lost=True)
             return
@@ -74,13 +82,20 @@ class Shim:
             if message["event"] == "exec":
                 future = self._execs.pop(message["exec"], None)
                 if future and not future.done():
-                    future.set_result(message["code"])
+                    future.set_result(Ended(message["code"], message.get("problem", "")))
             else:
                 self._on_event(message)
             return
         waiting = self._waiting.pop(message.get("id", -1), None)
         if waiting and not waiting.done():
+            if fds:
+                for fd in fds:
+                    os.set_inheritable(fd, False)
+                self._fds[message["id"]] = list(fds)
             waiting.set_result(message)
+        else:
+            for fd in fds:
+                os.close(fd)
 
     async def ask(self, op: str, fds: list[int] | None = None, **fields: Any) -> Plan:
         if not self.alive:
@@ -99,10 +114,27 @@ class Shim:
             raise ShimError(answer["error"])
         return answer
 
-    async def execute(self, container: str, plan: Plan, fds: list[int]) -> asyncio.Future[int]:
-        """Starts a command; the future gives its exit code. The caller closes its own descriptors."""
+    def _taken(self, answer: Plan) -> int:
+        """The descriptor that came with an answer; -1 where none did."""
+        fds = self._fds.pop(answer["id"], [])
+        for extra in fds[1:]:
+            os.close(extra)
+        return fds[0] if fds else -1
+
+    async def attach(self, container: str, once: bool, fds: list[int]) -> int:
+        """Copies what a container writes to `fds` (stdout, stderr) as well, from now to its end. The answer is its input or
+        terminal, -1 where it has neither; `once`: the input ends with this agent, should it die."""
+        return self._taken(await self.ask("attach", fds, container=container, once=once))
+
+    async def tcp(self, family: int) -> int:
+        """A new TCP socket inside the pod's network."""
+        return self._taken(await self.ask("tcp", family=family))
+
+    async def execute(self, container: str, plan: Plan, fds: list[int]) -> asyncio.Future[Ended]:
+        """Starts a command; the future gives its end. The caller closes its own descriptors. `fds`: stdin, stdout, stderr,
+        or with a terminal a socket over which the master comes."""
         name = f"{os.getpid()}-{self._next}"
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         self._execs[name] = future
         try:
             await self.ask("exec", fds, container=container, plan=plan, exec=name)
