@@ -1,11 +1,10 @@
-"""Configuration files, layouts and the scheduler's choice; pure."""
+"""Configuration files and layouts; pure."""
 
 from __future__ import annotations
 
 import pytest
 
 from seaway.cluster import config, layout
-from seaway.cluster.scheduler import fit
 
 HEAD = {"apiVersion": "seaway.dev/v1alpha1", "kind": "Cluster"}
 
@@ -52,60 +51,3 @@ def test_too_many_nodes_for_a_range_are_refused() -> None:
     small = config.Networking(pod_subnets=("10.0.0.0/23", "fd00::/56"))
     with pytest.raises(ValueError, match="has no range left for node 3"):
         layout.plan(config.ClusterConfig(nodes=config.default_nodes(3), networking=small))
-
-
-def node(name: str, labels: dict | None = None, pods: str = "110", cpu: str = "2", **spec: object) -> fit.NodeLoad:
-    return fit.NodeLoad({"metadata": {"name": name, "labels": labels or {}}, "spec": spec, "status": {"allocatable": {"cpu": cpu, "memory": "1Gi", "pods": pods}}})
-
-
-def pod(cpu: str = "", owner: str = "", port: int = 0, **spec: object) -> dict:
-    container: dict = {"name": "c", "resources": {"requests": {"cpu": cpu}} if cpu else {}}
-    if port:
-        container["ports"] = [{"hostPort": port}]
-    meta: dict = {"name": "p", "uid": "u"}
-    if owner:
-        meta["ownerReferences"] = [{"uid": owner, "controller": True}]
-    return {"metadata": meta, "spec": {"containers": [container], **spec}}
-
-
-def choose(tree: dict, *loads: fit.NodeLoad) -> tuple[str, str]:
-    return fit.choose(tree, {load.node["metadata"]["name"]: load for load in loads})
-
-
-TAINT = {"key": "dedicated", "value": "x", "effect": "NoSchedule"}
-
-
-@pytest.mark.parametrize(
-    ("tree", "loads", "want"),
-    [
-        (pod(), [node("a"), node("b")], "a"),
-        (pod(nodeSelector={"d": "ssd"}), [node("a"), node("b", {"d": "ssd"})], "b"),
-        (pod(), [node("a", taints=[TAINT]), node("b")], "b"),
-        (pod(tolerations=[{"key": "dedicated", "operator": "Exists"}]), [node("a", taints=[TAINT])], "a"),
-        (pod(), [node("a", unschedulable=True), node("b")], "b"),
-        (pod(cpu="1500m"), [node("a", cpu="1"), node("b")], "b"),
-        (pod(affinity={"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
-            {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["b"]}]}]}}}), [node("a"), node("b")], "b"),
-    ],
-)
-def test_a_pod_goes_where_it_fits(tree: dict, loads: list, want: str) -> None:
-    assert choose(tree, *loads)[0] == want
-
-
-def test_pods_of_one_owner_are_spread() -> None:
-    loads = [node("a"), node("b"), node("c")]
-    found = []
-    for _ in range(6):
-        tree = pod(owner="rs")
-        name, _ = choose(tree, *loads)
-        next(x for x in loads if x.node["metadata"]["name"] == name).add(tree)
-        found.append(name)
-    assert sorted(found) == ["a", "a", "b", "b", "c", "c"]
-
-
-def test_a_refusal_counts_the_reasons() -> None:
-    busy = node("b")
-    busy.add(pod(port=80))
-    _, message = choose(pod(cpu="1", port=80), node("a", cpu="500m"), busy, node("c", taints=[TAINT]))
-    assert message == ("0/3 nodes are available: 1 Insufficient cpu, 1 node(s) didn't have free ports for the requested pod ports, "
-                       "1 node(s) had untolerated taint {dedicated: x}.")

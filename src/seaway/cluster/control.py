@@ -58,7 +58,7 @@ async def _main(args: Tree) -> None:
             group.create_task(scheduler_events.run())
             group.create_task(controllers.run(caches, own))
             group.create_task(controllers.run(workloads, embedded))
-            group.create_task(controllers.run(scheduling, [Scheduler(scheduling, scheduler_events)]))
+            group.create_task(Scheduler(scheduling, scheduler_events).run())
 
 
 def main(args: Tree, fds: dict[str, int]) -> None:

@@ -8,7 +8,7 @@ from seaway.api import kinds
 from seaway.api import tree as trees
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import bodies, patches, tables
-from seaway.cluster.apiserver.status import bad_request, invalid, modified, not_found, required, wrong
+from seaway.cluster.apiserver.status import ApiError, bad_request, invalid, modified, not_found, required, wrong
 from seaway.cluster.apiserver.verbs import Call, Verbs
 from seaway.pki.tokens import ISSUER, Signer
 
@@ -78,24 +78,43 @@ async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
     return scale_of(kind, changed)
 
 
+def _unbindable(pod: Tree, meta: Tree) -> str:
+    """Why a pod cannot be bound (registry/core/pod/storage: setPodNodeAndMetadata)."""
+    name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+    if meta.get("uid") and meta["uid"] != uid:
+        return f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {uid}"
+    if pod["metadata"].get("deletionTimestamp"):
+        return f"pod {name} is being deleted, cannot be assigned to a host"
+    if pod["spec"].get("nodeName"):
+        return f'pod {name} is already assigned to node "{pod["spec"]["nodeName"]}"'
+    if pod["spec"].get("schedulingGates"):
+        return f"pod {name} has non-empty .spec.schedulingGates"
+    return ""
+
+
 async def bind(verbs: Verbs, call: Call, body: Tree) -> Tree:
     """pods/binding: the scheduler's word on where a pod runs."""
     target = body.get("target") or {}
     if target.get("kind") not in (None, "", "Node") or not target.get("name"):
         raise invalid("", "Binding", call.name, [required("target.name")])
+    named = (body.get("metadata") or {}).get("name")
+    if named and named != call.name:
+        raise bad_request("name in URL does not match name in Binding object")
     entry = verbs.storage.newest("pods", call.key)
     if entry is None:
         raise not_found(call.kind, call.name)
-    if entry.tree["spec"].get("nodeName"):
-        from seaway.cluster.apiserver.status import conflict
-
-        raise conflict(
-            call.kind, call.name, f'pod {call.name} is already assigned to node "{entry.tree["spec"]["nodeName"]}"'
-        )
+    problem = _unbindable(entry.tree, body.get("metadata") or {})
+    if problem:
+        message = f'Operation cannot be fulfilled on pods/binding "{call.name}": {problem}'
+        raise ApiError(409, "Conflict", message, {"name": call.name, "kind": "pods/binding"})
+    meta = body.get("metadata") or {}
     now = trees.stamp(verbs.edges.now())
 
     def edit(tree: Tree) -> Tree:
         tree["spec"]["nodeName"] = target["name"]
+        for section in ("annotations", "labels"):
+            if meta.get(section):
+                tree["metadata"][section] = {**(tree["metadata"].get(section) or {}), **meta[section]}
         return tree
 
     def scheduled(tree: Tree) -> Tree:
@@ -108,6 +127,7 @@ async def bind(verbs: Verbs, call: Call, body: Tree) -> Tree:
             "observedGeneration": tree["metadata"].get("generation", 1),
         }
         status["conditions"] = trees.with_condition(status.get("conditions") or (), condition)
+        status.pop("nominatedNodeName", None)  # it has served (ClearingNominatedNodeNameAfterBinding)
         return tree
 
     await verbs.change(call.kind, call.namespace, call.name, edit, "", call.user, call.dry_run)

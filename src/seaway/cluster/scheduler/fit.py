@@ -1,184 +1,123 @@
-"""Which nodes a pod fits, and which of them is best; pure (pkg/scheduler/framework/plugins).
+"""What a node says about a pod by itself: cordon, taints, nodeSelector and node affinity; pure.
 
-Filters: cordoned nodes, taints, nodeSelector and required node affinity, resources, host ports. Score: the node with the
-fewest pods of the same owner, then with the most room. Pod affinity, topology spread and preemption are a later issue's.
+Kubernetes' plugins NodeUnschedulable, TaintToleration and NodeAffinity. The DaemonSet controller asks the same questions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from fractions import Fraction
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from seaway.api import quantities
-from seaway.api.tree import controller_of, get, labels
+from seaway.api.selectors import Requirement
+from seaway.api.tree import get, labels
 
 Tree = dict[str, Any]
-SCORED = ("cpu", "memory")
-
-
-def requests(pod: Tree) -> dict[str, Fraction]:
-    """What a pod asks for: the sum of its containers, or its largest init container, whichever is more."""
-    total: dict[str, Fraction] = {}
-    for container in pod["spec"].get("containers") or ():
-        for name, amount in (get(container, "resources", "requests") or {}).items():
-            total[name] = total.get(name, Fraction(0)) + quantities.parse(amount)
-    for container in pod["spec"].get("initContainers") or ():
-        for name, amount in (get(container, "resources", "requests") or {}).items():
-            total[name] = max(total.get(name, Fraction(0)), quantities.parse(amount))
-    total["pods"] = Fraction(1)
-    return total
-
-
-def host_ports(pod: Tree) -> set[tuple[str, int]]:
-    return {
-        (p.get("protocol", "TCP"), p["hostPort"])
-        for c in pod["spec"].get("containers") or ()
-        for p in c.get("ports") or ()
-        if p.get("hostPort")
-    }
-
-
-@dataclass(slots=True)
-class NodeLoad:
-    """A node and what runs on it."""
-
-    node: Tree
-    used: dict[str, Fraction] = field(default_factory=dict)
-    ports: set[tuple[str, int]] = field(default_factory=set)
-    owners: dict[str, int] = field(default_factory=dict)
-
-    def add(self, pod: Tree, sign: int = 1) -> None:
-        for name, amount in requests(pod).items():
-            self.used[name] = self.used.get(name, Fraction(0)) + sign * amount
-        if sign > 0:
-            self.ports |= host_ports(pod)
-        else:
-            self.ports -= host_ports(pod)
-        owner = (controller_of(pod) or {}).get("uid", "")
-        self.owners[owner] = self.owners.get(owner, 0) + sign
+UNSCHEDULABLE_TAINT: Tree = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+UNSCHEDULABLE = "node(s) were unschedulable"
+UNTOLERATED = "node(s) had untolerated taint(s)"  # since v1.35 without naming the taint
+UNMATCHED = "node(s) didn't match Pod's node affinity/selector"
+REQUIRED, PREFERRED = (
+    "requiredDuringSchedulingIgnoredDuringExecution",
+    "preferredDuringSchedulingIgnoredDuringExecution",
+)
 
 
 def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+    """Toleration.ToleratesTaint (k8s.io/api/core/v1)."""
     if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
         return False
     if toleration.get("key") and toleration["key"] != taint.get("key"):
         return False
-    if toleration.get("operator", "Equal") == "Exists":
+    operator = toleration.get("operator") or "Equal"
+    if operator == "Exists":
         return True
-    return bool(toleration.get("key")) and (toleration.get("value") or "") == (taint.get("value") or "")
+    return operator == "Equal" and (toleration.get("value") or "") == (taint.get("value") or "")
 
 
-def taints_of(node: Tree) -> list[Tree]:
-    found = list(get(node, "spec", "taints") or ())
-    if get(node, "spec", "unschedulable") and not any(t["key"] == "node.kubernetes.io/unschedulable" for t in found):
-        found.append({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"})
-    return found
+def tolerated(pod: Tree, taint: Mapping[str, Any]) -> bool:
+    return any(tolerates(t, taint) for t in pod["spec"].get("tolerations") or ())
+
+
+def untolerated(pod: Tree, node: Tree, effects: Iterable[str] = ("NoSchedule", "NoExecute")) -> Tree | None:
+    """The first taint of these effects that the pod does not tolerate."""
+    for taint in get(node, "spec", "taints") or ():
+        if taint.get("effect") in effects and not tolerated(pod, taint):
+            found: Tree = taint
+            return found
+    return None
+
+
+def unschedulable_problem(pod: Tree, node: Tree) -> str:
+    """A cordoned node takes only pods that tolerate its taint."""
+    cordoned = get(node, "spec", "unschedulable")
+    return UNSCHEDULABLE if cordoned and not tolerated(pod, UNSCHEDULABLE_TAINT) else ""
 
 
 def taint_problem(pod: Tree, node: Tree) -> str:
-    for taint in taints_of(node):
-        if taint.get("effect") == "PreferNoSchedule":
-            continue
-        if not any(tolerates(t, taint) for t in pod["spec"].get("tolerations") or ()):
-            if taint["key"] == "node.kubernetes.io/unschedulable":
-                return "node(s) were unschedulable"
-            return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
-    return ""
+    return unschedulable_problem(pod, node) or (UNTOLERATED if untolerated(pod, node) else "")
 
 
-def _expression(term: Mapping[str, Any], have: Mapping[str, str]) -> bool:
-    key, op = term["key"], term["operator"]
-    values: list[str] = list(term.get("values") or ())
-    value = have.get(key)
-    if op == "In":
-        return value in values
-    if op == "NotIn":
-        return value not in values
-    if op == "Exists":
-        return value is not None
-    if op == "DoesNotExist":
-        return value is None
-    try:
-        number, bound = int(value or ""), int(values[0])
-    except (ValueError, IndexError):
+def expression_matches(term: Mapping[str, Any], have: Mapping[str, str]) -> bool:
+    return Requirement(term["key"], term["operator"], tuple(term.get("values") or ())).matches(have)
+
+
+def term_matches(term: Mapping[str, Any], node: Tree) -> bool:
+    """One NodeSelectorTerm; an empty one matches nothing."""
+    expressions, fields = term.get("matchExpressions") or (), term.get("matchFields") or ()
+    if not expressions and not fields:
         return False
-    return number > bound if op == "Gt" else number < bound
+    have = labels(node)
+    names = {"metadata.name": node["metadata"]["name"]}
+    return all(expression_matches(e, have) for e in expressions) and all(expression_matches(f, names) for f in fields)
 
 
 def affinity_problem(pod: Tree, node: Tree) -> str:
-    have = labels(node)
-    problem = "node(s) didn't match Pod's node affinity/selector"
-    if any(have.get(k) != v for k, v in (pod["spec"].get("nodeSelector") or {}).items()):
-        return problem
-    terms = get(
-        pod, "spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"
-    )
-    if terms is None:
+    """nodeSelector and required node affinity must both hold."""
+    selector = pod["spec"].get("nodeSelector")
+    if selector:
+        have = labels(node)
+        if any(have.get(k) != v for k, v in selector.items()):
+            return UNMATCHED
+    required = get(pod, "spec", "affinity", "nodeAffinity", REQUIRED)
+    if required is None or any(term_matches(t, node) for t in required.get("nodeSelectorTerms") or ()):
         return ""
-    fields = {"metadata.name": node["metadata"]["name"]}
+    return UNMATCHED
+
+
+def named_nodes(pod: Tree) -> set[str] | None:
+    """The nodes that required affinity names by metadata.name in each of its terms; None where any may do
+    (NodeAffinity.PreFilter): the others need not be looked at."""
+    terms = get(pod, "spec", "affinity", "nodeAffinity", REQUIRED, "nodeSelectorTerms")
+    if not terms:
+        return None
+    found: set[str] = set()
     for term in terms:
-        expressions, names = term.get("matchExpressions") or (), term.get("matchFields") or ()
-        if (
-            (expressions or names)
-            and all(_expression(e, have) for e in expressions)
-            and all(_expression(e, fields) for e in names)
-        ):
-            return ""
-    return problem
-
-
-def problems(pod: Tree, load: NodeLoad) -> list[str]:
-    """Why a pod does not fit a node; empty where it does."""
-    problem = taint_problem(pod, load.node) or affinity_problem(pod, load.node)
-    if problem:
-        return [problem]
-    if host_ports(pod) & load.ports:
-        return ["node(s) didn't have free ports for the requested pod ports"]
-    found = []
-    have = get(load.node, "status", "allocatable") or {}
-    for name, amount in requests(pod).items():
-        if amount and load.used.get(name, Fraction(0)) + amount > quantities.parse(have.get(name, "0")):
-            found.append("Too many pods" if name == "pods" else f"Insufficient {name}")
+        names: set[str] | None = None
+        for field in term.get("matchFields") or ():
+            if field["key"] == "metadata.name" and field["operator"] == "In":
+                values = set(field.get("values") or ())
+                names = values if names is None else names & values
+        if names is None:
+            return None
+        found |= names
     return found
 
 
-def score(pod: Tree, load: NodeLoad) -> tuple[Any, ...]:
-    """Lower is better: few siblings, few mere dislikes, much room left."""
-    owner = (controller_of(pod) or {}).get("uid", "")
-    have = get(load.node, "status", "allocatable") or {}
-    share = Fraction(0)
-    for name in SCORED:
-        total = quantities.parse(have.get(name, "0"))
-        if total:
-            share += (load.used.get(name, Fraction(0)) + requests(pod).get(name, Fraction(0))) / total
-    disliked = sum(
+def preference(pod: Tree, node: Tree) -> int:
+    """The sum of the weights of the preferred terms that the node matches."""
+    terms = get(pod, "spec", "affinity", "nodeAffinity", PREFERRED) or ()
+    total = 0
+    for term in terms:
+        wanted = term.get("preference") or {}
+        if term.get("weight") and term_matches(wanted, node):
+            total += int(term["weight"])
+    return total
+
+
+def dislikes(pod: Tree, node: Tree) -> int:
+    """How many PreferNoSchedule taints the pod does not tolerate."""
+    return sum(
         1
-        for t in taints_of(load.node)
-        if t.get("effect") == "PreferNoSchedule"
-        and not any(tolerates(x, t) for x in pod["spec"].get("tolerations") or ())
-    )
-    siblings = load.owners.get(owner, 0) if owner else 0
-    return disliked, siblings, share, load.used.get("pods", Fraction(0)), load.node["metadata"]["name"]
-
-
-def choose(pod: Tree, loads: Mapping[str, NodeLoad]) -> tuple[str, str]:
-    """(node, "") or ("", the message of FailedScheduling)."""
-    fitting: list[NodeLoad] = []
-    reasons: dict[str, int] = {}
-    for load in loads.values():
-        found = problems(pod, load)
-        if not found:
-            fitting.append(load)
-        for reason in found:
-            reasons[reason] = reasons.get(reason, 0) + 1
-    if fitting:
-        return str(min(fitting, key=lambda load: score(pod, load)).node["metadata"]["name"]), ""
-    told = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
-    return (
-        "",
-        f"0/{len(loads)} nodes are available: {told or 'no nodes'}."
-        if loads
-        else "no nodes available to schedule pods",
+        for taint in get(node, "spec", "taints") or ()
+        if taint.get("effect") == "PreferNoSchedule" and not tolerated(pod, taint)
     )

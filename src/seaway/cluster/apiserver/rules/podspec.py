@@ -102,6 +102,17 @@ def default_pod(tree: Tree) -> None:
 
 def begin_pod(tree: Tree) -> None:
     tree["status"] = {"phase": "Pending", "qosClass": qos_class(tree.get("spec") or {})}
+    if tree["spec"].get("schedulingGates"):  # podStrategy: applySchedulingGatedCondition
+        tree["status"]["conditions"] = [
+            {
+                "type": "PodScheduled",
+                "status": "False",
+                "lastProbeTime": None,
+                "lastTransitionTime": None,
+                "reason": "SchedulingGated",
+                "message": "Scheduling is blocked due to non-empty scheduling gates",
+            }
+        ]
 
 
 def qos_class(spec: Tree) -> str:
