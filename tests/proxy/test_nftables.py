@@ -13,7 +13,7 @@ import pytest
 
 from seaway.proxy import nftables, plan
 from seaway.proxy.plan import Place
-from seaway.proxy.table import Refusal, ServiceTable, Target
+from seaway.proxy.table import Refusal, ServiceTable, Split, Target
 from seaway.services.resolve import Endpoint, Port, Resolved
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "nftables"
@@ -41,14 +41,15 @@ def test_no_endpoints_anywhere_is_refused_and_none_here_is_dropped() -> None:
     assert {v.verdict for v in (*nothing.vips.values(), *nothing.node_ports.values()) if isinstance(v, Refusal)} == {"reject"}
     elsewhere = plan.part(service(4, 1, 2, node_port=30001, local=True, node="there"), PLACES[4])
     (outside,) = elsewhere.node_ports.values()
-    assert isinstance(outside, Refusal) and outside.verdict == "drop"
+    assert isinstance(outside, Split) and not outside.local and len(outside.everywhere) == 2
     assert isinstance(elsewhere.vips[("10.96.0.1", "tcp", 80)], Target)
 
 
 def test_node_ports_are_masqueraded_unless_local_keeps_the_source() -> None:
-    for local in (False, True):
-        (target,) = plan.part(service(4, 1, 2, node_port=30001, local=local), PLACES[4]).node_ports.values()
-        assert isinstance(target, Target) and target.masquerade == (not local)
+    (target,) = plan.part(service(4, 1, 2, node_port=30001), PLACES[4]).node_ports.values()
+    assert isinstance(target, Target) and target.masquerade
+    (target,) = plan.part(service(4, 1, 2, node_port=30001, local=True), PLACES[4]).node_ports.values()
+    assert isinstance(target, Split) and target.local == target.everywhere
 
 
 @pytest.mark.parametrize("family", [4, 6])

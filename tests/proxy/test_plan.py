@@ -6,7 +6,7 @@ import pytest
 
 from seaway.proxy import plan
 from seaway.proxy.plan import Place, ServicePart
-from seaway.proxy.table import Refusal, Target
+from seaway.proxy.table import Answer, Refusal, Split
 from seaway.services.resolve import Endpoint, Port, Resolved
 
 HERE = Place("here", "z1", ("172.30.0.2", "fd00:172:30::2"), ("10.244.0.0/16", "fd00:10:244::/56"), ("10.96.0.0/16",))
@@ -26,10 +26,12 @@ def service(*endpoints: Endpoint, **change: object) -> Resolved:
     return Resolved(**{**values, **change})  # type: ignore[arg-type]
 
 
-def said(answer: Target | Refusal) -> str:
-    """`a b` for a DNAT, `a b masq` for a masqueraded one, `reject` or `drop`."""
+def said(answer: Answer) -> str:
+    """`a b` for a DNAT, `a b masq` for a masqueraded one, `reject` or `drop`; `a of a b` where outsiders get a only."""
     if isinstance(answer, Refusal):
         return answer.verdict
+    if isinstance(answer, Split):
+        return f"{' '.join(a for a, _ in answer.local) or 'drop'} of {' '.join(a for a, _ in answer.everywhere)}"
     return " ".join([a for a, _ in answer.backends] + (["masq"] if answer.masquerade else []))
 
 
@@ -49,16 +51,16 @@ ROWS = [
     ((at("a", state=UNREADY),), True, True, "reject", "reject"),
     ((A, B), False, False, "a b", "a b masq"),
     ((A, B), True, False, "a", "a b masq"),
-    ((A, B), False, True, "a b", "a"),
-    ((A, B), True, True, "a", "a"),
+    ((A, B), False, True, "a b", "a of a b"),
+    ((A, B), True, True, "a", "a of a b"),
     ((B,), False, False, "b", "b masq"),
     ((B,), True, False, "drop", "b masq"),
-    ((B,), False, True, "b", "drop"),
+    ((B,), False, True, "b", "drop of b"),
     ((at("a", state=ENDING), B), False, False, "b", "b masq"),
-    ((at("a", state=ENDING), B), True, True, "a", "a"),
-    ((at("a", state=ENDING), B), False, True, "b", "a"),
-    ((at("b", "there", ENDING),), False, True, "b", "drop"),
-    ((at("a", state=ENDING), at("b", "there", ENDING)), False, True, "a b", "a"),
+    ((at("a", state=ENDING), B), True, True, "a", "a of b"),
+    ((at("a", state=ENDING), B), False, True, "b", "a of b"),
+    ((at("b", "there", ENDING),), False, True, "b", "drop of b"),
+    ((at("a", state=ENDING), at("b", "there", ENDING)), False, True, "a b", "a of a b"),
 ]
 
 
@@ -94,9 +96,21 @@ def test_node_hints_are_obeyed_for_every_way_in() -> None:
     assert found == {"cluster": "a", "external": "a masq", "balancer": "a masq", "node": "a masq"}
 
 
-def test_source_ranges_that_cannot_be_kept_let_nobody_in_by_the_balancer() -> None:
-    found = fates(plan.part(service(A, source_ranges=("192.0.2.0/24",)), HERE))
-    assert found == {"cluster": "a", "external": "a masq", "balancer": "drop", "node": "a masq"}
+@pytest.mark.parametrize(
+    ("ranges", "want"),
+    [
+        ((), ()),
+        (("192.0.2.0/24",), ("192.0.2.0/24",)),
+        (("192.0.2.0/24", "192.0.2.128/25", "198.51.100.7/32"), ("192.0.2.0/24", "198.51.100.7/32")),
+        (("172.30.0.0/24",), ("172.30.0.0/24", "172.30.255.1/32")),
+        (("192.0.2.0/24", "0.0.0.0/0"), ()),
+        (("nonsense",), ("172.30.255.1/32",)),
+    ],
+)
+def test_source_ranges_say_who_may_use_a_balancers_address(ranges: tuple, want: tuple) -> None:
+    found = plan.part(service(A, source_ranges=ranges), HERE)
+    assert found.allowed == ({("172.30.255.1", "tcp", 80): want} if want else {})
+    assert fates(found) == {"cluster": "a", "external": "a masq", "balancer": "a masq", "node": "a masq"}
 
 
 def test_answers_are_titled_by_namespace_name_and_port() -> None:

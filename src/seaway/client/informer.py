@@ -86,7 +86,9 @@ class Informer:
         query = {**self._query, "limit": PAGE}
         while True:
             page = await self.api.list(self.kind, self.namespace, query)
-            items += [self._shape(t) for t in page.get("items") or ()]
+            # The items of a list do not say what they are; watch events do, and so do cached objects.
+            named = {"kind": self.kind.kind, "apiVersion": self.kind.api_version}
+            items += [self._shape({**named, **t}) for t in page.get("items") or ()]
             more = page["metadata"].get("continue")
             if not more:
                 break

@@ -109,7 +109,7 @@ def make_keys(where: Place, kept: Path, layout: Layout, port: int) -> None:
     host = str(layout.router[0])
     inside = f"https://{f'[{host}]' if ':' in host else host}:{API_PORT}"
     ca = authority.pair.certificate
-    for name in ("controllers", "workloads", "scheduler", "publish"):
+    for name in ("controllers", "workloads", "scheduler", "cloud", "publish"):
         groups = ("system:serviceaccounts", "system:serviceaccounts:kube-system")
         pair = authority.issue(f"system:serviceaccount:kube-system:{name}", now, groups)
         _write(folder / name, kubeconfig(inside, ca, pair, name))
@@ -174,6 +174,15 @@ def processes(
             },
         },
     ]
+    found.append(
+        {
+            "name": "cloud",
+            "target": "seaway.cluster.cloud.run:main",
+            "netns": None,
+            "fds": [],
+            "args": {"layout": text, "kubeconfig": f"{folder}/cloud", "outside": f"{private}/ns/outside"},
+        }
+    )
     for node in layout.nodes:
         found.append(
             {

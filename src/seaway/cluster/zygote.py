@@ -39,6 +39,7 @@ PRELOAD = (
     "seaway.cluster.node.agent",
     "seaway.cluster.node.shim",
     "seaway.cluster.control",
+    "seaway.cluster.cloud.run",
     "seaway.cluster.publish",
     "seaway.proxy.run",
     "seaway.dns.server",

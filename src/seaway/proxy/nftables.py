@@ -2,17 +2,18 @@
 
 Few objects: however many Services there are, the chains are one for each *slot* and one for each endpoint *count*. A
 connection to a Service with three endpoints looks its address up once, goes to chain `n3`, which draws a slot number, and
-slot 1's map says which endpoint that is. A change of one Service touches its own map elements and nothing else. Packet marks
-are left alone but for one bit, masquerade's (0x4000, as kube-proxy).
+slot 1's map says which endpoint that is. Under externalTrafficPolicy Local it goes to chain `local-1-of-3` instead, which
+sends pods and the node on to all three, everybody else to the one here. A change of one Service touches its own map elements
+and nothing else. Packet marks are left alone but for one bit, masquerade's (0x4000, as kube-proxy).
 
 Elements carry the Service's name as a comment: `nft list map ip seaway service-ips` reads like a list of Services.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from seaway.proxy.table import Backend, Refusal, ServiceTable, Target
+from seaway.proxy.table import Answer, Backend, Refusal, ServiceTable, Split, Target
 
 TABLE = "seaway"
 MARK = "0x4000"
@@ -28,8 +29,9 @@ def _comment(title: str) -> str:
     return f' comment "{clean}"'
 
 
-def skeleton(family: int) -> list[str]:
-    """The fixed part: maps, hooks, refusals. Created whole; `delete table` first, in the same transaction."""
+def skeleton(family: int, detector: bool = True) -> list[str]:
+    """The fixed part: maps, hooks, refusals. Created whole; `delete table` first, in the same transaction. `detector`: pods
+    can be told from others by their range, so that what is no pod is masqueraded on its way to a ClusterIP."""
     f, addr = family_name(family), "ipv4_addr" if family == 4 else "ipv6_addr"
     daddr, saddr = f"{f} daddr", f"{f} saddr"
     reject = "icmp type port-unreachable" if family == 4 else "icmpv6 type port-unreachable"
@@ -43,6 +45,8 @@ def skeleton(family: int) -> list[str]:
         f"add set {f} {TABLE} node-ips {{ type {addr}; }}",
         f"add set {f} {TABLE} cluster-cidrs {{ type {addr}; flags interval; }}",
         f"add set {f} {TABLE} service-cidrs {{ type {addr}; flags interval; }}",
+        f"add set {f} {TABLE} restricted {{ type {addr} . inet_proto . inet_service; }}",
+        f"add set {f} {TABLE} allowed {{ type {addr} . inet_proto . inet_service . {addr}; flags interval; }}",
         f"add set {f} {TABLE} hairpin {{ type {addr} . {addr}; }}",
     ]
     for name, hook, priority in (("prerouting", "prerouting", "dstnat"), ("output", "output", "-100")):
@@ -58,7 +62,8 @@ def skeleton(family: int) -> list[str]:
         "nat-prerouting": ["jump services"],
         "nat-output": ["jump services"],
         "services": [
-            f"{daddr} @cluster-ips {saddr} != @cluster-cidrs jump mark-masquerade",
+            f"{key} @restricted {key} . {saddr} != @allowed drop",
+            *([f"{daddr} @cluster-ips {saddr} != @cluster-cidrs jump mark-masquerade"] if detector else []),
             f"meta l4proto {PROTOCOLS} {key} vmap @service-ips",
             f"{daddr} @node-ips meta l4proto {PROTOCOLS} meta l4proto . th dport vmap @service-nodeports",
         ],
@@ -83,33 +88,67 @@ def skeleton(family: int) -> list[str]:
     return lines
 
 
+WAYS = ("", "nodeport-")  # by address, by node port
+SLOTS = ("slot", "local-slot")  # everybody's, and those that outsiders get under policy Local
+
+
 def slot_chains(family: int, number: int) -> list[str]:
-    """The chains and maps of slot `number`: one by address, one for node ports."""
+    """The chains and maps of slot `number`, for each way in."""
     f, addr = family_name(family), "ipv4_addr" if family == 4 else "ipv6_addr"
     dnat, port = f"meta l4proto {PROTOCOLS} dnat {f} to", "meta l4proto . th dport"
-    return [
-        f"add map {f} {TABLE} slot-{number} {{ type {addr} . inet_proto . inet_service : {addr} . inet_service; }}",
-        f"add map {f} {TABLE} nodeport-slot-{number} {{ type inet_proto . inet_service : {addr} . inet_service; }}",
-        f"add chain {f} {TABLE} slot-{number}",
-        f"add chain {f} {TABLE} nodeport-slot-{number}",
-        f"add rule {f} {TABLE} slot-{number} {dnat} {f} daddr . {port} map @slot-{number}",
-        f"add rule {f} {TABLE} nodeport-slot-{number} {dnat} {port} map @nodeport-slot-{number}",
-    ]
+    lines = []
+    for way in WAYS:
+        kind, key = (
+            (port, "inet_proto . inet_service")
+            if way
+            else (f"{f} daddr . {port}", f"{addr} . inet_proto . inet_service")
+        )
+        for slot in SLOTS:
+            name = f"{way}{slot}-{number}"
+            lines += [
+                f"add map {f} {TABLE} {name} {{ type {key} : {addr} . inet_service; }}",
+                f"add chain {f} {TABLE} {name}",
+                f"add rule {f} {TABLE} {name} {dnat} {kind} map @{name}",
+            ]
+    return lines
+
+
+def _draw(way: str, slot: str, count: int) -> str:
+    """One of `count` slots at random."""
+    if count == 1:
+        return f"goto {way}{slot}-0"
+    choices = ", ".join(f"{i} : goto {way}{slot}-{i}" for i in range(count))
+    return f"numgen random mod {count} vmap {{ {choices} }}"
 
 
 def count_chains(family: int, count: int) -> list[str]:
     """The chains that draw one of `count` slots: plain and masqueraded, for addresses and for node ports."""
     f = family_name(family)
     lines = []
-    for prefix, slot in (("n", "slot"), ("nodeport-n", "nodeport-slot")):
-        choices = ", ".join(f"{i} : goto {slot}-{i}" for i in range(count))
-        draw = f"numgen random mod {count} vmap {{ {choices} }}" if count > 1 else f"goto {slot}-0"
+    for way in WAYS:
         for masquerade in (False, True):
-            name = f"{prefix}{count}" + ("-masq" if masquerade else "")
+            name = f"{way}n{count}" + ("-masq" if masquerade else "")
             lines.append(f"add chain {f} {TABLE} {name}")
             if masquerade:
                 lines.append(f"add rule {f} {TABLE} {name} jump mark-masquerade")
-            lines.append(f"add rule {f} {TABLE} {name} {draw}")
+            lines.append(f"add rule {f} {TABLE} {name} {_draw(way, 'slot', count)}")
+    return lines
+
+
+def split_chains(family: int, local: int, everywhere: int) -> list[str]:
+    """The chains of policy Local for `local` endpoints here of `everywhere` (TestInternalExternalMasquerade): pods and the
+    node are let through to all, outsiders to those here. None here: what falls through is dropped by `refuse`."""
+    f = family_name(family)
+    lines = []
+    for way in WAYS:
+        name = f"{way}local-{local}-of-{everywhere}"
+        lines += [
+            f"add chain {f} {TABLE} {name}",
+            f"add rule {f} {TABLE} {name} {f} saddr @cluster-cidrs goto {way}n{everywhere}",
+            f"add rule {f} {TABLE} {name} fib saddr type local goto {way}n{everywhere}-masq",
+        ]
+        if local:
+            lines.append(f"add rule {f} {TABLE} {name} {_draw(way, 'local-slot', local)}")
     return lines
 
 
@@ -120,22 +159,14 @@ def _key(key: tuple[str | int, ...]) -> str:
 def elements(table: ServiceTable) -> dict[tuple[str, str], str]:
     """Every element of every map and set: (map, key) -> value with its comment; sets have the value ''."""
     found: dict[tuple[str, str], str] = {}
-    for prefix, entries, refusals, slot in (
-        ("n", table.vips, "no-endpoints", "slot"),
-        ("nodeport-n", table.node_ports, "no-endpoint-nodeports", "nodeport-slot"),
-    ):
-        lookup = "service-ips" if slot == "slot" else "service-nodeports"
-        pairs: Mapping[tuple[str | int, ...], Target | Refusal] = entries  # type: ignore[assignment]
-        for key, value in pairs.items():
-            text = _key(key)
-            comment = _comment(value.title)
-            if isinstance(value, Refusal):
-                found[(refusals, text)] = f"{comment} : " + ("goto refuse-now" if value.verdict == "reject" else "drop")
-                continue
-            masquerade = "-masq" if value.masquerade else ""
-            found[(lookup, text)] = f"{comment} : goto {prefix}{len(value.backends)}{masquerade}"
-            for number, backend in enumerate(value.backends):
-                found[(f"{slot}-{number}", text)] = f" : {_backend(backend)}"
+    for key, value in table.vips.items():
+        _answer(found, "", _key(key), value)
+    for node_key, value in table.node_ports.items():
+        _answer(found, "nodeport-", _key(node_key), value)
+    for key, sources in table.allowed.items():
+        found[("restricted", _key(key))] = _comment(table.vips[key].title)
+        for source in sources:
+            found[("allowed", f"{_key(key)} . {source}")] = ""
     for name, values in (
         ("cluster-ips", table.cluster_ips),
         ("node-ips", table.node_addresses),
@@ -149,23 +180,53 @@ def elements(table: ServiceTable) -> dict[tuple[str, str], str]:
     return found
 
 
+def _answer(found: dict[tuple[str, str], str], way: str, key: str, value: Answer) -> None:
+    """The elements of one address or node port."""
+    lookup, refusals = ("service-nodeports", "no-endpoint-nodeports") if way else ("service-ips", "no-endpoints")
+    comment = _comment(value.title)
+    if isinstance(value, Refusal):
+        found[(refusals, key)] = f"{comment} : " + ("goto refuse-now" if value.verdict == "reject" else "drop")
+        return
+    if isinstance(value, Split):
+        found[(lookup, key)] = f"{comment} : goto {way}local-{len(value.local)}-of-{len(value.everywhere)}"
+        if not value.local:
+            found[(refusals, key)] = f"{comment} : drop"
+        groups = (("slot", value.everywhere), ("local-slot", value.local))
+    else:
+        masquerade = "-masq" if value.masquerade else ""
+        found[(lookup, key)] = f"{comment} : goto {way}n{len(value.backends)}{masquerade}"
+        groups = (("slot", value.backends), ("local-slot", ()))
+    for slot, backends in groups:
+        for number, backend in enumerate(backends):
+            found[(f"{way}{slot}-{number}", key)] = f" : {_backend(backend)}"
+
+
 def _backend(backend: Backend) -> str:
     return f"{backend[0]} . {backend[1]}"
 
 
-def counts(table: ServiceTable) -> set[int]:
-    """The endpoint counts that occur."""
-    targets: Iterable[Target | Refusal] = (*table.vips.values(), *table.node_ports.values())
-    return {len(t.backends) for t in targets if isinstance(t, Target)}
+def counts(table: ServiceTable) -> tuple[set[int], set[tuple[int, int]]]:
+    """The endpoint counts that occur, and under policy Local the pairs (here, everywhere)."""
+    whole: set[int] = set()
+    pairs: set[tuple[int, int]] = set()
+    for answer in (*table.vips.values(), *table.node_ports.values()):
+        if isinstance(answer, Target):
+            whole.add(len(answer.backends))
+        elif isinstance(answer, Split):
+            whole.add(len(answer.everywhere))
+            pairs.add((len(answer.local), len(answer.everywhere)))
+    return whole, pairs
 
 
 class State:
-    """What the kernel holds of one family: elements, slots and counts made so far (they are kept, being few)."""
+    """What the kernel holds of one family: elements, slots, counts and pairs made so far (they are kept, being few)."""
 
     def __init__(self, family: int) -> None:
         self.family = family
         self.slots = 0
         self.counts: set[int] = set()
+        self.pairs: set[tuple[int, int]] = set()
+        self.detector = True
         self.elements: dict[tuple[str, str], str] | None = None
 
 
@@ -183,19 +244,23 @@ def render(state: State, table: ServiceTable) -> tuple[str, State]:
     """
     f = family_name(table.family)
     after = State(table.family)
-    after.slots, after.counts = state.slots, set(state.counts)
+    after.slots, after.counts, after.pairs = state.slots, set(state.counts), set(state.pairs)
+    after.detector = bool(table.cluster_cidrs)
     lines: list[str] = []
     before = state.elements
-    if before is None:
-        lines += [f"add table {f} {TABLE}", f"delete table {f} {TABLE}", *skeleton(table.family)]
-        after.slots, after.counts, before = 0, set(), {}
-    wanted_counts = counts(table)
+    if before is None or after.detector != state.detector:
+        lines += [f"add table {f} {TABLE}", f"delete table {f} {TABLE}", *skeleton(table.family, after.detector)]
+        after.slots, after.counts, after.pairs, before = 0, set(), set(), {}
+    wanted_counts, wanted_pairs = counts(table)
     for number in range(after.slots, max(wanted_counts, default=0)):
         lines += slot_chains(table.family, number)
     after.slots = max(after.slots, max(wanted_counts, default=0))
     for count in sorted(wanted_counts - after.counts):
         lines += count_chains(table.family, count)
     after.counts |= wanted_counts
+    for local, everywhere in sorted(wanted_pairs - after.pairs):
+        lines += split_chains(table.family, local, everywhere)
+    after.pairs |= wanted_pairs
     wanted = elements(table)
     gone = {k: v for k, v in before.items() if wanted.get(k) != v}
     fresh = {k: v for k, v in wanted.items() if before.get(k) != v}

@@ -19,7 +19,8 @@ from seaway.client import kubeconfig
 from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import Api, Rest, kind_of
-from seaway.proxy import nftables, plan
+from seaway.proxy import health, nftables, plan
+from seaway.proxy.health import HealthPorts
 from seaway.proxy.kernel import Kernel, KernelError, Nftables
 from seaway.proxy.plan import Place, ServicePart
 from seaway.services.resolve import SERVICE_NAME, Resolved, resolve
@@ -62,6 +63,8 @@ class Proxy:
         self.queued_at = 0.0
         self.failures = 0
         self._said: set[tuple[str, str]] = set()
+        self._with_health: dict[tuple[int, Key], Resolved] = {}
+        self.health_ports = HealthPorts(lambda: self.healthy(time.time()))
 
     @staticmethod
     def _service_of(tree: Tree) -> list[str]:
@@ -105,6 +108,10 @@ class Proxy:
             for key in keys:
                 service = self.services.get(*key)
                 found = resolve(service, self.slices.by("service", str(key)), family) if service else None
+                if found is not None and found.health_port:
+                    self._with_health[(family, key)] = found
+                else:
+                    self._with_health.pop((family, key), None)
                 if found is None:
                     parts.pop(key, None)
                 else:
@@ -120,16 +127,13 @@ class Proxy:
                     self.waiting |= keys
                     raise
             self.states[family] = after
+        self.health_ports.set(health.wanted(self._with_health.values(), self.node))
         self.last_sync, self.queued_at = time.time(), 0.0
 
     def _say_unsupported(self, service: Resolved) -> None:
         """What a Service asks for and this proxy does not do yet is said, once, not left out in silence."""
         for asked, text in (
             (service.affinity, "sessionAffinity ClientIP is not supported yet: connections are spread at random"),
-            (
-                service.source_ranges,
-                "loadBalancerSourceRanges is not supported yet: its load balancer addresses are dropped",
-            ),
         ):
             if asked and (service.title, text) not in self._said:
                 self._said.add((service.title, text))
@@ -138,6 +142,7 @@ class Proxy:
     async def run(self) -> None:
         """Syncs until cancelled. Nothing is programmed before Services and slices are both listed."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self.health_ports.run())
             for informer in (self.services, self.slices, self.nodes):
                 group.create_task(informer.run())
             for informer in (self.services, self.slices, self.nodes):
@@ -167,7 +172,7 @@ def _place_of(node: Tree) -> tuple[str, tuple[str, ...]]:
 
 
 async def serve_health(proxy: Proxy, port: int) -> None:
-    async def health(request: web.BaseRequest) -> web.Response:
+    async def say(request: web.BaseRequest) -> web.Response:
         now = time.time()
         ok = proxy.healthy(now)
         if request.path not in ("/healthz", "/livez"):
@@ -181,7 +186,7 @@ async def serve_health(proxy: Proxy, port: int) -> None:
             status=200 if ok else 503,
         )
 
-    server = web.Server(health, access_log=None)
+    server = web.Server(say, access_log=None)
     await asyncio.get_running_loop().create_server(server, None, port, reuse_address=True)
 
 

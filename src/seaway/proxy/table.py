@@ -20,6 +20,15 @@ class Target(msgspec.Struct, frozen=True):
     title: str
 
 
+class Split(msgspec.Struct, frozen=True):
+    """externalTrafficPolicy Local: who comes from outside gets one of `local` with its own address, or is dropped where there
+    is none; pods (with their own address) and the node itself (masqueraded) get one of `everywhere`."""
+
+    everywhere: tuple[Backend, ...]
+    local: tuple[Backend, ...]
+    title: str
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """`reject` or `drop`."""
 
@@ -27,14 +36,19 @@ class Refusal(msgspec.Struct, frozen=True):
     title: str
 
 
+Answer = Target | Split | Refusal
+
+
 class ServiceTable(msgspec.Struct, frozen=True):
-    """Everything for one family on one node."""
+    """Everything for one family on one node. `cluster_cidrs` empty: nobody can tell pods from others, all are outsiders.
+    `allowed`: the only sources that may use an address, as CIDRs that do not overlap."""
 
     family: int
     node_addresses: frozenset[str] = frozenset()
     cluster_cidrs: tuple[str, ...] = ()
     service_cidrs: tuple[str, ...] = ()
     cluster_ips: frozenset[str] = frozenset()
-    vips: dict[VipKey, Target | Refusal] = {}
-    node_ports: dict[NodePortKey, Target | Refusal] = {}
+    vips: dict[VipKey, Answer] = {}
+    node_ports: dict[NodePortKey, Answer] = {}
+    allowed: dict[VipKey, tuple[str, ...]] = {}
     hairpins: frozenset[str] = frozenset()

@@ -19,6 +19,9 @@ SYSCTLS = {
     "net/ipv4/conf/default/rp_filter": "0",
     "net/ipv4/conf/all/send_redirects": "0",
     "net/ipv4/conf/default/send_redirects": "0",
+    # A flow keeps its path where a route has several: load balancer addresses.
+    "net/ipv4/fib_multipath_hash_policy": "1",
+    "net/ipv6/fib_multipath_hash_policy": "1",
     "net/ipv6/conf/all/forwarding": "1",
     "net/ipv6/conf/all/disable_ipv6": "0",
     "net/ipv6/conf/default/disable_ipv6": "0",
@@ -122,7 +125,11 @@ def build(layout: Layout, folder: Path) -> None:
         batch.address(1, address)
     batch.commit()
     make_netns(folder / "outside")
-    leg(folder / "outside", "outside", OUTSIDE_LEG, layout.outside, layout.load_balancer_ranges)
+    leg(folder / "outside", "outside", OUTSIDE_LEG, layout.outside, ())
+    batch = Batch()
+    for network in layout.load_balancer_ranges:
+        batch.unreachable(network)  # until the cloud announces an address of it
+    batch.commit()
     for node in layout.nodes:
         make_netns(folder / node.netns)
         leg(folder / node.netns, f"node{node.index}", node.index, node.addresses, node.pod_ranges)

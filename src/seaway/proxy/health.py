@@ -1,0 +1,93 @@
+"""healthCheckNodePort: how a load balancer learns whether this node has an endpoint of a Service with externalTrafficPolicy
+Local (pkg/proxy/healthcheck/service_health.go). `answer` is pure; `HealthPorts` keeps the servers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from aiohttp import web
+
+from seaway.services.resolve import Resolved
+
+log = logging.getLogger("kube-proxy")
+RETRY = 1.0
+Place = tuple[int, int]  # family, port
+
+
+class Health(NamedTuple):
+    """What a port says: whose Service, and how many ready endpoints of it this node has."""
+
+    namespace: str
+    name: str
+    local_endpoints: int
+
+
+def wanted(services: Iterable[Resolved], node: str) -> dict[Place, Health]:
+    """The ports to open. Ready endpoints only: one that is terminating still serves, but attracts nobody."""
+    found: dict[Place, Health] = {}
+    for service in services:
+        if service.health_port and service.external_local and service.kind == "LoadBalancer":
+            local = {e.address for p in service.ports for e in p.endpoints if e.node == node and e.ready}
+            found[(service.family, service.health_port)] = Health(service.namespace, service.name, len(local))
+    return found
+
+
+def answer(health: Health, proxy_healthy: bool) -> tuple[int, dict[str, object], dict[str, str]]:
+    """(status, body, headers) of a health port."""
+    status = 200 if health.local_endpoints and proxy_healthy else 503
+    body: dict[str, object] = {
+        "service": {"namespace": health.namespace, "name": health.name},
+        "localEndpoints": health.local_endpoints,
+        "serviceProxyHealthy": proxy_healthy,
+    }
+    headers = {
+        "X-Content-Type-Options": "nosniff",
+        "X-Load-Balancing-Endpoint-Weight": str(health.local_endpoints),
+    }
+    return status, body, headers
+
+
+class HealthPorts:
+    """The servers of the health ports, one a family and port; a port that is taken is tried again."""
+
+    def __init__(self, healthy: Callable[[], bool]) -> None:
+        self._healthy = healthy
+        self._wanted: Mapping[Place, Health] = {}
+        self._open: dict[Place, asyncio.Server] = {}
+        self._wake = asyncio.Event()
+
+    def set(self, places: Mapping[Place, Health]) -> None:
+        """What is to be open from now on, and what it says."""
+        self._wanted = places
+        if places.keys() != self._open.keys():
+            self._wake.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            for place in [p for p in self._open if p not in self._wanted]:
+                self._open.pop(place).close()
+            for place in [p for p in self._wanted if p not in self._open]:
+                try:
+                    self._open[place] = await self._serve(place)
+                except OSError as e:
+                    log.error("health check node port %d: %s; again in %.0f s", place[1], e.strerror, RETRY)
+                    asyncio.get_running_loop().call_later(RETRY, self._wake.set)
+
+    async def _serve(self, place: Place) -> asyncio.Server:
+        async def handle(request: web.BaseRequest) -> web.Response:
+            health = self._wanted.get(place)
+            if health is None:
+                return web.Response(status=404, text="404 page not found\n")
+            status, body, headers = answer(health, self._healthy())
+            return web.json_response(body, status=status, headers=headers)
+
+        family = socket.AF_INET if place[0] == 4 else socket.AF_INET6
+        return await asyncio.get_running_loop().create_server(
+            web.Server(handle, access_log=None), "0.0.0.0" if place[0] == 4 else "::", place[1], family=family
+        )
