@@ -24,7 +24,7 @@ DOORS = {
     "sqlite3": ("cluster/apiserver/journal.py",),
     "uvloop": ("cluster/", "proxy/run.py", "dns/server.py"),
     "aiohttp": ("client/rest.py", "cluster/apiserver/", "cluster/node/kubelet.py", "cluster/node/streaming/", "cluster/takeover.py",
-                "proxy/run.py", "dns/server.py"),
+                "proxy/health.py", "dns/server.py"),
     "yaml": ("client/kubeconfig.py", "cluster/apiserver/bod", "cluster/apiserver/bootstrap.py", "cluster/launch.py", "cli/"),
 }
 

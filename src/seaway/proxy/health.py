@@ -1,11 +1,13 @@
-"""healthCheckNodePort: how a load balancer learns whether this node has an endpoint of a Service with externalTrafficPolicy
-Local (pkg/proxy/healthcheck/service_health.go). `answer` is pure; `HealthPorts` keeps the servers."""
+"""What the proxy says of its health: /healthz and /livez of the proxy itself (pkg/proxy/healthcheck/proxy_health.go), and
+healthCheckNodePort, by which a load balancer learns whether this node has an endpoint of a Service with
+externalTrafficPolicy Local (service_health.go). `wanted`, `answer` and `proxy_answer` are pure."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -24,6 +26,28 @@ class Health(NamedTuple):
     namespace: str
     name: str
     local_endpoints: int
+
+
+class ProxyState(NamedTuple):
+    """Seconds since the epoch of the last sync and of now; whether syncs keep up; whether the node may be sent to."""
+
+    last_sync: float
+    now: float
+    healthy: bool
+    eligible: bool
+
+
+def proxy_answer(path: str, state: ProxyState) -> tuple[int, dict[str, object]] | None:
+    """(status, body) of the proxy's own health; a node on its way out fails /healthz and not /livez. None: no such path."""
+    if path not in ("/healthz", "/livez"):
+        return None
+    body: dict[str, object] = {
+        "lastUpdated": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(state.last_sync)),
+        "currentTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(state.now)),
+        "nodeEligible": state.eligible,
+    }
+    well = state.healthy and (state.eligible or path == "/livez")
+    return 200 if well else 503, body
 
 
 def wanted(services: Iterable[Resolved], node: str) -> dict[Place, Health]:
@@ -91,3 +115,16 @@ class HealthPorts:
         return await asyncio.get_running_loop().create_server(
             web.Server(handle, access_log=None), "0.0.0.0" if place[0] == 4 else "::", place[1], family=family
         )
+
+
+async def serve(port: int, state: Callable[[], ProxyState]) -> None:
+    """Opens the proxy's own health port, in both families."""
+
+    async def say(request: web.BaseRequest) -> web.Response:
+        found = proxy_answer(request.path, state())
+        if found is None:
+            return web.Response(status=404, text="404 page not found\n")
+        return web.json_response(found[1], status=found[0])
+
+    server = web.Server(say, access_log=None)
+    await asyncio.get_running_loop().create_server(server, None, port, reuse_address=True)

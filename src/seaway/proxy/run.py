@@ -12,7 +12,6 @@ import time
 from typing import Any
 
 import uvloop
-from aiohttp import web
 
 from seaway.api.tree import Key, get
 from seaway.client import kubeconfig
@@ -20,7 +19,7 @@ from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import Api, Rest, kind_of
 from seaway.proxy import health, nftables, plan
-from seaway.proxy.health import HealthPorts
+from seaway.proxy.health import HealthPorts, ProxyState
 from seaway.proxy.kernel import Kernel, KernelError, Nftables
 from seaway.proxy.plan import Place, ServicePart
 from seaway.services.resolve import SERVICE_NAME, Resolved, resolve
@@ -30,6 +29,7 @@ log = logging.getLogger("kube-proxy")
 COALESCE = 0.003
 RETRY = 1.0
 HEALTHZ_PORT = 10256
+GOING = "ToBeDeletedByClusterAutoscaler"
 
 
 class Proxy:
@@ -165,29 +165,22 @@ class Proxy:
     def healthy(self, now: float) -> bool:
         return bool(self.last_sync) and (not self.queued_at or now - self.queued_at < 60)
 
+    def state(self) -> ProxyState:
+        """What /healthz and /livez say."""
+        now = time.time()
+        return ProxyState(self.last_sync, now, self.healthy(now), _is_eligible(self.nodes.get("", self.node)))
+
+
+def _is_eligible(node: Tree | None) -> bool:
+    """Whether load balancers may go on sending here: not where the node is being deleted, or about to be (KEP-3836)."""
+    if node is None or node["metadata"].get("deletionTimestamp"):
+        return False
+    return not any(t.get("key") == GOING for t in get(node, "spec", "taints") or ())
+
 
 def _place_of(node: Tree) -> tuple[str, tuple[str, ...]]:
     zone = (node["metadata"].get("labels") or {}).get("topology.kubernetes.io/zone", "")
     return zone, tuple(a["address"] for a in get(node, "status", "addresses") or () if a["type"] == "InternalIP")
-
-
-async def serve_health(proxy: Proxy, port: int) -> None:
-    async def say(request: web.BaseRequest) -> web.Response:
-        now = time.time()
-        ok = proxy.healthy(now)
-        if request.path not in ("/healthz", "/livez"):
-            return web.Response(status=404, text="404 page not found\n")
-        return web.json_response(
-            {
-                "lastUpdated": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(proxy.last_sync)),
-                "currentTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
-                "nodeEligible": True,
-            },
-            status=200 if ok else 503,
-        )
-
-    server = web.Server(say, access_log=None)
-    await asyncio.get_running_loop().create_server(server, None, port, reuse_address=True)
 
 
 def duration(text: str) -> float:
@@ -230,7 +223,7 @@ async def _main(args: argparse.Namespace) -> None:
     async with Rest(kubeconfig.find(args.kubeconfig), "kube-proxy") as api:
         proxy = Proxy(api, Nftables(), node, (4, 6), cidrs, services, args.min_sync_period)
         if args.healthz_port:
-            await serve_health(proxy, args.healthz_port)
+            await health.serve(args.healthz_port, proxy.state)
         await proxy.run()
 
 
