@@ -11,7 +11,8 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 PURE = """
 api.facts api.kinds api.quantities api.selectors api.tree client.reflector services.resolve services.topology
 proxy.plan proxy.table proxy.nftables dns.zone dns.message dns.answer cluster.config cluster.layout cluster.scheduler.fit
-cluster.node.lifecycle cluster.node.streaming.spdy cluster.node.streaming.channels cluster.node.images cluster.node.environment cluster.apiserver.patches cluster.apiserver.strategic
+cluster.node.lifecycle cluster.node.streaming.spdy cluster.node.streaming.channels cluster.node.images cluster.node.references
+cluster.node.accounts cluster.node.environment cluster.apiserver.patches cluster.apiserver.strategic
 cluster.apiserver.schema cluster.apiserver.protobuf cluster.apiserver.status cluster.apiserver.requests
 cluster.apiserver.metadata cluster.apiserver.allocation cluster.apiserver.authz
 cluster.apiserver.fields cluster.apiserver.discovery controllers.writes

@@ -107,9 +107,9 @@ def test_a_missing_source_is_told_and_an_optional_one_is_not() -> None:
     ref = {"name": "none", "key": "k"}
     wanted = {"name": "c", "env": [{"name": "A", "valueFrom": {"configMapKeyRef": ref}}]}
     with pytest.raises(volumes.VolumeError, match='configmap "none" not found'):
-        environment.build(tree, wanted, [], lambda r, n: None, {})
+        environment.declared(tree, wanted, [], lambda r, n: None, {})
     wanted["env"] = [{"name": "A", "valueFrom": {"configMapKeyRef": {**ref, "optional": True}}}]
-    assert "A" not in environment.build(tree, wanted, [], lambda r, n: None, {})
+    assert "A" not in environment.declared(tree, wanted, [], lambda r, n: None, {})
 
 
 def test_a_written_volume_swaps_whole_versions(tmp_path: Path) -> None:

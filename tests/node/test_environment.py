@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from seaway.cluster.node.environment import build, expand, needed, service_variables
+from seaway.cluster.node.environment import complete, declared, expand, needed, service_variables
 from seaway.cluster.node.volumes import VolumeError
 
 OBJECTS = {
@@ -20,7 +20,7 @@ POD = {"metadata": {"name": "p", "namespace": "ns", "uid": "u1", "labels": {"app
 
 
 def env(pod: dict = POD, services: tuple = (), **container: object) -> dict[str, str]:
-    return build(pod, {"name": "c", **container}, list(services), lambda r, n: OBJECTS.get((r, n)), {"cpu": "4", "memory": "1Gi"})
+    return declared(pod, {"name": "c", **container}, list(services), lambda r, n: OBJECTS.get((r, n)), {"cpu": "4", "memory": "1Gi"})
 
 
 def refer(name: str, **source: object) -> dict:
@@ -43,8 +43,15 @@ def test_a_value_is_not_expanded_twice() -> None:
 
 
 def test_the_base_is_a_path_a_home_and_the_pods_name() -> None:
-    found = env()
+    found = complete(env(), {}, POD, "/root")
     assert found["HOSTNAME"] == "p" and found["HOME"] == "/root" and "/usr/bin" in found["PATH"].split(":")
+
+
+def test_the_image_wins_over_the_runtime_and_the_pod_over_the_image() -> None:
+    image = {"PATH": "/app", "A": "image", "B": "image"}
+    found = complete(env(env=[{"name": "A", "value": "pod"}, {"name": "C", "value": "$(B)"}]), image, POD, "/srv")
+    assert (found["PATH"], found["A"], found["B"], found["HOME"]) == ("/app", "pod", "image", "/srv")
+    assert found["C"] == "$(B)"  # the image's variables are not Kubernetes's to expand
 
 
 def test_entries_see_what_stands_before_them() -> None:

@@ -14,6 +14,7 @@ COMMANDS = {
     "status": ("seaway.cli.status", "show what runs"),
     "env": ("seaway.cli.env", "print `export KUBECONFIG=...`"),
     "outside": ("seaway.cli.outside", "run a command as a client outside the cluster"),
+    "image": ("seaway.cli.image", "load, list and remove images of a cluster"),
     "demo": ("seaway.cli.demo", "bring a cluster up and show Services at work"),
     "kube-proxy": ("seaway.proxy.run", "program a node's kernel for Services (any cluster)"),
     "dns": ("seaway.dns.server", "answer cluster DNS names (any cluster)"),

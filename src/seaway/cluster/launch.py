@@ -144,7 +144,7 @@ def _listen(port: int, what: str) -> socket.socket:
 
 
 def processes(
-    where: Place, config: ClusterConfig, layout: Layout, data: Path, published: dict[str, Publish]
+    where: Place, config: ClusterConfig, layout: Layout, data: Path, store: Path, published: dict[str, Publish]
 ) -> list[Tree]:
     """What init is to run."""
     text = layouts.dump(layout)
@@ -197,6 +197,7 @@ def processes(
                     "pki": pki,
                     "kubeconfig": f"{folder}/node-{node.name}",
                     "images": dict(config.images),
+                    "store": str(store),
                     "rootless": os.geteuid() != 0,
                 },
             }
@@ -331,6 +332,7 @@ def up(config: ClusterConfig, data: Path | None, publishes: list[Publish]) -> Pl
     (where.folder / "logs").mkdir(exist_ok=True)
     kept = data / "pki" if data else where.folder / "keys"
     store = data.absolute() if data else where.private / "data"
+    image_store = (data.absolute() if data else where.folder) / "images"
     make_keys(where, kept, layout, api.getsockname()[1])
     ready_read, ready_write = os.pipe()
     plan = {
@@ -341,7 +343,7 @@ def up(config: ClusterConfig, data: Path | None, publishes: list[Publish]) -> Pl
         "layout": layouts.dump(layout),
         "sockets": sockets,
         "listen": [[f"api-{i}", str(a), API_PORT] for i, a in enumerate(layout.router)],
-        "processes": processes(where, config, layout, store, published),
+        "processes": processes(where, config, layout, store, image_store, published),
         "ready": ready_write,
     }
     pid = _born(plan, [ready_write, *sockets.values()], where.folder / "logs" / "init.log")
@@ -353,6 +355,7 @@ def up(config: ClusterConfig, data: Path | None, publishes: list[Publish]) -> Pl
             "nodes": [n.name for n in config.nodes],
             "api": f"https://127.0.0.1:{api.getsockname()[1]}",
             "data": str(store) if data else "",
+            "images": str(image_store),
         }
     )
     os.close(ready_write)

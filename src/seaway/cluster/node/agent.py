@@ -22,10 +22,11 @@ from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import STRATEGIC, Rest, kind_of, wait_ready
 from seaway.cluster.layout import NodeLayout, load
-from seaway.cluster.node import rootfs
+from seaway.cluster.node import images, pulling, rootfs
 from seaway.cluster.node.kubelet import serve
 from seaway.cluster.node.pods import PodWorker
 from seaway.cluster.node.sources import Objects, Tokens
+from seaway.cluster.node.store import Store
 
 Tree = dict[str, Any]
 LEASE_SECONDS, HEARTBEAT, STATUS_EVERY = 40, 10.0, 300.0
@@ -73,6 +74,7 @@ class Agent:
         self.folder = os.path.join(args["private"], "nodes", self.name)
         self.host_folder = os.path.join(self.folder, "files")
         self.images: dict[str, str] = args.get("images") or {}
+        self.store = Store(args["store"])
         self.rootless = bool(args.get("rootless"))
         self.host = rootfs.Host.look()
         self.addresses = Addresses(self.layout)
@@ -88,6 +90,19 @@ class Agent:
 
     def has_program(self, name: str) -> bool:
         return shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") is not None
+
+    def image(self, name: str) -> images.Image | images.Missing:
+        """What an image name means on this node now."""
+        return images.resolve(name, self.images, self.has_program, self.store.find)
+
+    async def _images_changed(self) -> None:
+        for worker in self.workers.values():
+            pulling.forget_failures(worker)
+        status = {"images": pulling.status_images(self.store.images())}
+        try:
+            await self.api.patch(kind_of("nodes"), "", self.name, {"status": status}, "status")
+        except (ApiStatusError, Unavailable) as e:
+            print(f"agent: images of node {self.name}: {e}", flush=True)
 
     def services_of(self, namespace: str) -> list[Tree]:
         """The Services whose variables a pod of the namespace sees: its own, and `kubernetes`."""
@@ -178,6 +193,7 @@ class Agent:
             "addresses": addresses,
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
             "nodeInfo": info,
+            "images": pulling.status_images(self.store.images()),
         }
 
     async def register(self) -> None:
@@ -315,6 +331,7 @@ class Agent:
             group.create_task(serve(self, pki))
             await self.register()
             group.create_task(self.heartbeat())
+            group.create_task(pulling.watch(self.store, self._images_changed))
             await self.services.synced.wait()
             await self.pods.synced.wait()
             await self._recover()

@@ -85,12 +85,15 @@ def overlay(root: str, scratch: str, step: Plan) -> None:
     for point in step.get("points", ()):  # mount points that will be needed, made before the layers lie over them
         os.makedirs(os.path.join(upper, point), exist_ok=True)
     target = root if step["path"] == "/" else make_point(root, step["path"], False)
+    if step.get("base"):  # many layers: short names, since the options of a mount have one page
+        os.chdir(step["base"])
     lower = ":".join(p.replace("\\", "\\\\").replace(":", "\\:") for p in step["lower"])
     options = f"lowerdir={lower},upperdir={upper},workdir={work}"
     try:
         linux.mount("overlay", target, "overlay", linux.MS_NODEV, options + ",userxattr")
     except OSError:
         linux.mount("overlay", target, "overlay", linux.MS_NODEV, options)
+    os.chdir("/")
 
 
 def _proc(root: str, privileged: bool) -> None:
@@ -184,6 +187,8 @@ def _step(root: str, scratch: str, step: Plan) -> None:
                 os.chown(where, step["owner"], step["owner"])
             except OSError:
                 pass  # rootless: the one identity there is
+    elif do == "point":
+        make_point(root, path, False)
     elif do == "link":
         where = os.path.join(inside(root, os.path.dirname(path)), os.path.basename(path))
         os.makedirs(os.path.dirname(where), exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import time
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
 Tree = dict[str, Any]
 
 
+def stop_signal(worker: PodWorker, name: str) -> int:
+    """The signal that asks a container to end: the image's STOPSIGNAL (`SIGQUIT` or `3`), else SIGTERM."""
+    try:
+        with open(os.path.join(worker.folder, f"{name}.json")) as f:
+            text = str(json.load(f).get("stopSignal") or "").upper()
+        if text:
+            return int(text) if text.isdigit() else int(signal.Signals["SIG" + text.removeprefix("SIG")])
+    except (OSError, ValueError, KeyError):
+        pass
+    return int(signal.SIGTERM)
+
+
 async def kill(worker: PodWorker, name: str, grace: float) -> None:
     """preStop, SIGTERM, the rest of the grace period, SIGKILL: one container."""
     if not worker.shim or name not in worker.states or worker.states[name].status != "running":
@@ -31,7 +44,7 @@ async def kill(worker: PodWorker, name: str, grace: float) -> None:
         await probing.hook(worker, container, hook, grace, "FailedPreStopHook")
     with contextlib.suppress(ShimError):
         if grace > 0:
-            await worker.shim.ask("signal", container=name, signal=int(signal.SIGTERM))
+            await worker.shim.ask("signal", container=name, signal=stop_signal(worker, name))
             left = max(end - loop.time(), 2.0 if hook else 0.0)
             while left > 0 and worker.shim and worker.states[name].status == "running":
                 step = min(left, 0.02)

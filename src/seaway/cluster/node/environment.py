@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from seaway.api.tree import get
 from seaway.cluster.node import volumes
 from seaway.cluster.node.volumes import Fetch, VolumeError
 
@@ -97,12 +96,11 @@ def _value(pod: Tree, container: Tree, source: Tree, fetch: Fetch, allocatable: 
     raise VolumeError(f"valueFrom {next(iter(source), '')!r} is not supported")
 
 
-def build(
+def declared(
     pod: Tree, container: Tree, services: list[Tree], fetch: Fetch, allocatable: Mapping[str, str]
 ) -> dict[str, str]:
-    """The whole environment, in the order in which later entries win."""
-    env = {"PATH": PATH, "HOSTNAME": pod["spec"].get("hostname") or pod["metadata"]["name"], "HOME": "/root"}
-    env.update(service_variables(services))
+    """What Kubernetes gives a container, in the order in which later entries win; $(NAME) means these and no others."""
+    env = service_variables(services)
     for source in container.get("envFrom") or ():
         for field, resource in (("configMapRef", "configmaps"), ("secretRef", "secrets")):
             if field not in source:
@@ -122,7 +120,10 @@ def build(
                 env[entry["name"]] = value
         else:
             env[entry["name"]] = expand(entry.get("value", ""), env)
-    user = get(container, "securityContext", "runAsUser") or get(pod, "spec", "securityContext", "runAsUser")
-    if user and env["HOME"] == "/root":
-        env["HOME"] = "/"
     return env
+
+
+def complete(env: Mapping[str, str], image: Mapping[str, str], pod: Tree, home: str) -> dict[str, str]:
+    """The whole environment: the runtime's, over it the image's, over it what the pod declares."""
+    runtime = {"PATH": PATH, "HOSTNAME": pod["spec"].get("hostname") or pod["metadata"]["name"], "HOME": home}
+    return {**runtime, **image, **env}

@@ -1,4 +1,4 @@
-"""Image names to what runs: our own components, programs of the host, built-in programs of ours; pure.
+"""Image names to what runs: a loaded archive, our own components, programs of the host, built-in programs of ours; pure.
 
 An image that nothing stands for is `Missing`, whose text is the way out that ErrImagePull shows. What stands in for what
 is always said, in an event on the pod.
@@ -6,8 +6,12 @@ is always said, in an event on the pod.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+Tree = dict[str, Any]
 
 PROGRAMS = "seaway.cluster.node.programs"
 
@@ -43,13 +47,21 @@ OWN = "seaway/seaway"
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What an image name means here. `target`: a function of ours (module:function) instead of an exec."""
+    """What an image name means here. `target`: a function of ours (module:function) instead of an exec. `layers`: the
+    folders of a loaded archive, the lowest first; without any, the root shows the host's programs."""
 
     name: str
     entrypoint: tuple[str, ...]
     command: tuple[str, ...]
     target: str = ""
     note: str = ""
+    id: str = ""
+    env: tuple[tuple[str, str], ...] = ()
+    user: str = ""
+    workdir: str = ""
+    stop_signal: str = ""
+    layers: tuple[str, ...] = ()
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +84,46 @@ def normalize(image: str) -> str:
     return name
 
 
-def resolve(image: str, table: Mapping[str, str], has_program: Callable[[str], bool]) -> Image | Missing:
-    """What `image` means: the user's own table first, then what is built in."""
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(str(v) for v in value) if isinstance(value, list) else ()
+
+
+def of_archive(name: str, record: Tree) -> Image:
+    """A loaded image, as its configuration describes it (image-spec config.md)."""
+    config = record["config"]
+    pairs = (e.partition("=") for e in _words(config.get("Env")))
+    return Image(
+        name,
+        _words(config.get("Entrypoint")),
+        _words(config.get("Cmd")),
+        id=record["digests"][0] if record["digests"] else record["id"],
+        env=tuple((k, v) for k, _, v in pairs if k),
+        user=str(config.get("User") or ""),
+        workdir=str(config.get("WorkingDir") or ""),
+        stop_signal=str(config.get("StopSignal") or ""),
+        layers=tuple(record["layers"]),
+        size=int(record["size"]),
+    )
+
+
+def identity(image: Image) -> str:
+    """What a status shows as imageID: an archive's digest, or one of what stands in, which is no registry's."""
+    stands = f"{image.target} {image.entrypoint} {image.command} {image.note}"
+    return image.id or f"seaway.dev/stand-in@sha256:{hashlib.sha256(stands.encode()).hexdigest()}"
+
+
+def resolve(
+    image: str,
+    table: Mapping[str, str],
+    has_program: Callable[[str], bool],
+    find: Callable[[str], Tree | None] = lambda name: None,
+) -> Image | Missing:
+    """What `image` means: a loaded archive, the user's own table, then what is built in."""
     name = normalize(image)
     mapped = table.get(image) or table.get(name)
+    record = find(image) or (find(mapped) if mapped else None)
+    if record:
+        return of_archive(image, record)
     if mapped:
         name = normalize(mapped)
     said = f'the table of images says "{mapped}" for "{image}"; ' if mapped else ""
@@ -110,6 +158,7 @@ def resolve(image: str, table: Mapping[str, str], has_program: Callable[[str], b
         )
     return Missing(
         image,
-        f'image "{image}" is not known here: nothing is pulled from registries. Give it a meaning in the Cluster file '
-        f'("images: {{{name}: busybox}}"), or use one of: {", ".join(sorted([*BASES, *BUILT_IN, *PACKAGED]))}',
+        f'image "{image}" is not known here: nothing is pulled from registries. Load it (`docker save {image} | seaway '
+        f'image load -`), give it a meaning in the Cluster file ("images: {{{name}: busybox}}"), or use one of: '
+        f"{', '.join(sorted([*BASES, *BUILT_IN, *PACKAGED]))}",
     )

@@ -8,9 +8,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from seaway.api.tree import get
 from seaway.cluster.fabric.linux import CAPABILITIES, DEFAULT_CAPABILITIES
-from seaway.cluster.node import environment, images, mounts, rootfs
+from seaway.cluster.node import accounts, environment, images, mounts, rootfs
 from seaway.cluster.node.volumes import VolumeError
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str,
         **(container.get("securityContext") or {}),
     }
     privileged = bool(context.get("privileged"))
+    account = identity(worker, context, image)
     argv = [environment.expand(a, env) for a in container.get("command") or image.entrypoint]
     argv += [
         environment.expand(a, env) for a in container.get("args") or (() if container.get("command") else image.command)
@@ -46,24 +46,20 @@ def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str,
     )
     resolv = rootfs.resolv_conf(worker.pod, worker.agent.nameservers)
     capabilities = set(build_capabilities(context))
-    uid = context.get("runAsUser", 0)
-    groups = [*(spec.get("securityContext") or {}).get("supplementalGroups", [])]
-    if get(spec, "securityContext", "fsGroup") is not None:
-        groups.append(spec["securityContext"]["fsGroup"])
-    if context.get("runAsNonRoot") and not uid:
-        raise VolumeError("container has runAsNonRoot and image will run as root")
+    groups = list(account.groups)
     return {
         "name": name,
         "id": hashlib.sha256(f"{worker.uid}/{name}/{attempt}/{time.time()}".encode()).hexdigest(),
         "attempt": attempt,
         "image": container["image"],
         "argv": argv,
-        "env": env,
-        "cwd": container.get("workingDir") or "/",
+        "env": environment.complete(env, dict(image.env), worker.pod, account.home),
+        "cwd": container.get("workingDir") or image.workdir or "/",
+        "stopSignal": image.stop_signal,
         "target": target,
         "component": bool(target) and images.normalize(container["image"]) == images.OWN,
-        "uid": uid,
-        "gid": context.get("runAsGroup", 0),
+        "uid": account.uid,
+        "gid": account.gid,
         "groups": groups,
         "capabilities": sorted(capabilities),
         "privileged": privileged,
@@ -74,8 +70,50 @@ def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str,
         "stdin": bool(container.get("stdin")),
         "tty": bool(container.get("tty")),
         "targetContainer": container.get("targetContainerName", ""),
-        "steps": rootfs.steps(worker.agent.host, hosts, resolv, hostname, wanted, bool(image.target)),
+        "steps": rootfs.image_steps(
+            worker.agent.store.layers,
+            image.layers,
+            container.get("workingDir") or image.workdir,
+            hosts,
+            resolv,
+            hostname,
+            wanted,
+        )
+        if image.layers
+        else rootfs.steps(worker.agent.host, hosts, resolv, hostname, wanted, bool(image.target)),
     }
+
+
+def identity(worker: PodWorker, context: Tree, image: images.Image) -> accounts.Account:
+    """Who the container runs as: the pod's word, else the image's, by the container's own passwd and group."""
+    user, group = context.get("runAsUser"), context.get("runAsGroup")
+    if context.get("runAsNonRoot"):  # kubelet verifyRunAsNonRoot
+        if user is None and image.user and not accounts.is_numeric(image.user):
+            who = image.user.partition(":")[0]
+            raise VolumeError(
+                f"container has runAsNonRoot and image has non-numeric user ({who}), cannot verify user is non-root"
+            )
+        if user == 0:
+            raise VolumeError("container's runAsUser breaks non-root policy")
+        if user is None and int(image.user.partition(":")[0] or 0) == 0:
+            raise VolumeError("container has runAsNonRoot and image will run as root")
+    passwd, groups = rootfs.PASSWD, rootfs.GROUP
+    if image.layers:
+        record = {"layers": image.layers}
+        passwd = worker.agent.store.read(record, "/etc/passwd")
+        groups = worker.agent.store.read(record, "/etc/group")
+    try:
+        found = accounts.account(image.user if user is None else str(user), passwd, groups)
+    except accounts.UserError as e:
+        raise VolumeError(str(e)) from None
+    pod = worker.pod["spec"].get("securityContext") or {}
+    merged = [] if pod.get("supplementalGroupsPolicy") == "Strict" else list(found.groups)
+    merged += pod.get("supplementalGroups") or []
+    if pod.get("fsGroup") is not None:
+        merged.append(pod["fsGroup"])
+    return accounts.Account(
+        found.uid, found.gid if group is None else int(group), tuple(dict.fromkeys(merged)), found.home
+    )
 
 
 def exec_plan(worker: PodWorker, name: str, command: list[str], tty: bool) -> Tree:

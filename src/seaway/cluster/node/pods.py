@@ -14,7 +14,18 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from seaway.api.tree import Key, get, key_of
-from seaway.cluster.node import ending, environment, images, lifecycle, mounts, plans, podstatus, probing, sandbox
+from seaway.cluster.node import (
+    ending,
+    environment,
+    images,
+    lifecycle,
+    mounts,
+    plans,
+    podstatus,
+    probing,
+    pulling,
+    sandbox,
+)
 from seaway.cluster.node.lifecycle import Container, Start, Waiting
 from seaway.cluster.node.shims import Shim, ShimError, ShimGone
 from seaway.cluster.node.volumes import VolumeError
@@ -24,7 +35,6 @@ if TYPE_CHECKING:
 
 Tree = dict[str, Any]
 MOUNT_RETRY = 1.0
-IMAGE_RETRY = 10.0
 
 
 class PodWorker:
@@ -43,6 +53,12 @@ class PodWorker:
             c["name"]: c.get("lastState") or {} for c in get(pod, "status", "containerStatuses") or ()
         }
         self.backed_off: dict[str, int] = {}
+        self.pulls: dict[str, pulling.Pull] = {}
+        self.image_ids: dict[str, str] = {
+            c["name"]: c.get("imageID", "")
+            for field in ("containerStatuses", "initContainerStatuses")
+            for c in get(pod, "status", field) or ()
+        }
         self.told: Tree | None = None
         self.wake = asyncio.Event()
         self.wake.set()
@@ -198,25 +214,17 @@ class PodWorker:
         """Starts a container; seconds until the next try where it cannot be yet."""
         container = self.container(step.name)
         path = f"spec.containers{{{step.name}}}"
-        resolved = images.resolve(container["image"], self.agent.images, self.agent.has_program)
-        if isinstance(resolved, images.Missing):
-            first = self.waiting.get(step.name, ("",))[0] not in ("ErrImagePull", "ImagePullBackOff")
-            if first:
-                self.agent.event(
-                    self.pod, "Warning", "Failed", f'Failed to pull image "{container["image"]}": {resolved.text}', path
-                )
-                self.agent.event(self.pod, "Warning", "Failed", "Error: ErrImagePull", path)
-            self.waiting[step.name] = ("ErrImagePull" if first else "ImagePullBackOff", resolved.text)
-            return IMAGE_RETRY
+        resolved = await pulling.ensure(self, container, path)
+        if not isinstance(resolved, images.Image):
+            return resolved
+        self.image_ids[step.name] = images.identity(resolved)
         previous = self.states.get(step.name)
         if previous is not None and previous.status == "exited":
             self.last[step.name] = {"terminated": lifecycle._terminated(previous)}
-        elif previous is None and step.attempt == 0:
-            self.agent.event(self.pod, "Normal", "Pulled", resolved.note, path)
         namespace = self.pod["metadata"]["namespace"]
         try:
             await self.agent.objects.need(self.uid, namespace, environment.needed(container))
-            env = environment.build(
+            env = environment.declared(
                 mounts.pod_with_addresses(self),
                 container,
                 self.agent.services_of(namespace),

@@ -61,6 +61,9 @@ def container_status(worker: PodWorker, container: Tree, default: str) -> Tree:
     if state is not None and state.status == "running":
         waiting = ("", "")
     ready = worker.ready.get(name, True) if state is None or state.status == "running" else True
-    return lifecycle.container_status(
+    found = lifecycle.container_status(
         container, state, worker.last.get(name), ready, worker.started.get(name, True), waiting
     )
+    if state is not None:
+        found["imageID"] = worker.image_ids.get(name, "")
+    return found

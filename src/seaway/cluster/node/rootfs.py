@@ -136,6 +136,24 @@ def steps(host: Host, hosts: str, resolv: str, hostname: str, mounts: list[Plan]
     return found
 
 
+def image_steps(
+    store: str, layers: tuple[str, ...], workdir: str, hosts: str, resolv: str, hostname: str, mounts: list[Plan]
+) -> list[Plan]:
+    """The steps of a root out of a loaded image: its layers as they are, and what the kubelet and the runtime lay over."""
+    found: list[Plan] = [
+        {"do": "overlay", "path": "/", "base": store, "lower": list(reversed(layers))},
+        *({"do": "point", "path": path} for path in ("/dev", "/proc", "/sys", "/etc")),
+    ]
+    for name, text in (("hosts", hosts), ("resolv.conf", resolv), ("hostname", hostname + "\n")):
+        found.append({"do": "file", "path": f"/etc/{name}", "text": text})
+    found += [{"do": "dev"}, {"do": "sys"}]
+    for mount in sorted(mounts, key=lambda m: m["path"].count("/")):
+        found.append(
+            {"do": "bind", "path": mount["path"], "source": mount["source"], "readOnly": mount.get("readOnly", False)}
+        )
+    return [*found, *([{"do": "point", "path": workdir}] if workdir else [])]
+
+
 def hosts_file(
     hostname: str, subdomain_name: str, addresses: list[str], aliases: list[Plan], host_network: bool
 ) -> str:
