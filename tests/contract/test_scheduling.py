@@ -125,7 +125,7 @@ def test_preemption_frees_a_node_and_waits_for_the_victim_to_leave(cluster: Clus
     cluster.until("late", scheduled, ("False", "Unschedulable"))
     server.request("PATCH", cluster.path("low"), {"metadata": {"finalizers": None}}, media=MERGE)
     cluster.on("high", "a")
-    assert "nominatedNodeName" not in cluster.read("high")["status"]
+    cluster.until("high", lambda p: p["status"].get("nominatedNodeName"), None)
     assert not cluster.read("late")["spec"].get("nodeName")
 
 
