@@ -58,6 +58,17 @@ class Components:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeLifecycle:
+    """Seconds: how long a node's Lease holds (it is renewed four times in that), how often nodes are judged, and how long
+    one may be silent, at its start and later. The defaults are the kubelet's and the controller manager's."""
+
+    lease_duration: float = 40.0
+    monitor_period: float = 5.0
+    monitor_grace_period: float = 50.0
+    startup_grace_period: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterConfig:
     name: str = "seaway"
     nodes: tuple[NodeConfig, ...] = (NodeConfig("seaway-control-plane", "control-plane"),)
@@ -157,6 +168,21 @@ def _components(tree: Any) -> Components:
     return Components(limit, float(period[1]) / (1000 if period[2] == "ms" else 1))
 
 
+def _node_lifecycle(tree: Any) -> NodeLifecycle:
+    names = {
+        "leaseDurationSeconds": "lease_duration",
+        "monitorPeriodSeconds": "monitor_period",
+        "monitorGracePeriodSeconds": "monitor_grace_period",
+        "startupGracePeriodSeconds": "startup_grace_period",
+    }
+    found = {}
+    for name, value in _fields(tree, "nodeLifecycle", set(names)).items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            raise ConfigError(f"nodeLifecycle.{name}: {value!r} must be a number of seconds greater than 0")
+        found[names[name]] = float(value)
+    return NodeLifecycle(**found)
+
+
 def _node(tree: Any, path: str, name: str, ignored: list[str]) -> NodeConfig:
     known = {"name", "role", "labels", "taints", "image", "extraMounts", "extraPortMappings", "kubeadmConfigPatches"}
     fields = _fields(tree, path, known)
@@ -220,6 +246,7 @@ def parse(tree: Any) -> ClusterConfig:
         config,
         nodes=tuple(nodes),
         networking=networking,
+        node_lifecycle=_node_lifecycle(fields.get("nodeLifecycle") or {}),
         ignored=tuple(ignored),
         images={str(k): str(v) for k, v in images.items()},
         components=_components(fields.get("components") or {}),

@@ -17,7 +17,11 @@ from seaway.cluster.workloads.daemonset import DaemonSetController
 from seaway.cluster.workloads.deployment import DeploymentController
 from seaway.cluster.workloads.garbage import GarbageCollector
 from seaway.cluster.workloads.namespaces import NamespaceController
+from seaway.cluster.workloads.nodehealth import Timing
+from seaway.cluster.workloads.nodelifecycle import NodeLifecycleController
+from seaway.cluster.workloads.podgc import PodGarbageCollector
 from seaway.cluster.workloads.replicaset import ReplicaSetController
+from seaway.cluster.workloads.tainteviction import TaintEvictionController
 from seaway.controllers import everywhere
 from seaway.controllers import run as controllers
 
@@ -27,7 +31,8 @@ Tree = dict[str, Any]
 async def _main(args: Tree) -> None:
     """Each component has its own identity, and so its own client."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    folder = args["kubeconfigs"]
+    folder, times = args["kubeconfigs"], args["nodeLifecycle"]
+    timing = Timing(times["monitor_period"], times["monitor_grace_period"], times["startup_grace_period"])
     with open(args["ca"]) as f:
         ca = f.read()
     async with (
@@ -51,6 +56,9 @@ async def _main(args: Tree) -> None:
             DaemonSetController(workloads, events),
             GarbageCollector(workloads),
             NamespaceController(workloads, workloads_api, ca),
+            NodeLifecycleController(workloads, events, timing),
+            TaintEvictionController(workloads, events),
+            PodGarbageCollector(workloads),
         ]
         async with asyncio.TaskGroup() as group:
             group.create_task(events.run())

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,7 @@ def processes(
                     "images": dict(config.images),
                     "store": str(store),
                     "rootless": os.geteuid() != 0,
+                    "leaseSeconds": config.node_lifecycle.lease_duration,
                 },
             }
         )

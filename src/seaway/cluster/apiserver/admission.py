@@ -127,6 +127,15 @@ class Admission:
                 have = [*have, {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}]
         spec["tolerations"] = have
 
+    @staticmethod
+    def node(tree: Tree) -> None:
+        """A new node takes no pods before it has been judged (plugin TaintNodesByCondition)."""
+        spec = tree.setdefault("spec", {})
+        taint = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+        have = spec.get("taints") or []
+        if not any((t.get("key"), t.get("effect")) == tuple(taint.values()) for t in have):
+            spec["taints"] = [*have, taint]
+
     def service(self, key: str, tree: Tree, old: Tree | None) -> list[Cause]:
         """Families, addresses and node ports. What is wrong comes back; then nothing has been taken."""
         spec, before = tree["spec"], (old or {}).get("spec")

@@ -116,6 +116,8 @@ class Verbs:
         causes = metadata.validate(meta, kind)
         if kind.group_resource == "pods":
             self.admission.pod(kind, call.namespace, tree, self.edges.suffix(5))
+        if kind.group_resource == "nodes":
+            self.admission.node(tree)
         causes += rule.validate(tree) if kind.group_resource != "services" else []
         if causes:
             raise invalid(kind.group, kind.kind, call.name, causes)
