@@ -50,14 +50,6 @@ class Networking:
 
 
 @dataclass(frozen=True, slots=True)
-class Components:
-    """Arguments of components: endpoints a slice, and the seconds that a proxy waits at least between two syncs."""
-
-    max_endpoints_per_slice: int = 100
-    proxy_min_sync_period: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class NodeLifecycle:
     """Seconds: how long a node's Lease holds (it is renewed four times in that), how often nodes are judged, and how long
     one may be silent, at its start and later. The defaults are the kubelet's and the controller manager's."""
@@ -66,6 +58,16 @@ class NodeLifecycle:
     monitor_period: float = 5.0
     monitor_grace_period: float = 50.0
     startup_grace_period: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Arguments of components: endpoints a slice, the seconds that a proxy waits at least between two syncs, and the times of
+    nodes."""
+
+    max_endpoints_per_slice: int = 100
+    proxy_min_sync_period: float = 0.0
+    node_lifecycle: NodeLifecycle = NodeLifecycle()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,33 +156,33 @@ def _networking(tree: Any, ignored: list[str]) -> Networking:
     )
 
 
+def _duration(fields: Mapping[str, Any], path: str, name: str, default: float, least: float = 0.0) -> float:
+    text = str(fields.get(name, f"{default:g}s"))
+    found = DURATION.match(text)
+    value = float(found[1]) / (1000 if found[2] == "ms" else 1) if found else -1.0
+    if value < least:
+        raise ConfigError(f"{path}.{name}: {text!r} must be a duration such as 1s or 500ms")
+    return value
+
+
 def _components(tree: Any) -> Components:
-    fields = _fields(tree, "components", {"controllers", "kubeProxy"})
-    controllers = _fields(fields.get("controllers") or {}, "components.controllers", {"maxEndpointsPerSlice"})
+    fields = _fields(tree, "components", {"controllers", "kubeProxy", "kubelet"})
+    times = ("nodeMonitorPeriod", "nodeMonitorGracePeriod", "nodeStartupGracePeriod")
+    path = "components.controllers"
+    controllers = _fields(fields.get("controllers") or {}, path, {"maxEndpointsPerSlice", *times})
     proxy = _fields(fields.get("kubeProxy") or {}, "components.kubeProxy", {"minSyncPeriod"})
+    kubelet = _fields(fields.get("kubelet") or {}, "components.kubelet", {"nodeLeaseDuration"})
     limit = controllers.get("maxEndpointsPerSlice", 100)
     if not isinstance(limit, int) or not 1 <= limit <= 1000:
-        raise ConfigError(f"components.controllers.maxEndpointsPerSlice: {limit!r} must be a number from 1 to 1000")
-    text = str(proxy.get("minSyncPeriod", "0s"))
-    period = DURATION.match(text)
-    if not period:
-        raise ConfigError(f"components.kubeProxy.minSyncPeriod: {text!r} must be a duration such as 1s or 500ms")
-    return Components(limit, float(period[1]) / (1000 if period[2] == "ms" else 1))
-
-
-def _node_lifecycle(tree: Any) -> NodeLifecycle:
-    names = {
-        "leaseDurationSeconds": "lease_duration",
-        "monitorPeriodSeconds": "monitor_period",
-        "monitorGracePeriodSeconds": "monitor_grace_period",
-        "startupGracePeriodSeconds": "startup_grace_period",
-    }
-    found = {}
-    for name, value in _fields(tree, "nodeLifecycle", set(names)).items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise ConfigError(f"nodeLifecycle.{name}: {value!r} must be a number of seconds greater than 0")
-        found[names[name]] = float(value)
-    return NodeLifecycle(**found)
+        raise ConfigError(f"{path}.maxEndpointsPerSlice: {limit!r} must be a number from 1 to 1000")
+    base = NodeLifecycle()
+    lifecycle = NodeLifecycle(
+        _duration(kubelet, "components.kubelet", "nodeLeaseDuration", base.lease_duration, 0.1),
+        _duration(controllers, path, times[0], base.monitor_period, 0.1),
+        _duration(controllers, path, times[1], base.monitor_grace_period, 0.1),
+        _duration(controllers, path, times[2], base.startup_grace_period, 0.1),
+    )
+    return Components(limit, _duration(proxy, "components.kubeProxy", "minSyncPeriod", 0.0), lifecycle)
 
 
 def _node(tree: Any, path: str, name: str, ignored: list[str]) -> NodeConfig:
@@ -246,7 +248,6 @@ def parse(tree: Any) -> ClusterConfig:
         config,
         nodes=tuple(nodes),
         networking=networking,
-        node_lifecycle=_node_lifecycle(fields.get("nodeLifecycle") or {}),
         ignored=tuple(ignored),
         images={str(k): str(v) for k, v in images.items()},
         components=_components(fields.get("components") or {}),

@@ -172,6 +172,7 @@ def processes(
                 "kubeconfigs": folder,
                 "ca": f"{pki}/ca.crt",
                 "max_endpoints_per_slice": config.components.max_endpoints_per_slice,
+                "nodeLifecycle": asdict(config.components.node_lifecycle),
             },
         },
     ]
@@ -200,7 +201,7 @@ def processes(
                     "images": dict(config.images),
                     "store": str(store),
                     "rootless": os.geteuid() != 0,
-                    "leaseSeconds": config.node_lifecycle.lease_duration,
+                    "leaseSeconds": config.components.node_lifecycle.lease_duration,
                 },
             }
         )

@@ -8,13 +8,11 @@ import asyncio
 import ipaddress
 import os
 import shutil
-import time
 from typing import Any
 
 import uvloop
 
-from seaway import KUBERNETES_VERSION
-from seaway.api.tree import Key, get, key_of, stamp, stamp_micro, with_condition
+from seaway.api.tree import Key, get, key_of
 from seaway.client import kubeconfig
 from seaway.client.errors import ApiStatusError, Conflict, NotFound, Unavailable
 from seaway.client.events import Events
@@ -22,14 +20,13 @@ from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import STRATEGIC, Rest, kind_of, wait_ready
 from seaway.cluster.layout import NodeLayout, load
-from seaway.cluster.node import images, pulling, rootfs
+from seaway.cluster.node import images, pulling, registration, rootfs
 from seaway.cluster.node.kubelet import serve
 from seaway.cluster.node.pods import PodWorker
 from seaway.cluster.node.sources import Objects, Tokens
 from seaway.cluster.node.store import Store
 
 Tree = dict[str, Any]
-LEASE_SECONDS, HEARTBEAT, STATUS_EVERY = 40, 10.0, 300.0
 MAX_PODS = 110
 
 
@@ -76,6 +73,10 @@ class Agent:
         self.images: dict[str, str] = args.get("images") or {}
         self.store = Store(args["store"])
         self.rootless = bool(args.get("rootless"))
+        self.lease_seconds = float(args.get("leaseSeconds") or 40)
+        self.unlimited = "resource limits are not enforced on this node" + (
+            " (started without root: no cgroups, no eBPF, one user id)" if self.rootless else ""
+        )
         self.host = rootfs.Host.look()
         self.addresses = Addresses(self.layout)
         self.workers: dict[str, PodWorker] = {}
@@ -120,128 +121,6 @@ class Agent:
         if worker:
             worker.wake.set()
 
-    # the node
-
-    def node(self) -> Tree:
-        config = self.layout.config
-        labels = {
-            "kubernetes.io/hostname": self.name,
-            "kubernetes.io/os": "linux",
-            "kubernetes.io/arch": _architecture(),
-            "beta.kubernetes.io/os": "linux",
-            "beta.kubernetes.io/arch": _architecture(),
-            **config.labels,
-        }
-        if config.role == "control-plane":
-            labels["node-role.kubernetes.io/control-plane"] = ""
-        spec: Tree = {
-            "podCIDR": str(self.layout.pod_ranges[0]),
-            "podCIDRs": [str(r) for r in self.layout.pod_ranges],
-            "providerID": f"seaway://{self.name}",
-        }
-        if config.taints:
-            spec["taints"] = [dict(t) for t in config.taints]
-        return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": self.name, "labels": labels}, "spec": spec}
-
-    def node_status(self, old: Tree) -> Tree:
-        now = stamp(time.time())
-        conditions = list(get(old, "status", "conditions") or ())
-        for kind, status, reason, message in (
-            ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-            ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-            ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-            (
-                "ResourceLimits",
-                "False",
-                "NoCgroupController",
-                "resource limits are not enforced on this node"
-                + (" (started without root: no cgroups, no eBPF, one user id)" if self.rootless else ""),
-            ),
-            ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-        ):
-            conditions = with_condition(
-                conditions,
-                {
-                    "type": kind,
-                    "status": status,
-                    "reason": reason,
-                    "message": message,
-                    "lastHeartbeatTime": now,
-                    "lastTransitionTime": now,
-                },
-            )
-        kernel = os.uname()
-        addresses = [{"type": "InternalIP", "address": str(a)} for a in self.layout.addresses] + [
-            {"type": "Hostname", "address": self.name}
-        ]
-        info = {
-            "machineID": "",
-            "systemUUID": "",
-            "bootID": "",
-            "kernelVersion": kernel.release,
-            "osImage": _os_image(),
-            "containerRuntimeVersion": "seaway://0.1.0",
-            "kubeletVersion": KUBERNETES_VERSION,
-            "kubeProxyVersion": "",
-            "operatingSystem": "linux",
-            "architecture": _architecture(),
-        }
-        return {
-            "capacity": self.allocatable,
-            "allocatable": self.allocatable,
-            "conditions": conditions,
-            "addresses": addresses,
-            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
-            "nodeInfo": info,
-            "images": pulling.status_images(self.store.images()),
-        }
-
-    async def register(self) -> None:
-        """Until the node is there and Ready."""
-        kind = kind_of("nodes")
-        while True:
-            try:
-                try:
-                    node = await self.api.get(kind, "", self.name)
-                except NotFound:
-                    node = await self.api.create(kind, "", self.node())
-                await self.api.patch(kind, "", self.name, {"status": self.node_status(node)}, "status")
-                return
-            except (ApiStatusError, Unavailable):
-                await asyncio.sleep(0.05)
-
-    async def heartbeat(self) -> None:
-        """The node's Lease, every ten seconds; its status every five minutes (KEP-589)."""
-        kind, namespace = kind_of("leases.coordination.k8s.io"), "kube-node-lease"
-        last_status = time.monotonic()
-        while True:
-            spec = {
-                "holderIdentity": self.name,
-                "leaseDurationSeconds": LEASE_SECONDS,
-                "renewTime": stamp_micro(time.time()),
-            }
-            try:
-                try:
-                    await self.api.patch(kind, namespace, self.name, {"spec": spec})
-                except NotFound:
-                    await self.api.create(
-                        kind,
-                        namespace,
-                        {
-                            "apiVersion": kind.api_version,
-                            "kind": "Lease",
-                            "metadata": {"name": self.name},
-                            "spec": spec,
-                        },
-                    )
-                if time.monotonic() - last_status > STATUS_EVERY:
-                    last_status = time.monotonic()
-                    await self.register()
-            except (ApiStatusError, Unavailable):
-                await asyncio.sleep(0.2)
-                continue
-            await asyncio.sleep(HEARTBEAT)
-
     # pods
 
     def _pod_changed(self, change: Change) -> None:
@@ -283,20 +162,21 @@ class Agent:
                 pass
             shutil.rmtree(os.path.join(root, uid), ignore_errors=True)
 
-    async def write_status(self, worker: PodWorker, status: Tree) -> bool:
-        """Writes a pod's status; False where it has to be tried again. Conditions of others are left alone."""
+    async def write_status(self, worker: PodWorker, status: Tree) -> int | None:
+        """Writes a pod's status; the resourceVersion it made (0: the pod is gone), None where it has to be tried again.
+        Conditions of others are left alone."""
         meta = worker.pod["metadata"]
         patch = {"metadata": {"uid": meta["uid"]}, "status": status}
         try:
-            await self.api.patch(kind_of("pods"), meta["namespace"], meta["name"], patch, "status", STRATEGIC)
-            return True
+            made = await self.api.patch(kind_of("pods"), meta["namespace"], meta["name"], patch, "status", STRATEGIC)
+            return int(made["metadata"]["resourceVersion"])
         except (NotFound, Conflict):
-            return True  # deleted, or another pod of this name by now
+            return 0  # deleted, or another pod of this name by now
         except (ApiStatusError, Unavailable) as e:
             if isinstance(e, ApiStatusError):
                 print(f"agent: status of {meta['namespace']}/{meta['name']}: {e}", flush=True)
             asyncio.get_running_loop().call_later(0.2, worker.wake.set)
-            return False
+            return None
 
     async def gone(self, worker: PodWorker) -> None:
         """A pod has ended: its object may go."""
@@ -329,8 +209,8 @@ class Agent:
             group.create_task(self.pods.run())
             group.create_task(self.events.run())
             group.create_task(serve(self, pki))
-            await self.register()
-            group.create_task(self.heartbeat())
+            await registration.register(self)
+            group.create_task(registration.heartbeat(self))
             group.create_task(pulling.watch(self.store, self._images_changed))
             await self.services.synced.wait()
             await self.pods.synced.wait()
@@ -357,20 +237,6 @@ class Agent:
 def _memory_kib() -> int:
     with open("/proc/meminfo") as f:
         return int(f.readline().split()[1])
-
-
-def _architecture() -> str:
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
-
-
-def _os_image() -> str:
-    try:
-        with open("/etc/os-release") as f:
-            return next(
-                (line.split("=", 1)[1].strip().strip('"') for line in f if line.startswith("PRETTY_NAME=")), "Linux"
-            )
-    except OSError:
-        return "Linux"
 
 
 async def _main(args: Tree) -> None:

@@ -60,6 +60,7 @@ class PodWorker:
             for c in get(pod, "status", field) or ()
         }
         self.told: Tree | None = None
+        self.told_at = 0  # the resourceVersion that the last word made
         self.wake = asyncio.Event()
         self.wake.set()
         self.killing = False
@@ -301,7 +302,16 @@ class PodWorker:
                 c if c["type"] not in ("Ready", "ContainersReady") else {**c, "status": "False"}
                 for c in status["conditions"]
             ]
-        if status == self.told:
+        if status == self.told and not self._contradicted(status):
             return
-        if await self.agent.write_status(self, status):
-            self.told = status
+        version = await self.agent.write_status(self, status)
+        if version is not None:
+            self.told, self.told_at = status, version
+
+    def _contradicted(self, status: Tree) -> bool:
+        """Somebody has written otherwise since: the node's pods are made not ready while their agent is silent."""
+        if int(self.pod["metadata"].get("resourceVersion") or 0) < self.told_at:
+            return False
+        said = {c["type"]: c["status"] for c in status["conditions"]}
+        there = {c["type"]: c["status"] for c in get(self.pod, "status", "conditions") or ()}
+        return any(there.get(kind) != value for kind, value in said.items())

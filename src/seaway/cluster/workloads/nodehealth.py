@@ -108,7 +108,8 @@ def evicting(nodes: Iterable[Tree]) -> dict[str, bool]:
     if zones and all(down[name] == len(z) for name, z in zones.items()):
         return dict.fromkeys(zones, False)
     return {
-        name: down[name] == len(z) or not (down[name] > 2 and down[name] / len(z) >= UNHEALTHY_ZONE)
+        name: down[name] == len(z)
+        or not (down[name] > 2 and down[name] / len(z) >= UNHEALTHY_ZONE)
         or size > SMALL_CLUSTER
         for name, z in zones.items()
     }
@@ -137,8 +138,11 @@ def taints(node: Tree, evict: bool, now: float) -> list[Tree]:
         if taint.get("effect") == "NoExecute":
             return taint.get("key") in (NOT_READY, UNREACHABLE)
         # A node that has never said anything keeps the taint it was born with.
-        return taint.get("effect") == "NoSchedule" and taint.get("key") in OURS and (bool(ready(node)) or
-                                                                                      taint["key"] != NOT_READY)
+        return (
+            taint.get("effect") == "NoSchedule"
+            and taint.get("key") in OURS
+            and (bool(ready(node)) or taint["key"] != NOT_READY)
+        )
 
     kept = [t for t in old if not ours(t) or (t["key"], t["effect"]) in wanted]
     have = {(t.get("key"), t.get("effect")) for t in kept}

@@ -30,7 +30,9 @@ def doomed(
     pods = list(pods)
     found: list[tuple[Tree, str]] = []
     ended = [p for p in pods if get(p, "status", "phase") in OVER]
-    for pod in sorted(ended, key=lambda p: str(p["metadata"].get("creationTimestamp")))[: max(len(ended) - THRESHOLD, 0)]:
+    for pod in sorted(ended, key=lambda p: str(p["metadata"].get("creationTimestamp")))[
+        : max(len(ended) - THRESHOLD, 0)
+    ]:
         found.append((pod, ""))
     for pod in pods:
         name, leaving = pod["spec"].get("nodeName") or "", pod["metadata"].get("deletionTimestamp")
@@ -41,10 +43,13 @@ def doomed(
         elif node is None:
             if now - missing_since.get(name, now) >= quarantine:
                 found.append((pod, "PodGC: node no longer exists"))
-        elif leaving and ready(node) != "True":
-            if any(t.get("key") == OUT_OF_SERVICE for t in get(node, "spec", "taints") or ()):
-                found.append((pod, ""))
+        elif leaving and ready(node) != "True" and _out_of_service(node):
+            found.append((pod, ""))
     return found
+
+
+def _out_of_service(node: Tree) -> bool:
+    return any(t.get("key") == OUT_OF_SERVICE for t in get(node, "spec", "taints") or ())
 
 
 class PodGarbageCollector:

@@ -86,7 +86,12 @@ class TaintEvictionController:
         self._marked.discard(uid)
         self._events.tell(about, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {key}")
         await mark(
-            self._api, pod, "DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint", now, failed=False
+            self._api,
+            pod,
+            "DeletionByTaintManager",
+            "Taint manager: deleting due to NoExecute taint",
+            now,
+            failed=False,
         )
         try:
             await self._api.delete(kind_of("pods"), *key, {"preconditions": {"uid": uid}})

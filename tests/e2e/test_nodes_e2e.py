@@ -1,0 +1,144 @@
+"""Nodes through kubectl: a dead agent's node, its return, cordon, drain, taint, and the scheduler on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from clusters import Cluster, wait_for
+
+FILE = """
+apiVersion: seaway.dev/v1alpha1
+kind: Cluster
+name: {name}
+nodes: [{{role: control-plane}}, {{role: worker}}, {{role: worker}}]
+components:
+  kubelet: {{nodeLeaseDuration: 2s}}
+  controllers: {{nodeMonitorPeriod: 300ms, nodeMonitorGracePeriod: 2s}}
+"""
+PODS = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web}}
+spec:
+  replicas: 3
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      tolerations: [{{key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 1}}]
+      containers: [{{name: c, image: traefik/whoami}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: stays}}
+spec:
+  nodeName: {node}
+  tolerations: [{{key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute}}]
+  containers: [{{name: c, image: traefik/whoami}}]
+"""
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three nodes whose silence is noticed after two seconds."""
+    cluster = Cluster()
+    path = tmp_path_factory.mktemp("nodes") / "cluster.yaml"
+    path.write_text(FILE.format(name=cluster.name))
+    try:
+        cluster.seaway("up", "--config", str(path), "--detach")
+        yield cluster
+    finally:
+        cluster.__exit__()
+
+
+def state(tree: dict, kind: str = "Ready") -> str:
+    return next((c["status"] for c in tree["status"].get("conditions", ()) if c["type"] == kind), "")
+
+
+def taints(cluster: Cluster, node: str) -> set[str]:
+    return {f"{t['key']}:{t['effect']}" for t in cluster.get("node", node)["spec"].get("taints", ())}
+
+
+def placed(cluster: Cluster, app: str = "web") -> dict[str, dict[str, Any]]:
+    """Pods of the app that are not on their way out, by name."""
+    pods = cluster.get("pods", "-l", f"app={app}")["items"]
+    return {p["metadata"]["name"]: p for p in pods if not p["metadata"].get("deletionTimestamp")}
+
+
+def test_a_dead_agents_node_is_unreachable_loses_its_pods_and_takes_over_when_it_returns(quick: Cluster) -> None:
+    node = f"{quick.name}-worker"
+    assert quick.get("-n", "kube-node-lease", "lease", node)["spec"]["leaseDurationSeconds"] == 2
+    quick.apply(PODS.format(node=node))
+    quick.rollout("deployment/web")
+    quick.ready("stays")
+    before = quick.get("pod", "stays")["status"]
+    lost = [n for n, p in placed(quick).items() if p["spec"]["nodeName"] == node]
+    assert len(lost) == 1  # one of three is on each node
+    agent = quick.pids(f"agent-{node}")[0]
+    os.kill(agent, signal.SIGSTOP)
+    try:
+        wait_for(lambda: state(quick.get("node", node)) == "Unknown", 10)
+        ready = next(c for c in quick.get("node", node)["status"]["conditions"] if c["type"] == "Ready")
+        assert (ready["reason"], ready["message"]) == ("NodeStatusUnknown", "Kubelet stopped posting node status.")
+        assert "NotReady" in quick.kubectl("get", "nodes")
+        wait_for(lambda: state(quick.get("pod", "stays")) == "False", 5)
+        wait_for(lambda: {f"node.kubernetes.io/unreachable:{e}" for e in ("NoSchedule", "NoExecute")} <= taints(quick, node), 5)
+        # Its pod goes after its tolerationSeconds, and another stands elsewhere; who tolerates all stays.
+        wait_for(lambda: quick.get("pod", lost[0])["metadata"].get("deletionTimestamp"), 10)
+        target = next(c for c in quick.get("pod", lost[0])["status"]["conditions"] if c["type"] == "DisruptionTarget")
+        assert (target["status"], target["reason"]) == ("True", "DeletionByTaintManager")
+        wait_for(lambda: len(found := placed(quick)) == 3 and all(state(p) == "True" for p in found.values()), 15)
+        assert all(p["spec"]["nodeName"] != node for p in placed(quick).values())
+        assert not quick.get("pod", "stays")["metadata"].get("deletionTimestamp")
+    finally:
+        os.kill(agent, signal.SIGCONT)
+    wait_for(lambda: state(quick.get("node", node)) == "True", 10)
+    wait_for(lambda: not taints(quick, node), 5)
+    wait_for(lambda: lost[0] not in quick.kubectl("get", "pods"), 10)  # it ends its deleted pod now
+    wait_for(lambda: state(quick.get("pod", "stays")) == "True", 5)
+    after = quick.get("pod", "stays")["status"]
+    assert after["containerStatuses"][0]["containerID"] == before["containerStatuses"][0]["containerID"]
+    assert after["podIPs"] == before["podIPs"] and after["containerStatuses"][0]["restartCount"] == 0
+    assert "NodeNotReady" in quick.kubectl("describe", "node", node)
+
+
+def test_cordon_drain_and_taint_empty_a_node(quick: Cluster) -> None:
+    node = f"{quick.name}-worker2"
+    quick.rollout("deployment/web")
+    said = quick.kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=60s")
+    assert f"node/{node} cordoned" in said and f"node/{node} drained" in said
+    assert "Ready,SchedulingDisabled" in quick.kubectl("get", "node", node)
+    wait_for(lambda: "node.kubernetes.io/unschedulable:NoSchedule" in taints(quick, node), 5)
+    quick.rollout("deployment/web")
+    assert all(p["spec"]["nodeName"] != node for p in placed(quick).values())
+    quick.kubectl("uncordon", node)
+    wait_for(lambda: not taints(quick, node), 5)
+    # kubectl taint with NoExecute takes away who does not tolerate it, at once.
+    other = f"{quick.name}-worker"
+    quick.kubectl("taint", "node", other, "maintenance=now:NoExecute")
+    wait_for(lambda: placed(quick) and all(p["spec"]["nodeName"] != other for p in placed(quick).values()), 10)
+    wait_for(lambda: "stays" not in quick.kubectl("get", "pods"), 40)
+    pods = quick.get("pods", "-n", "kube-system", "-l", "k8s-app=kube-proxy", "--field-selector", f"spec.nodeName={other}")
+    assert len(pods["items"]) == 1 and not pods["items"][0]["metadata"].get("deletionTimestamp")
+    quick.kubectl("taint", "node", other, "maintenance-")
+    quick.rollout("deployment/web")
+
+
+def test_a_pod_that_fits_nowhere_says_so(quick: Cluster) -> None:
+    quick.apply("""
+apiVersion: v1
+kind: Pod
+metadata: {name: greedy}
+spec: {containers: [{name: c, image: busybox, command: [sleep, infinity], resources: {requests: {cpu: "1000"}}}]}
+""")
+    wait_for(lambda: state(quick.get("pod", "greedy"), "PodScheduled") == "False", 10)
+    wait_for(lambda: "FailedScheduling" in quick.kubectl("describe", "pod", "greedy"), 5)
+    assert "0/3 nodes are available: 3 Insufficient cpu. no new claims to deallocate, preemption: 0/3 nodes are available: " \
+           "3 Preemption is not helpful for scheduling." in quick.kubectl("describe", "pod", "greedy")
+    quick.kubectl("delete", "pod", "greedy", "--wait=false")
+    wait_for(lambda: "greedy" not in quick.kubectl("get", "pods"), 10)
