@@ -78,7 +78,7 @@ def test_strategic_merge_of_a_keyed_list(patch: dict, want: list) -> None:
 def test_strategic_merge_of_plain_lists_and_maps() -> None:
     meta = {"metadata": {"finalizers": ["x/a"], "labels": {"k": "v"}}}
     found = strategic.apply(meta, {"metadata": {"finalizers": ["x/b"], "labels": {"k": None, "l": "w"}}}, {"$ref": POD})
-    assert found["metadata"] == {"finalizers": ["x/a", "x/b"], "labels": {"l": "w"}}
+    assert found["metadata"] == {"finalizers": ["x/b", "x/a"], "labels": {"l": "w"}}
     found = strategic.apply(meta, {"metadata": {"$deleteFromPrimitiveList/finalizers": ["x/a"]}}, {"$ref": POD})
     assert found["metadata"]["finalizers"] == []
 

@@ -57,7 +57,8 @@ class Watcher(threading.Thread):
 
     def __init__(self, server: Server) -> None:
         super().__init__(daemon=True)
-        self.server, self.seen, self.version, self.stopped = server, set(), "1", False
+        self.server, self.seen, self.stopped = server, set(), False
+        self.version = server.request("GET", "/api/v1/namespaces/default/configmaps")[1]["metadata"]["resourceVersion"]
         self.twice: list[str] = []
         self.expired = False
 

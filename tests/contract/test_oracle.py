@@ -16,7 +16,13 @@ TOOL, RECORDS = SHARED / "tools" / "oracle", SHARED / "reference" / "oracle"
 SLACK = 2
 # file -> cases that were answered alike when this was last measured (API server alone: no controllers, no default
 # ServiceAccounts). Raise a number when more are; never lower one.
-MEASURED = {"machinery.json": 67, "patches.json": 9, "watch-list.json": 0, "discovery.json": 31}
+MEASURED = {
+    "machinery.json": 93,
+    "lists-watches.json": 61,
+    "patches.json": 15,
+    "watch-list.json": 7,
+    "discovery.json": 38,
+}
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,40 @@ from typing import Any
 
 import msgspec
 
+_EMPTY_NAME = {"name": ""}
+_CORE = "io.k8s.api.core.v1."
+# definition -> field -> the default that upstream's schema declares (`+default` in k8s.io/api).
+DEFAULTS: dict[str, dict[str, Any]] = {
+    f"{_CORE}ContainerPort": {"protocol": "TCP"},
+    f"{_CORE}ServicePort": {"protocol": "TCP"},
+    f"{_CORE}GRPCAction": {"service": ""},
+    f"{_CORE}ISCSIVolumeSource": {"iscsiInterface": "default"},
+    f"{_CORE}ISCSIPersistentVolumeSource": {"iscsiInterface": "default"},
+    f"{_CORE}RBDVolumeSource": {"pool": "rbd", "user": "admin", "keyring": "/etc/ceph/keyring"},
+    f"{_CORE}RBDPersistentVolumeSource": {"pool": "rbd", "user": "admin", "keyring": "/etc/ceph/keyring"},
+    f"{_CORE}AzureDiskVolumeSource": {
+        "cachingMode": "ReadWrite",
+        "fsType": "ext4",
+        "readOnly": False,
+        "kind": "Shared",
+    },
+    f"{_CORE}ScaleIOVolumeSource": {"storageMode": "ThinProvisioned", "fsType": "xfs"},
+    f"{_CORE}ScaleIOPersistentVolumeSource": {"storageMode": "ThinProvisioned", "fsType": "xfs"},
+    **{
+        f"{_CORE}{name}": _EMPTY_NAME
+        for name in (
+            "LocalObjectReference",
+            "ConfigMapEnvSource",
+            "ConfigMapKeySelector",
+            "ConfigMapProjection",
+            "ConfigMapVolumeSource",
+            "SecretEnvSource",
+            "SecretKeySelector",
+            "SecretProjection",
+        )
+    },
+}
+
 
 def _load(name: str) -> dict[str, Any]:
     data: dict[str, Any] = msgspec.json.decode(resources.files("seaway.api").joinpath("data", name).read_bytes())

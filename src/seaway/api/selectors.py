@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-NAME = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)\Z")
 VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?\Z")
 PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 
@@ -55,59 +54,180 @@ class Selector:
         return all(r.matches(have) for r in self.requirements)
 
 
-def check_label_key(key: str) -> None:
-    prefix, slash, name = key.rpartition("/")
-    if (slash and not (PREFIX.match(prefix) and len(prefix) <= 253)) or not NAME.match(name) or len(name) > 63:
-        raise SelectorError(f"invalid label key {key!r}")
-
-
-_TERM = re.compile(
-    r"\s*(?P<not>!)?\s*(?P<key>[^\s,!=<>()]+)\s*"
-    r"(?:(?P<op>==|!=|=|<|>)\s*(?P<value>[^\s,()]*)|(?P<set>in|notin)\s*\((?P<values>[^)]*)\))?\s*(?:,|\Z)"
+NAME_TEXT = (
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
+    "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 )
+KEY_TEXT = (
+    "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+    "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. "
+    "'example.com/MyName')"
+)
+PREFIX_TEXT = (
+    "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and "
+    "must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+VALUE_TEXT = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
+
+
+def key_problems(key: str) -> list[str]:
+    """What is wrong with a label key."""
+    parts = key.split("/")
+    if len(parts) > 2:
+        return [KEY_TEXT]
+    found, name = [], parts[-1]
+    if len(parts) == 2:
+        if not parts[0]:
+            found.append("prefix part must be non-empty")
+        elif len(parts[0]) > 253:
+            found.append("prefix part must be no more than 253 bytes")
+        elif not PREFIX.match(parts[0]):
+            found.append(PREFIX_TEXT)
+    if not name:
+        found.append("name part must be non-empty")
+    elif len(name) > 63:
+        found.append("name part must be no more than 63 bytes")
+    if not re.match(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]\Z", name):
+        found.append(NAME_TEXT)
+    return found
+
+
+def value_problems(value: str) -> list[str]:
+    """What is wrong with a label value."""
+    found = ["must be no more than 63 bytes"] if len(value.encode()) > 63 else []
+    return found if VALUE.match(value) else [*found, VALUE_TEXT]
+
+
+_TOKEN = re.compile(r"\s*(?:(?P<symbol>==|!=|[=!,()<>])|(?P<word>[^\s=!,()<>]+))")
+OPERATORS = ("in", "notin", "=", "==", "!=", "<", ">")
+
+
+class _Parser:
+    """The grammar of labels.Parse: a token of lookahead, and its own words for what it did not find."""
+
+    def __init__(self, text: str) -> None:
+        self.tokens: list[str] = []
+        at = 0
+        while found := _TOKEN.match(text, at):
+            self.tokens.append(found[found.lastgroup or 0])
+            at = found.end()
+        self.at = 0
+
+    @property
+    def ahead(self) -> str:
+        """The next token, "" at the end."""
+        return self.tokens[self.at] if self.at < len(self.tokens) else ""
+
+    def take(self) -> str:
+        token = self.ahead
+        self.at += 1
+        return token
+
+    @staticmethod
+    def is_word(token: str) -> bool:
+        return bool(token) and token[0] not in "=!,()<>"
+
+    def requirements(self) -> list[Requirement]:
+        found: list[Requirement] = []
+        while self.ahead:
+            if self.ahead != "!" and not self.is_word(self.ahead):
+                raise SelectorError(f"found '{self.ahead}', expected: !, identifier, or 'end of string'")
+            found.append(self.requirement())
+            token = self.take()
+            if not token:
+                break
+            if token != ",":
+                raise SelectorError(f"found '{token}', expected: ',' or 'end of string'")
+            if self.ahead != "!" and not self.is_word(self.ahead):
+                raise SelectorError(f"found '{self.ahead}', expected: identifier after ','")
+        return found
+
+    def requirement(self) -> Requirement:
+        try:
+            return self._requirement()
+        except SelectorError as e:
+            raise SelectorError(f"unable to parse requirement: {e}") from None
+
+    def _requirement(self) -> Requirement:
+        absent = self.ahead == "!"
+        if absent:
+            self.take()
+        key = self.take()
+        if not self.is_word(key):
+            raise SelectorError(f"found '{key}', expected: identifier")
+        problems = key_problems(key)
+        if problems:
+            raise SelectorError(f'<nil>: Invalid value: "{key}": {"; ".join(problems)}')
+        if absent or self.ahead in ("", ","):
+            return Requirement(key, "DoesNotExist" if absent else "Exists")
+        op = self.take()
+        if op not in OPERATORS:
+            raise SelectorError(f"found '{op}', expected: in, notin, =, ==, !=, gt, lt")
+        if op in ("in", "notin"):
+            return self._checked(Requirement(key, "In" if op == "in" else "NotIn", self.values()))
+        value = self.exact_value()
+        names = {"=": "In", "==": "In", "!=": "NotIn", ">": "Gt", "<": "Lt"}
+        return self._checked(Requirement(key, names[op], (value,)))
+
+    def exact_value(self) -> str:
+        if self.ahead in ("", ","):
+            return ""
+        token = self.take()
+        if not self.is_word(token):
+            raise SelectorError(f"found '{token}', expected: identifier")
+        return token
+
+    def values(self) -> tuple[str, ...]:
+        token = self.take()
+        if token != "(":
+            raise SelectorError(f"found '{token}' expected: '('")
+        if self.ahead == ")":
+            self.take()
+            return ("",)
+        if self.ahead != "," and not self.is_word(self.ahead):
+            raise SelectorError(f"found '{self.ahead}', expected: ',', ')' or identifier")
+        found = {""} if self.ahead == "," else set()
+        while True:
+            token = self.take()
+            if self.is_word(token):
+                found.add(token)
+                if self.ahead not in (",", ")"):
+                    raise SelectorError(f"found '{self.ahead}', expected: ',' or ')'")
+            elif token == ",":
+                if self.ahead == ")" or self.ahead == ",":
+                    found.add("")
+            elif token == ")":
+                return tuple(sorted(found))
+            else:
+                raise SelectorError(f"found '{token}', expected: ',', or identifier")
+
+    @staticmethod
+    def _checked(found: Requirement) -> Requirement:
+        if found.op in ("Gt", "Lt"):
+            try:
+                int(found.values[0])
+            except ValueError:
+                raise SelectorError(
+                    f"values[0][{found.key}]: Invalid value: \"{found.values[0]}\": for 'Gt', 'Lt' operators, the value "
+                    "must be an integer"
+                ) from None
+        for i, value in enumerate(found.values):
+            problems = value_problems(value)
+            if problems:
+                raise SelectorError(f'values[{i}][{found.key}]: Invalid value: "{value}": {"; ".join(problems)}')
+        return found
 
 
 def parse_labels(text: str) -> Selector:
     """A labelSelector query parameter (`a=b,c in (d,e),!f`)."""
-    found: list[Requirement] = []
-    at = 0
-    text = text.strip()
-    while at < len(text):
-        term = _TERM.match(text, at)
-        if not term:
-            raise SelectorError(f"unable to parse requirement: found '{text[at:].strip()}', expected: identifier")
-        key, op = term["key"], term["op"]
-        check_label_key(key)
-        if term["not"]:
-            if op or term["set"]:
-                raise SelectorError(f"unable to parse requirement: found '{op or term['set']}', expected: ',' or end")
-            found.append(Requirement(key, "DoesNotExist"))
-        elif term["set"]:
-            values = tuple(sorted({v.strip() for v in term["values"].split(",")}))
-            found.append(Requirement(key, "In" if term["set"] == "in" else "NotIn", values))
-        elif op in ("=", "=="):
-            found.append(Requirement(key, "In", (term["value"],)))
-        elif op == "!=":
-            found.append(Requirement(key, "NotIn", (term["value"],)))
-        elif op:
-            if not re.fullmatch(r"-?\d+", term["value"]):
-                raise SelectorError(
-                    f"values[0][{key}]: Invalid value: \"{term['value']}\": for 'Gt', 'Lt' operators, "
-                    "the value must be an integer"
-                )
-            found.append(Requirement(key, "Gt" if op == ">" else "Lt", (term["value"],)))
-        else:
-            found.append(Requirement(key, "Exists"))
-        for value in found[-1].values:
-            if not VALUE.match(value) or len(value) > 63:
-                raise SelectorError(
-                    f'unable to parse requirement: values[0][{key}]: Invalid value: "{value}": a valid label must be '
-                    "an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end "
-                    "with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for "
-                    "validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-                )
-        at = term.end()
-    return Selector(tuple(found))
+    return Selector(tuple(_Parser(text).requirements()))
 
 
 def label_selector(tree: Mapping[str, Any] | None) -> Selector | None:
@@ -136,7 +256,7 @@ def parse_fields(text: str) -> tuple[FieldTerm, ...]:
     """A fieldSelector query parameter (`metadata.name=a,status.phase!=Running`)."""
     found = []
     for term in filter(None, (t.strip() for t in text.split(","))):
-        parts = re.match(r"([^=!]+)(==|!=|=)(.*)\Z", term)
+        parts = re.match(r"([^=!]*)(==|!=|=)(.*)\Z", term)
         if not parts:
             raise SelectorError(f"invalid selector: '{term}'; can't understand '{term}'")
         found.append(FieldTerm(parts[1].strip(), parts[3].strip(), parts[2] != "!="))

@@ -1,4 +1,8 @@
-"""Request bodies to trees: JSON, YAML, protobuf; wrong kinds, unknown fields and wrong types refused; pure."""
+"""Request bodies to trees: JSON, YAML, protobuf; wrong kinds, unknown fields and wrong types refused; pure.
+
+`read` is for an object of a kind: its errors are those of the API server's decoder (k8s.io/apiserver/pkg/endpoints/handlers
+transformDecodeError). `decode` is for everything else.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,13 @@ import yaml
 
 from seaway.api import facts, kinds
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import protobuf, schema
-from seaway.cluster.apiserver.status import ApiError, bad_request
+from seaway.cluster.apiserver import gojson, protobuf, schema
+from seaway.cluster.apiserver.status import ApiError, bad_request, internal_type
 
 Tree = dict[str, Any]
 JSON, YAML = "application/json", "application/yaml"
+YAMLS = (YAML, "application/apply-patch+yaml", "text/yaml", "application/x-yaml")
+SCHEME = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"
 DEPTH = 200
 YAML_NODES = 200_000
 
@@ -63,26 +69,55 @@ def _message_for(api_version: str, kind: str) -> str | None:
     return protobuf.message_of(name) if name else None
 
 
-def decode(body: bytes, content_type: str) -> Any:
-    """The tree of a body; raises ApiError where it cannot be read."""
-    media = content_type.partition(";")[0].strip().lower() or JSON
+class Unreadable(Exception):
+    """A body that is no document of its media type; the text says why, in the decoder's words."""
+
+
+def _media(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower() or JSON
+
+
+def _parse(body: bytes, media: str) -> Any:
     try:
         if media == JSON:
             return msgspec.json.decode(body)
-        if media in (YAML, "application/apply-patch+yaml", "text/yaml", "application/x-yaml"):
+        if media in YAMLS:
             return load_yaml(body)
         if media == protobuf.CONTENT_TYPE:
             return protobuf.decode(body, _message_for)
-    except (
-        msgspec.DecodeError,
-        yaml.YAMLError,
-        protobuf.ProtobufError,
-        UnicodeDecodeError,
-        RecursionError,
-        ValueError,
-    ) as e:
-        raise bad_request(f"the object provided is unrecognized (must be of type Object): {e}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        problem = gojson.syntax_error(body) if media == JSON else str(e)
+        raise Unreadable(f"couldn't get version/kind; json parse error: {problem}") from None
+    except yaml.YAMLError as e:
+        mark = getattr(e, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark is not None else ""
+        raise Unreadable(f"error converting YAML to JSON: yaml: {line}{getattr(e, 'problem', None) or e}") from None
+    except (protobuf.ProtobufError, RecursionError, ValueError) as e:
+        raise Unreadable(str(e) or "the document is nested too deep") from None
     raise unsupported_media()
+
+
+def decode(body: bytes, content_type: str, expected: str = "Object") -> Any:
+    """The tree of a body; raises ApiError where it cannot be read."""
+    try:
+        return _parse(body, _media(content_type))
+    except Unreadable as e:
+        told = f"the object provided is unrecognized (must be of type {expected}): {e} ({gojson.summary(body)})"
+        raise bad_request(told) from None
+
+
+def strict_errors(body: bytes, content_type: str, tree: Any) -> list[str]:
+    """What only strict decoding minds of the text itself: keys given twice."""
+    media = _media(content_type)
+    if media == JSON:
+        return gojson.duplicates(body, tree)
+    return gojson.yaml_duplicates(body) if media in YAMLS else []
+
+
+def read(body: bytes, content_type: str, kind: Kind, validation: str) -> tuple[Tree, list[str]]:
+    """An object of the kind, and what strict decoding minds of its text."""
+    tree = check_kind(decode(body, content_type, kind.kind), kind, body)
+    return tree, [] if validation == "Ignore" else strict_errors(body, content_type, tree)
 
 
 def _too_deep(tree: Any, left: int = DEPTH) -> bool:
@@ -95,61 +130,83 @@ def _too_deep(tree: Any, left: int = DEPTH) -> bool:
     return False
 
 
-def check_kind(tree: Any, kind: Kind) -> Tree:
+def check_kind(tree: Any, kind: Kind, body: bytes = b"") -> Tree:
     """The tree as an object of the kind; ApiError where it says that it is something else."""
     if not isinstance(tree, dict):
+        found = {list: "array", str: "string", bool: "bool", int: "number", float: "number"}.get(type(tree), "null")
         raise bad_request(
-            f"the object provided is unrecognized (must be of type {kind.kind}): json: cannot unmarshal "
-            f"{'array' if isinstance(tree, list) else 'value'} into Go value of type {kind.version}.{kind.kind}"
+            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; json parse "
+            f"error: json: cannot unmarshal {found} into Go value of type struct {{ APIVersion string "
+            f'"json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }} ({gojson.summary(body)})'
         )
     if _too_deep(tree):
         raise bad_request("the object provided is nested too deep")
-    found_version, found_kind = tree.get("apiVersion"), tree.get("kind")
-    for name, value in (("apiVersion", found_version), ("kind", found_kind)):
+    for name in ("apiVersion", "kind"):
+        value = tree.get(name)
         if not isinstance(value, (str, type(None))):
             raise bad_request(
-                f"couldn't get version/kind; json parse error: json: cannot unmarshal {type(value).__name__} into Go struct "
-                f"field .{name} of type string"
+                f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; json "
+                f"parse error: json: cannot unmarshal {schema.json_type(value)} into Go struct field .{name} of type "
+                f"string ({gojson.summary(body)})"
             )
-    if not isinstance(tree.get("metadata", {}), (dict, type(None))):
-        raise bad_request(
-            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: json: cannot '
-            f"unmarshal value into Go struct field {kind.kind}.metadata of type v1.ObjectMeta"
-        )
-    if found_kind and found_kind != kind.kind:
-        if (found_version or kind.api_version, found_kind) not in kinds.by_kind():
-            raise bad_request(f'no kind "{found_kind}" is registered for version "{found_version}" in scheme')
-        raise bad_request(
-            f'{found_kind} in version "{str(found_version).rpartition("/")[2]}" cannot be handled as a '
-            f"{kind.kind}: converting ({found_kind}) to ({kind.kind}): unknown conversion"
-        )
-    if found_version and found_version != kind.api_version:
-        raise bad_request(
-            f"the API version in the data ({found_version}) does not match the expected API version "
-            f"({kind.api_version})"
-        )
+    if kind.definition:
+        _check_builtin(tree.get("apiVersion") or kind.api_version, tree.get("kind") or kind.kind, kind)
+    elif tree.get("metadata") is not None and not isinstance(tree["metadata"], dict):
+        raise bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): metadata is no object")
     if tree.get("metadata") is None:
         tree["metadata"] = {}
     return tree
 
 
-def typed(tree: Tree, kind: Kind, old: Tree | None, validation: str, warnings: list[str], definition: str = "") -> Tree:
+def _check_builtin(api_version: str, name: str, kind: Kind) -> None:
+    """kind and apiVersion of a body against those that the path takes."""
+    version = api_version.rpartition("/")[2]
+    if name != kind.kind:
+        start = f'{name} in version "{version}" cannot be handled as a {kind.kind}: '
+        if (api_version, name) not in kinds.by_kind():
+            raise bad_request(f'{start}no kind "{name}" is registered for version "{api_version}" in scheme "{SCHEME}"')
+        raise bad_request(f"{start}converting ({version}.{name}) to ({internal_type(kind)}): unknown conversion")
+    if api_version != kind.api_version:
+        if (api_version, name) not in kinds.by_kind():
+            raise bad_request(
+                f'{name} in version "{version}" cannot be handled as a {kind.kind}: no kind "{name}" is registered for '
+                f'version "{api_version}" in scheme "{SCHEME}"'
+            )
+        raise bad_request(
+            f"the API version in the data ({api_version}) does not match the expected API version ({kind.api_version})"
+        )
+
+
+def typed(
+    tree: Tree,
+    kind: Kind,
+    old: Tree | None,
+    validation: str,
+    warnings: list[str],
+    definition: str = "",
+    strict: list[str] | None = None,
+) -> Tree:
     """The tree in the kind's form. `validation` is the fieldValidation parameter (Strict, Warn, Ignore)."""
+    try:
+        result, told = form(tree, kind, old, definition)
+    except schema.TypeMismatch as e:
+        raise bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {e}') from None
+    told = [*(strict or ()), *told]
+    if told and validation == "Strict":
+        raise bad_request(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict decoding error: '
+            + ", ".join(told)
+        )
+    if told and validation != "Ignore":
+        warnings.extend(told)
+    return result
+
+
+def form(tree: Tree, kind: Kind, old: Tree | None, definition: str = "") -> tuple[Tree, list[str]]:
+    """The tree as the kind's definition has it, and its unknown fields in the decoder's words; raises TypeMismatch."""
     name = definition or kind.definition
     if not name:
-        return tree
-    try:
-        result, unknown = schema.read(name, tree, old)
-    except schema.TypeMismatch as e:
-        text = str(e).replace("Go struct field ", f"Go struct field {kind.kind}.")
-        raise bad_request(
-            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {text}'
-        ) from None
-    if unknown:
-        told = [f'unknown field "{path}"' for path in sorted(unknown)]
-        if validation == "Strict":
-            raise bad_request(f"strict decoding error: {', '.join(told)}")
-        if validation != "Ignore":
-            warnings.extend(told)
+        return tree, []
+    result, unknown = schema.read(name, tree, old)
     result.setdefault("metadata", {})
-    return result
+    return result, [f'unknown field "{path}"' for path in dict.fromkeys(unknown)]

@@ -118,7 +118,7 @@ def resources(group_name: str, version_name: str) -> Tree:
 def _aggregated(kind: Kind) -> Tree:
     row: Tree = {
         "resource": kind.resource,
-        "responseKind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
+        "responseKind": {"group": "", "version": "", "kind": kind.kind},
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": kind.singular,
         "verbs": list(kind.verbs) if kind.stored else ["create"],
@@ -129,7 +129,8 @@ def _aggregated(kind: Kind) -> Tree:
         row["categories"] = list(kind.categories)
     subs = []
     for name, (sub_kind, verbs) in kind.subresources.items():
-        g, v, k = SUBRESOURCE_KINDS.get(name, (kind.group, kind.version, sub_kind))
+        # A kind of the group version itself names neither.
+        g, v, k = SUBRESOURCE_KINDS.get(name, ("", "", sub_kind))
         subs.append({"subresource": name, "responseKind": {"group": g, "version": v, "kind": k}, "verbs": list(verbs)})
     if subs:
         row["subresources"] = subs
@@ -172,20 +173,45 @@ def openapi_index() -> bytes:
     return msgspec.json.encode({"paths": paths})
 
 
-def _refs(value: Any, found: set[str]) -> Any:
-    """A schema with its references in OpenAPI's form; collects the definitions named."""
-    if isinstance(value, dict):
-        result = {}
-        for k, v in value.items():
-            if k == "$ref" and isinstance(v, str):
-                found.add(v)
-                result[k] = f"#/components/schemas/{v}"
-            else:
-                result[k] = _refs(v, found)
-        return result
+ONE_OF = {
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": [{"type": "string"}, {"type": "number"}],
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": [{"type": "integer"}, {"type": "string"}],
+}
+
+
+def _refs(value: Any, found: set[str], struct: str = "") -> Any:
+    """A schema in OpenAPI v3's form; collects the definitions named. `struct`: the definition whose fields these are.
+
+    A field that is another definition is an allOf of it, so that its own defaults may stand beside the reference.
+    """
     if isinstance(value, list):
         return [_refs(v, found) for v in value]
-    return value
+    if not isinstance(value, dict):
+        return value
+    if isinstance(value.get("$ref"), str):
+        name = value["$ref"]
+        found.add(name)
+        rest = {k: v for k, v in value.items() if k != "$ref"}
+        return {"allOf": [{"$ref": f"#/components/schemas/{name}"}], **rest}
+    result = {k: _refs(v, found) for k, v in value.items() if k != "properties"}
+    if "properties" in value:
+        shown, defaults = facts.zeros().get(struct, {}).get("show", {}), facts.DEFAULTS.get(struct, {})
+        result["properties"] = {k: _refs(v, found) for k, v in value["properties"].items()}
+        for field, schema in result["properties"].items():
+            if field in defaults:
+                schema["default"] = defaults[field]
+            elif shown.get(field) == {}:
+                schema["default"] = {}
+    return result
+
+
+def _schema(name: str, found: set[str]) -> Tree:
+    """A definition in OpenAPI v3's form."""
+    if name in ONE_OF:
+        own = {k: v for k, v in facts.definitions()[name].items() if k != "type"}
+        return {"oneOf": ONE_OF[name], **own}
+    schema: Tree = _refs(facts.definitions()[name], found, name)
+    return schema
 
 
 @functools.cache
@@ -234,8 +260,7 @@ def openapi_document(group_name: str, version_name: str) -> bytes:
         if name in schemas or name not in facts.definitions():
             continue
         found: set[str] = set()
-        schema = _refs(facts.definitions()[name], found)
-        schemas[name] = schema
+        schemas[name] = _schema(name, found)
         queue += sorted(found)
     return msgspec.json.encode(
         {

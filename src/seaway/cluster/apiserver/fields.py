@@ -39,7 +39,6 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "type",
     ),
     "replicationcontrollers": ("status.replicas",),
-    "replicasets.apps": ("status.replicas",),
     "jobs.batch": ("status.successful",),
     "certificatesigningrequests.certificates.k8s.io": ("spec.signerName",),
 }
@@ -84,10 +83,10 @@ def check(resource: str, kind: str, terms: tuple[FieldTerm, ...]) -> None:
 
 def unsupported_label(resource: str, kind: str, path: str) -> ApiError:
     """The refusal, in the words of the kind's own conversion function."""
-    if resource in ("pods", "nodes", "events", "namespaces", "secrets"):
-        return bad_request(f"field label not supported: {path}")
-    if resource in FIELDS and resource != "services":
+    if resource in ("jobs.batch", "events.events.k8s.io", "certificatesigningrequests.certificates.k8s.io"):
         return bad_request(f'field label "{path}" not supported for {kind}')
+    if resource in FIELDS:
+        return bad_request(f"field label not supported: {path}")
     return bad_request(f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"')
 
 

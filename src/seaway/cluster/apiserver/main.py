@@ -106,7 +106,10 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
         sock = socket.socket(fileno=fd)
         sock.setblocking(False)
         await loop.create_server(server, sock=sock, ssl=context, backlog=4096)
+    fresh = storage.rv == 0
     await bootstrap.run(verbs, layout, args.get("variables", {}))
+    if fresh:
+        storage.forget()  # nobody has seen a version of a cluster in the making: whoever names one starts again
     door.ready = True
     print(
         json.dumps({"apiserver": "ready", "resourceVersion": storage.rv, "synchronous": storage.journal.synchronous}),

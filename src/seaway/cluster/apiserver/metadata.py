@@ -13,7 +13,6 @@ from seaway.cluster.apiserver.status import Cause, not_permitted, required, too_
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
-LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
 QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]\Z")
 VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?\Z")
 
@@ -27,11 +26,6 @@ LABEL_TEXT = (
     "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
-LABEL_1035_TEXT = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
-)
 NAME_PART_TEXT = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
     "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
@@ -44,14 +38,23 @@ VALUE_TEXT = (
 )
 ANNOTATION_LIMIT = 256 * 1024
 # How names of a resource are checked; everything else is a subdomain.
-LABEL_NAMES = frozenset({"namespaces"})
-LABEL_1035_NAMES = frozenset({"services"})
+LABEL_NAMES = frozenset({"namespaces", "services", "statefulsets.apps"})
 PATH_NAMES = frozenset(
     f"{r}.rbac.authorization.k8s.io" for r in ("roles", "clusterroles", "rolebindings", "clusterrolebindings")
 )
-NAME_LIMITS = {"cronjobs.batch": 52, "statefulsets.apps": 63, "jobs.batch": 63}
+NAME_LIMITS = {"cronjobs.batch": 52, "jobs.batch": 63}
 STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 SERVER_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
+# Kinds whose update validation repeats that of a new object, and those that check metadata once only.
+REVALIDATED = frozenset(
+    """configmaps secrets pods podtemplates services serviceaccounts endpoints limitranges resourcequotas events
+    persistentvolumes persistentvolumeclaims replicationcontrollers ingresses.networking.k8s.io
+    ingressclasses.networking.k8s.io endpointslices.discovery.k8s.io storageclasses.storage.k8s.io
+    roles.rbac.authorization.k8s.io clusterroles.rbac.authorization.k8s.io rolebindings.rbac.authorization.k8s.io
+    clusterrolebindings.rbac.authorization.k8s.io""".split()
+)
+CHECKED_ONCE = frozenset({"poddisruptionbudgets.policy", "endpointslices.discovery.k8s.io"})
+MANAGER_LIMIT = 128
 SUFFIX_CHARACTERS = "bcdfghjklmnpqrstvwxz2456789"
 GENERATE_LIMIT = 58
 
@@ -64,16 +67,14 @@ def name_problems(group_resource: str, name: str, prefix: bool = False) -> list[
             return [f"may not be '{name}'"]
         return [f"may not contain '{c}'" for c in "/%" if c in name]
     found = []
-    if group_resource in LABEL_1035_NAMES or group_resource in LABEL_NAMES:
+    if group_resource in LABEL_NAMES:
         if len(name) > 63:
-            found.append("must be no more than 63 bytes")
-        if group_resource in LABEL_NAMES and not LABEL.match(masked):
+            found.append("must be no more than 63 characters")
+        if not LABEL.match(masked):
             found.append(LABEL_TEXT)
-        if group_resource in LABEL_1035_NAMES and not LABEL_1035.match(masked):
-            found.append(LABEL_1035_TEXT)
         return found
     if len(name) > 253:
-        found.append("must be no more than 253 bytes")
+        found.append("must be no more than 253 characters")
     if not SUBDOMAIN.match(masked):
         found.append(SUBDOMAIN_TEXT)
     return found
@@ -134,37 +135,82 @@ def validate(meta: dict[str, Any], kind: Kind) -> list[Cause]:
         if not problems and limit and len(name) > limit:
             problems = [f"must be no more than {limit} characters"]
         found += [wrong("metadata.name", name, why) for why in problems]
-    found += label_causes(meta.get("labels") or {}, "metadata.labels")
+    found += _shared(meta)
+    finalizers = meta.get("finalizers") or []
+    for finalizer in finalizers:
+        found += [wrong("metadata.finalizers", finalizer, why) for why in qualified_name_problems(finalizer)]
+    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
+        why = "finalizer orphan and foregroundDeletion cannot be both set"
+        found.append(wrong("metadata.finalizers", finalizers, why))
+    for i, finalizer in enumerate(finalizers):
+        if "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            found.append(wrong(f"metadata.finalizers[{i}]", finalizer, why))
+    return found
+
+
+def _shared(meta: dict[str, Any]) -> list[Cause]:
+    """What is checked of a new object and of every update: labels, annotations, owners, managedFields."""
+    found = label_causes(meta.get("labels") or {}, "metadata.labels")
     size = 0
     for key, value in sorted((meta.get("annotations") or {}).items()):
         found += [wrong("metadata.annotations", key, why) for why in qualified_name_problems(key.lower())]
         size += len(key.encode()) + len(value.encode())
     if size > ANNOTATION_LIMIT:
         found.append(too_long("metadata.annotations", ANNOTATION_LIMIT))
-    for i, ref in enumerate(meta.get("ownerReferences") or ()):
+    found += _owner_causes(meta.get("ownerReferences") or [])
+    for i, entry in enumerate(meta.get("managedFields") or ()):
+        found += _manager_causes(entry, f"metadata.managedFields[{i}]")
+    return found
+
+
+def _owner_causes(owners: list[dict[str, Any]]) -> list[Cause]:
+    found = []
+    for i, ref in enumerate(owners):
         path = f"metadata.ownerReferences[{i}]"
         if not ref.get("apiVersion"):
             found.append(wrong(f"{path}.apiVersion", "", "version must not be empty"))
-        for field in ("kind", "name", "uid"):
-            if not ref.get(field):
-                found.append(wrong(f"{path}.{field}", "", "must not be empty"))
-    owners = [r for r in meta.get("ownerReferences") or () if r.get("controller")]
-    if len(owners) > 1:
+        for name in ("kind", "name", "uid"):
+            if not ref.get(name):
+                found.append(wrong(f"{path}.{name}", "", "must not be empty"))
+        if ref.get("apiVersion") == "v1" and ref.get("kind") == "Event":
+            found.append(wrong(path, "/v1, Kind=Event", "/v1, Kind=Event is disallowed from being an owner"))
+    controllers = [f"{r.get('kind')}/{r.get('name')}" for r in owners if r.get("controller")]
+    for second in controllers[1:]:
         found.append(
             wrong(
                 "metadata.ownerReferences",
-                meta["ownerReferences"],
+                owners,
                 "Only one reference can have Controller set to true. Found "
-                f'"true" in references for {owners[0].get("kind")}/{owners[0].get("name")} and '
-                f"{owners[1].get('kind')}/{owners[1].get('name')}",
+                f'"true" in references for {controllers[0]} and {second}',
             )
         )
-    for i, finalizer in enumerate(meta.get("finalizers") or ()):
-        path = f"metadata.finalizers[{i}]"
-        problems = qualified_name_problems(finalizer)
-        found += [wrong(path, finalizer, why) for why in problems]
-        if not problems and "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
-            found.append(wrong(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified"))
+    return found
+
+
+def _manager_causes(entry: dict[str, Any], path: str) -> list[Cause]:
+    """An entry of managedFields as a client may write it (metav1 ValidateManagedFields)."""
+    found = []
+    operation = entry.get("operation", "")
+    if operation not in ("Apply", "Update"):
+        found.append(wrong(f"{path}.operation", operation, "must be `Apply` or `Update`"))
+    if entry.get("fieldsType", "") not in ("", "FieldsV1"):
+        found.append(wrong(f"{path}.fieldsType", entry["fieldsType"], "must be `FieldsV1`"))
+    found += manager_name_causes(entry.get("manager", ""), f"{path}.manager")
+    if len(entry.get("subresource", "")) > 256:
+        found.append(too_long(f"{path}.subresource", 256))
+    return found
+
+
+def manager_name_causes(name: str, path: str) -> list[Cause]:
+    """What is wrong with the name of a field manager."""
+    found = [too_long(path, MANAGER_LIMIT)] if len(name.encode()) > MANAGER_LIMIT else []
+    at = 0
+    for character in name:
+        if not character.isprintable():
+            code = f"U+{ord(character):04X}"
+            found.append(wrong(path, name, f"invalid character {code} (at position {at})"))
+        at += len(character.encode())
     return found
 
 
@@ -174,7 +220,7 @@ def validate_update(meta: dict[str, Any], old: dict[str, Any]) -> list[Cause]:
     if old.get("deletionTimestamp"):
         new = [f for f in meta.get("finalizers") or () if f not in (old.get("finalizers") or ())]
         if new:
-            listed = ", ".join(f'"{f}"' for f in new)
+            listed = ", ".join(f'"{f}"' for f in sorted(new))
             found.append(
                 not_permitted(
                     "metadata.finalizers",
@@ -182,7 +228,42 @@ def validate_update(meta: dict[str, Any], old: dict[str, Any]) -> list[Cause]:
                     f"deleted, found new finalizers []string{{{listed}}}",
                 )
             )
-    return found
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+        if meta.get(name) != old.get(name):
+            found.append(wrong(f"metadata.{name}", meta.get(name), "field is immutable"))
+    return found + _shared(meta)
+
+
+def update_causes(meta: dict[str, Any], old: dict[str, Any], kind: Kind) -> list[Cause]:
+    """Everything that is wrong with an update of metadata.
+
+    The generic update path checks it, and most kinds' own validation does again (rest.BeforeUpdate, then the strategy's
+    ValidateUpdate), so that a cause is told twice.
+    """
+    found = validate_update(meta, old)
+    if kind.group_resource not in CHECKED_ONCE:
+        found += found
+    return found + validate(meta, kind) if kind.group_resource in REVALIDATED else found
+
+
+def dedupe_owners(meta: dict[str, Any], warnings: list[str]) -> None:
+    """Owners named twice are kept once, with a warning (handlers/rest.go dedupOwnerReferencesAndAddWarning)."""
+    owners = meta.get("ownerReferences")
+    if not owners or len(owners) < 2:
+        return
+    kept: list[dict[str, Any]] = []
+    told: list[str] = []
+    for ref in owners:
+        if ref not in kept:
+            kept.append(ref)
+        elif str(ref.get("uid", "")) not in told:
+            told.append(str(ref.get("uid", "")))
+    meta["ownerReferences"] = kept
+    if told:
+        warnings.append(
+            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "
+            f"reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {', '.join(told)}"
+        )
 
 
 def ordered(tree: dict[str, Any], kind: Kind) -> dict[str, Any]:

@@ -10,106 +10,130 @@ from typing import Any
 
 from seaway.api.merge import merge
 
+OPERATIONS = 10_000
+
 
 class PatchError(ValueError):
-    """A patch that cannot be applied; the text is for the Status."""
+    """A patch that cannot be read; the text is for the Status."""
+
+
+class DoesNotApply(PatchError):
+    """A patch that is well formed but does not fit the object."""
+
+
+class TooLarge(PatchError):
+    """A patch with more operations than one may have."""
 
 
 def _pointer(text: str) -> list[str]:
     if text == "":
         return []
     if not text.startswith("/"):
-        raise PatchError(f"invalid JSON pointer {text!r}")
+        raise DoesNotApply(f"operation does not apply: doc is missing path: {text}")
     return [p.replace("~1", "/").replace("~0", "~") for p in text[1:].split("/")]
 
 
-def _index(key: str, length: int, op: str, path: str) -> int:
-    if key == "-" and op == "add":
+def _index(key: str, length: int, insert: bool) -> int:
+    """The position that a pointer's part names; negative ones count from the end (evanphx/json-patch)."""
+    if key == "-" and insert:
         return length
-    if not key.isdigit():
-        raise PatchError(f"{op} operation does not apply: doc is missing path: {path}: missing value")
+    digits = key.removeprefix("-")
+    if not digits.isdecimal() or not digits.isascii():
+        raise DoesNotApply(f"no array index: {key}")
     index = int(key)
-    if index > length or (index == length and op != "add"):
-        raise PatchError(f"{op} operation does not apply: doc is missing key: {path}: missing value")
+    if index < 0:
+        index += length + insert
+    if not 0 <= index < length + insert:
+        raise DoesNotApply(f"index out of bounds: {key}")
     return index
 
 
-def _find(doc: Any, path: list[str], op: str, text: str) -> Any:
+def _find(doc: Any, path: list[str]) -> Any:
     for key in path:
         if isinstance(doc, dict) and key in doc:
             doc = doc[key]
-        elif isinstance(doc, list) and key.isdigit() and int(key) < len(doc):
-            doc = doc[int(key)]
+        elif isinstance(doc, list):
+            doc = doc[_index(key, len(doc), False)]
         else:
-            raise PatchError(f"{op} operation does not apply: doc is missing path: {text}: missing value")
+            raise DoesNotApply(f"doc is missing path: {key}")
     return doc
 
 
-def _put(doc: Any, path: list[str], value: Any, op: str, text: str) -> Any:
+def _put(doc: Any, path: list[str], value: Any, insert: bool) -> Any:
     if not path:
         return value
-    parent = _find(doc, path[:-1], op, text)
+    parent = _find(doc, path[:-1])
     key = path[-1]
     if isinstance(parent, dict):
         parent[key] = value
     elif isinstance(parent, list):
-        index = _index(key, len(parent), op, text)
-        if op == "add":
+        index = _index(key, len(parent), insert)
+        if insert:
             parent.insert(index, value)
         else:
             parent[index] = value
     else:
-        raise PatchError(f"{op} operation does not apply: doc is missing path: {text}: missing value")
+        raise DoesNotApply(f"doc is missing path: {key}")
     return doc
 
 
-def _remove(doc: Any, path: list[str], op: str, text: str) -> None:
+def _remove(doc: Any, path: list[str]) -> None:
     if not path:
-        raise PatchError(f"{op} operation does not apply: cannot remove the whole document")
-    parent = _find(doc, path[:-1], op, text)
+        raise DoesNotApply("the whole document cannot be removed")
+    parent = _find(doc, path[:-1])
     key = path[-1]
-    if isinstance(parent, dict):
-        if key not in parent:
-            raise PatchError(f"{op} operation does not apply: Unable to remove nonexistent key: {key}: missing value")
+    if isinstance(parent, dict) and key in parent:
         del parent[key]
     elif isinstance(parent, list):
-        del parent[_index(key, len(parent), op, text)]
+        del parent[_index(key, len(parent), False)]
+    else:
+        raise DoesNotApply(f"unable to remove nonexistent key: {key}")
 
 
 def json_patch(target: Any, operations: Any) -> Any:
     """RFC 6902, all or nothing."""
     if not isinstance(operations, list):
-        raise PatchError("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
-    if len(operations) > 10000:
-        raise PatchError(f"The allowed maximum operations in a JSON patch is 10000, got {len(operations)}")
+        found = "object" if isinstance(operations, dict) else "value"
+        raise PatchError(f"error decoding patch: json: cannot unmarshal {found} into Go value of type []interface {{}}")
+    if len(operations) > OPERATIONS:
+        raise TooLarge(f"The allowed maximum operations in a JSON patch is {OPERATIONS}, got {len(operations)}")
     doc = copy.deepcopy(target)
     for operation in operations:
-        if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
-            raise PatchError("a JSON patch operation needs an op and a path")
-        op, text = operation.get("op"), operation["path"]
-        path = _pointer(text)
-        if op in ("add", "replace", "test") and "value" not in operation and op != "test":
-            raise PatchError(f"{op} operation does not apply: missing value")
-        if op in ("add", "replace"):
-            doc = _put(doc, path, copy.deepcopy(operation["value"]), op, text)
-        elif op == "remove":
-            _remove(doc, path, op, text)
-        elif op in ("move", "copy"):
-            source = _pointer(str(operation.get("from", "")))
-            value = copy.deepcopy(_find(doc, source, op, text))
-            if op == "move":
-                _remove(doc, source, op, text)
-            doc = _put(doc, path, value, "add", text)
-        elif op == "test":
-            try:
-                found = _find(doc, path, op, text)
-            except PatchError:
-                found = None
-            if found != operation.get("value"):
-                raise PatchError(f"testing value {text} failed: test failed")
-        else:
-            raise PatchError(f"Unexpected kind: {op}")
+        if not isinstance(operation, dict):
+            raise PatchError("json: cannot unmarshal value into Go value of type jsonpatch.Operation")
+        doc = _operate(doc, operation)
     return doc
 
 
-__all__ = ["PatchError", "json_patch", "merge"]
+def _operate(doc: Any, operation: dict[str, Any]) -> Any:
+    op, text = operation.get("op"), operation.get("path")
+    if not isinstance(text, str):
+        raise DoesNotApply("operation missing path field")
+    path = _pointer(text)
+    if op in ("add", "replace"):
+        if "value" not in operation:
+            raise DoesNotApply(f"{op} operation missing value field")
+        return _put(doc, path, copy.deepcopy(operation["value"]), op == "add")
+    if op == "remove":
+        _remove(doc, path)
+        return doc
+    if op in ("move", "copy"):
+        if not isinstance(operation.get("from"), str):
+            raise DoesNotApply(f"{op} operation missing from field")
+        source = _pointer(operation["from"])
+        value = copy.deepcopy(_find(doc, source))
+        if op == "move":
+            _remove(doc, source)
+        return _put(doc, path, value, True)
+    if op == "test":
+        try:
+            found = _find(doc, path)
+        except DoesNotApply:
+            found = None
+        if found != operation.get("value") or isinstance(found, bool) is not isinstance(operation.get("value"), bool):
+            raise DoesNotApply(f"testing value {text} failed: test failed")
+        return doc
+    raise DoesNotApply(f"Unexpected kind: {op}")
+
+
+__all__ = ["DoesNotApply", "PatchError", "TooLarge", "json_patch", "merge"]

@@ -13,63 +13,27 @@ import msgspec
 
 from seaway.api import selectors
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import fields, tables
+from seaway.cluster.apiserver import fields, gojson, tables
+from seaway.cluster.apiserver.answers import Form
+from seaway.cluster.apiserver.calls import Edges
 from seaway.cluster.apiserver.journal import ADDED, DELETED, MODIFIED
-from seaway.cluster.apiserver.status import ApiError, Cause, bad_request, expired, invalid, not_found
+from seaway.cluster.apiserver.options import flag, number
+from seaway.cluster.apiserver.status import (
+    ApiError,
+    Cause,
+    bad_request,
+    expired,
+    invalid,
+    not_found,
+    unsupported,
+    wrong,
+)
 from seaway.cluster.apiserver.storage import NAMES, Compacted, Entry, Event, Storage, encode
-from seaway.cluster.apiserver.verbs import Edges
 
 Tree = dict[str, Any]
+MATCHES = ("Exact", "NotOlderThan")
 BOOKMARK_EVERY = 55.0
 WATCH_LONGEST = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """How an answer is shown: `json`, `table` or `metadata`; `include` is Table's includeObject."""
-
-    shape: str = "json"
-    include: str = "Metadata"
-
-
-def accept(header: str, query: Mapping[str, str]) -> Form:
-    """The first form of an Accept header that we have; ApiError 406 where there is none."""
-    include = query.get("includeObject", "") or "Metadata"
-    for part in (header or "*/*").split(","):
-        media, *parameters = (p.strip() for p in part.split(";"))
-        values = dict(p.partition("=")[::2] for p in parameters)
-        if media not in (
-            "application/json",
-            "*/*",
-            "application/*",
-            "application/yaml",
-            "application/vnd.kubernetes.protobuf",
-        ):
-            continue
-        kind = values.get("as", "")
-        if kind == "Table" and media == "application/json":
-            return Form("table", include)
-        if kind.startswith("PartialObjectMetadata"):
-            return Form("metadata", include)
-        if not kind or kind in ("APIGroupDiscoveryList",):
-            return Form("json", include)
-    accepted = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
-    raise ApiError(406, "NotAcceptable", f"only the following media types are accepted: {accepted}")
-
-
-def flag(query: Mapping[str, str], name: str) -> bool:
-    value = query.get(name)
-    return value is not None and value not in ("false", "0")
-
-
-def number(query: Mapping[str, str], name: str) -> int | None:
-    text = query.get(name)
-    if not text:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,24 +75,94 @@ def encode_continue(rv: int, start: str) -> str:
 
 
 def decode_continue(token: str) -> tuple[int, str]:
+    """(version, first key) of a continue token; ApiError 400 in the words of storage/continue.go."""
     try:
-        found = msgspec.json.decode(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        if found["v"] != "meta.k8s.io/v1":
-            raise ValueError("version")
-        return int(found["rv"]), str(found["start"])
-    except (ValueError, KeyError, TypeError, binascii.Error, msgspec.DecodeError):
-        raise bad_request("continue key is not valid: illegal base64 data or unknown version") from None
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        at = next((i for i, c in enumerate(token) if not (c.isascii() and (c.isalnum() or c in "-_"))), len(token))
+        raise _bad_token(f"continue key is not valid: illegal base64 data at input byte {at}") from None
+    try:
+        found = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise _bad_token(f"continue key is not valid: {gojson.syntax_error(raw)}") from None
+    if not isinstance(found, dict):
+        raise _bad_token(
+            "continue key is not valid: json: cannot unmarshal value into Go value of type storage.continueToken"
+        )
+    if found.get("v") != "meta.k8s.io/v1":
+        raise _bad_token(
+            f'continue key is not valid: server does not recognize this encoded version "{found.get("v", "")}"'
+        )
+    if not isinstance(found.get("rv"), int) or found["rv"] == 0:
+        raise _bad_token("continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
+    if not isinstance(found.get("start"), str) or not found["start"]:
+        raise _bad_token("continue key is not valid: encoded start key empty (version meta.k8s.io/v1)")
+    return found["rv"], found["start"]
 
 
-def list_options_error(field_name: str, why: str, value: Any = None, reason: str = "FieldValueForbidden") -> ApiError:
-    word = "Forbidden: " if reason == "FieldValueForbidden" else f"Invalid value: {value}: "
-    return invalid("meta.k8s.io", "ListOptions", "", [Cause(field_name, reason, word + why)])
+def _bad_token(why: str) -> ApiError:
+    return bad_request(f"invalid continue token: {why}")
+
+
+def forbidden_option(field_name: str, why: str) -> Cause:
+    return Cause(field_name, "FieldValueForbidden", f"Forbidden: {why}")
+
+
+def options_error(causes: list[Cause]) -> ApiError:
+    return invalid("meta.k8s.io", "ListOptions", "", causes)
+
+
+def check_list(query: Mapping[str, str]) -> None:
+    """Refuses list options that contradict each other (metainternalversion ValidateListOptions)."""
+    version, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
+    found: list[Cause] = []
+    if match:
+        if not version:
+            why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+            found.append(forbidden_option("resourceVersionMatch", why))
+        if query.get("continue"):
+            why = "resourceVersionMatch is forbidden when continue is provided"
+            found.append(forbidden_option("resourceVersionMatch", why))
+        if match not in MATCHES:
+            found.append(unsupported("resourceVersionMatch", match, (*MATCHES, ""), ordered=True))
+        if match == "Exact" and version == "0":
+            why = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+            found.append(forbidden_option("resourceVersionMatch", why))
+    if "sendInitialEvents" in query:
+        why = "sendInitialEvents is forbidden for list"
+        found.append(forbidden_option("sendInitialEvents", why))
+    if found:
+        raise options_error(found)
+    if query.get("continue") and version not in ("", "0"):
+        raise bad_request("specifying resource version is not allowed when using continue")
+    check_version(version)
+
+
+def check_watch(query: Mapping[str, str]) -> None:
+    """The same for a watch (KEP-3157: sendInitialEvents goes with NotOlderThan and nothing else)."""
+    version, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
+    found: list[Cause] = []
+    if "sendInitialEvents" in query:
+        if match != "NotOlderThan":
+            why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            found.append(forbidden_option("resourceVersionMatch", why))
+        if match and match != "NotOlderThan":
+            found.append(unsupported("resourceVersionMatch", match, ("NotOlderThan",)))
+        if query.get("continue"):
+            why = "sendInitialEvents is forbidden when continue is provided"
+            found.append(forbidden_option("resourceVersionMatch", why))
+    elif match:
+        why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        found.append(forbidden_option("resourceVersionMatch", why))
+    if found:
+        raise options_error(found)
+    check_version(version)
 
 
 def check_version(version: str) -> None:
-    if version and not version.isdigit():
+    if version and not (version.isdecimal() and version.isascii()):
         why = f'strconv.ParseUint: parsing "{version}": invalid syntax'
-        raise list_options_error("resourceVersion", why, f'"{version}"', "FieldValueInvalid")
+        raise options_error([wrong("resourceVersion", version, why)])
 
 
 class Reads:
@@ -154,31 +188,11 @@ class Reads:
         """The answer to a list, encoded."""
         storage, wanted = self.storage, Filter.read(kind, query)
         prefix = f"{namespace}/" if namespace else ""
-        limit = number(query, "limit") or 0
+        limit = max(number(query, "limit") or 0, 0)
         start, rv = "", storage.rv
         version, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
-        check_version(version)
-        if match and not version:
-            raise list_options_error(
-                "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"
-            )
-        if match not in ("", "Exact", "NotOlderThan"):
-            raise invalid(
-                "meta.k8s.io",
-                "ListOptions",
-                "",
-                [
-                    Cause(
-                        "resourceVersionMatch",
-                        "FieldValueNotSupported",
-                        f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""',
-                    )
-                ],
-            )
-        if match == "Exact" and version == "0":
-            raise list_options_error(
-                "resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
-            )
+        check_list(query)
+        number(query, "timeoutSeconds")
         token = query.get("continue", "")
         if token:
             rv, start = decode_continue(token)
@@ -225,7 +239,7 @@ class Reads:
         if form.shape == "table":
             shown = [e.tree for e in chosen]
             return encode(tables.table(kind.group_resource, shown, meta, self.edges.now(), form.include))
-        if form.shape == "metadata":
+        if form.shape == "metadata-list":
             items = [encode(tables.partial(e.tree)) for e in chosen]
             head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
         else:
@@ -250,18 +264,13 @@ class Reads:
         """The lines of a watch. Errors before the first line are raised, later ones are ERROR events."""
         wanted = Filter.read(kind, query, name)
         version = query.get("resourceVersion", "")
+        check_watch(query)
+        if form.shape == "metadata-list":
+            form = Form("metadata")
+        # Initial events that are not asked for are not sent: the watch then starts at the newest version.
         initial = flag(query, "sendInitialEvents")
-        match = query.get("resourceVersionMatch", "")
-        if match and not initial:
-            raise list_options_error(
-                "resourceVersionMatch",
-                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-            )
-        if initial and match != "NotOlderThan":
-            raise list_options_error(
-                "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-            )
-        check_version(version)
+        if "sendInitialEvents" in query and not initial and version in ("", "0"):
+            version = str(self.storage.rv)
         timeout = min(float(number(query, "timeoutSeconds") or WATCH_LONGEST), WATCH_LONGEST)
         return self._stream(wanted, namespace, version, initial, form, timeout, flag(query, "allowWatchBookmarks"))
 
@@ -292,7 +301,7 @@ class Reads:
                 ]
                 for at in range(0, len(lines), 500):
                     yield b"".join(lines[at : at + 500])
-                if initial:
+                if initial and bookmarks:
                     yield shower.bookmark(start, ended=True)
             loop = asyncio.get_running_loop()
             end = loop.time() + timeout
@@ -382,7 +391,6 @@ class _Shower:
             return encode({"type": "BOOKMARK", "object": shown}) + b"\n"
         if ended:
             meta["annotations"] = {"k8s.io/initial-events-end": "true"}
-        meta["creationTimestamp"] = None
         kind, version = self.kind.kind, self.kind.api_version
         if self.form.shape == "metadata":
             kind, version = "PartialObjectMetadata", "meta.k8s.io/v1"

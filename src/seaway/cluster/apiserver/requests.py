@@ -54,7 +54,7 @@ def read(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
     verb = VERBS.get(method, method.lower())
     if not name:
         if verb == "get":
-            verb = "watch" if query.get("watch") in ("true", "1", "") and "watch" in query else "list"
+            verb = "watch" if query.get("watch", "false").lower() not in ("false", "0") else "list"
         elif verb == "delete":
             verb = "deletecollection"
     return RequestInfo(verb, path, True, group, version, namespace, resource, subresource, name, "/".join(rest[3:]))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,11 +18,45 @@ from seaway.api import facts, quantities
 from seaway.cluster.apiserver import zeros
 
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.Time"
+MICRO_TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"
+SECONDS = re.compile(
+    r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ"
+)  # the usual form, which needs no closer look
+INDEX = re.compile(r"\[\d+\]")  # Go's decoder names fields, not elements
+TIME_PARTS = (
+    (r"\d{4}", "2006"),
+    ("-", "-"),
+    (r"\d\d", "01"),
+    ("-", "-"),
+    (r"\d\d", "02"),
+    ("T", "T"),
+    (r"\d\d", "15"),
+    (":", ":"),
+    (r"\d\d", "04"),
+    (":", ":"),
+    (r"\d\d", "05"),
+    (r"Z|[+-]\d\d:\d\d", "Z07:00"),
+)
 LIMITS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 
 
 class TypeMismatch(Exception):
-    """A value of the wrong JSON type; the text is what Go's decoder says."""
+    """A value that its field cannot hold; the text is what Go's decoder says.
+
+    `found` and `go` are the two types; the struct that the value was read into adds itself and the path on the way up.
+    """
+
+    def __init__(self, text: str = "", found: str = "", go: str = "") -> None:
+        super().__init__(text)
+        self._text, self._found, self._go = text, found, go
+        self.struct = self.path = ""
+
+    def __str__(self) -> str:
+        if self._text:
+            return self._text
+        where = f"Go struct field {self.struct}.{self.path}" if self.struct else "Go value"
+        return f"json: cannot unmarshal {self._found} into {where} of type {self._go}"
 
 
 class Report:
@@ -35,7 +71,8 @@ class Report:
 Check = Callable[[Any, Any, str, Report], Any]
 
 
-def _json_type(value: Any) -> str:
+def json_type(value: Any) -> str:
+    """The JSON type of a value, as Go's decoder names it."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, (int, float)):
@@ -45,12 +82,11 @@ def _json_type(value: Any) -> str:
     return "array" if isinstance(value, list) else "object"
 
 
-def _mismatch(value: Any, path: str, go: str) -> TypeMismatch:
-    found = _json_type(value)
+def _mismatch(value: Any, go: str) -> TypeMismatch:
+    found = json_type(value)
     if found == "number" and go.startswith("int"):
         found = f"number {value}"
-    where = f"Go struct field {path}" if path else "Go value"
-    return TypeMismatch(f"json: cannot unmarshal {found} into {where} of type {go}")
+    return TypeMismatch(found=found, go=go)
 
 
 def _scalar(schema: dict[str, Any]) -> Check:
@@ -59,7 +95,7 @@ def _scalar(schema: dict[str, Any]) -> Check:
 
         def int_or_string(value: Any, old: Any, path: str, report: Report) -> Any:
             if isinstance(value, bool) or not isinstance(value, (int, str)):
-                raise _mismatch(value, path, "intstr.IntOrString")
+                raise _mismatch(value, "intstr.IntOrString")
             return value
 
         return int_or_string
@@ -67,7 +103,7 @@ def _scalar(schema: dict[str, Any]) -> Check:
 
         def boolean(value: Any, old: Any, path: str, report: Report) -> Any:
             if not isinstance(value, bool):
-                raise _mismatch(value, path, "bool")
+                raise _mismatch(value, "bool")
             return value
 
         return boolean
@@ -77,13 +113,13 @@ def _scalar(schema: dict[str, Any]) -> Check:
 
         def integer(value: Any, old: Any, path: str, report: Report) -> Any:
             if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise _mismatch(value, path, go)
+                raise _mismatch(value, go)
             if isinstance(value, float):
                 if not value.is_integer():
-                    raise _mismatch(value, path, go)
+                    raise _mismatch(value, go)
                 value = int(value)
             if not low <= value <= high:
-                raise _mismatch(value, path, go)
+                raise _mismatch(value, go)
             return value
 
         return integer
@@ -91,7 +127,7 @@ def _scalar(schema: dict[str, Any]) -> Check:
 
         def number(value: Any, old: Any, path: str, report: Report) -> Any:
             if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise _mismatch(value, path, "float64")
+                raise _mismatch(value, "float64")
             return value
 
         return number
@@ -100,7 +136,7 @@ def _scalar(schema: dict[str, Any]) -> Check:
 
             def octets(value: Any, old: Any, path: str, report: Report) -> Any:
                 if not isinstance(value, str):
-                    raise _mismatch(value, path, "[]uint8")
+                    raise _mismatch(value, "[]uint8")
                 try:
                     base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
                 except (binascii.Error, ValueError):
@@ -110,9 +146,12 @@ def _scalar(schema: dict[str, Any]) -> Check:
 
             return octets
 
+        if form == "date-time":
+            return _time
+
         def string(value: Any, old: Any, path: str, report: Report) -> Any:
             if not isinstance(value, str):
-                raise _mismatch(value, path, "time.Time" if form == "date-time" else "string")
+                raise _mismatch(value, "string")
             return value
 
         return string
@@ -123,19 +162,60 @@ def _scalar(schema: dict[str, Any]) -> Check:
     return anything
 
 
+def _time(value: Any, old: Any, path: str, report: Report) -> Any:
+    """RFC 3339, kept as seconds in UTC (metav1.Time)."""
+    if not isinstance(value, str):
+        raise TypeMismatch(f"json: cannot unmarshal {json_type(value)} into Go value of type string")
+    return value if SECONDS.fullmatch(value) else _moment(value, "")
+
+
+def _micro_time(value: Any, old: Any, path: str, report: Report) -> Any:
+    """RFC 3339 with exactly six fractional digits (metav1.MicroTime)."""
+    if not isinstance(value, str):
+        raise TypeMismatch(f"json: cannot unmarshal {json_type(value)} into Go value of type string")
+    return _moment(value, ".000000")
+
+
+def _moment(text: str, fraction: str) -> str:
+    """A time in UTC; TypeMismatch in the words of Go's time.Parse."""
+    rest = text
+    for pattern, name in TIME_PARTS:
+        if name == "Z07:00":
+            found = re.match(r"\.\d{6}(?!\d)" if fraction else r"(\.\d+)?", rest)
+            if found is None:
+                raise _unparsed(text, rest, fraction, fraction)
+            digits, rest = found[0], rest[found.end() :]
+        found = re.match(pattern, rest)
+        if found is None:
+            raise _unparsed(text, rest, name, fraction)
+        rest = rest[found.end() :]
+    if rest:
+        raise TypeMismatch(f'parsing time "{text}": extra text: "{rest}"')
+    try:
+        moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00").replace(digits, "", 1) if digits else text)
+    except ValueError:
+        raise TypeMismatch(f'parsing time "{text}": day out of range') from None
+    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S") + (digits if fraction else "") + "Z"
+
+
+def _unparsed(text: str, rest: str, part: str, fraction: str) -> TypeMismatch:
+    layout = f"2006-01-02T15:04:05{fraction}Z07:00"
+    return TypeMismatch(f'parsing time "{text}" as "{layout}": cannot parse "{rest}" as "{part}"')
+
+
 def _quantity(value: Any, old: Any, path: str, report: Report) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise _mismatch(value, path, "resource.Quantity")
+        raise _mismatch(value, "resource.Quantity")
     try:
         return quantities.canonical(value)
     except ValueError as e:
         raise TypeMismatch(str(e)) from None
 
 
-def _list(items: Check) -> Check:
+def _list(items: Check, go: str) -> Check:
     def check(value: Any, old: Any, path: str, report: Report) -> Any:
         if not isinstance(value, list):
-            raise _mismatch(value, path, "[]")
+            raise _mismatch(value, f"[]{go}")
         known = old if isinstance(old, list) else ()
         return [
             items(v, known[i] if i < len(known) else None, f"{path}[{i}]", report)
@@ -146,10 +226,10 @@ def _list(items: Check) -> Check:
     return check
 
 
-def _map(values: Check) -> Check:
+def _map(values: Check, go: str) -> Check:
     def check(value: Any, old: Any, path: str, report: Report) -> Any:
         if not isinstance(value, dict):
-            raise _mismatch(value, path, "map")
+            raise _mismatch(value, f"map[string]{go}")
         known = old if isinstance(old, dict) else {}
         return {
             k: "" if v is None else values(v, known.get(k), f"{path}.{k}" if path else k, report)
@@ -162,13 +242,13 @@ def _map(values: Check) -> Check:
 def _struct(name: str, schema: dict[str, Any]) -> Check:
     fields: dict[str, Check] = {}
     omitted = zeros.omitted(name)
-    short = name.rpartition(".")[2]
+    short, go = name.rpartition(".")[2], go_type({"$ref": name})
 
     def check(value: Any, old: Any, path: str, report: Report) -> Any:
         if not fields:
             fields.update({k: compiled(v) for k, v in schema["properties"].items()})
         if not isinstance(value, dict):
-            raise _mismatch(value, path, short)
+            raise _mismatch(value, go)
         known = old if isinstance(old, dict) else {}
         result = {}
         for k, v in value.items():
@@ -180,7 +260,12 @@ def _struct(name: str, schema: dict[str, Any]) -> Check:
                 else:
                     report.unknown.append(where)
             elif v is not None:
-                read = field(v, known.get(k), where, report)
+                try:
+                    read = field(v, known.get(k), where, report)
+                except TypeMismatch as e:
+                    if not e.struct:
+                        e.struct, e.path = short, INDEX.sub("", where)
+                    raise
                 if k not in omitted or not zeros.is_zero(read):
                     result[k] = read
         return result
@@ -188,11 +273,26 @@ def _struct(name: str, schema: dict[str, Any]) -> Check:
     return check
 
 
+def go_type(schema: dict[str, Any]) -> str:
+    """The Go type of a schema, as decoding errors name it: `string`, `[]v1.Container`, `map[string]string`."""
+    if "$ref" in schema:
+        package, _, short = schema["$ref"].rpartition(".")
+        return f"{package.rpartition('.')[2]}.{short}"
+    kind = schema.get("type")
+    if kind == "array":
+        return f"[]{go_type(schema.get('items') or {})}"
+    if kind == "object":
+        values = schema.get("additionalProperties")
+        return f"map[string]{go_type(values) if isinstance(values, dict) else 'interface {}'}"
+    names = {"boolean": "bool", "integer": schema.get("format") or "int64", "number": "float64"}
+    return names.get(str(kind), "string")
+
+
 @functools.cache
 def definition(name: str) -> Check:
     """The compiled check of a definition."""
-    if name == QUANTITY:
-        return _quantity
+    if name in (QUANTITY, TIME, MICRO_TIME):
+        return {QUANTITY: _quantity, TIME: _time, MICRO_TIME: _micro_time}[name]
     schema = facts.definitions()[name]
     if schema.get("properties"):
         return _struct(name, schema)
@@ -205,10 +305,12 @@ def compiled(schema: dict[str, Any]) -> Check:
     if "$ref" in schema:
         return definition(schema["$ref"])
     if schema.get("type") == "array":
-        return _list(compiled(schema.get("items") or {}))
+        items = schema.get("items") or {}
+        return _list(compiled(items), go_type(items))
     if schema.get("type") == "object":
         if isinstance(schema.get("additionalProperties"), dict):
-            return _map(compiled(schema["additionalProperties"]))
+            values = schema["additionalProperties"]
+            return _map(compiled(values), go_type(values))
         return _scalar({})
     return _scalar(schema)
 

@@ -38,6 +38,12 @@ class ApiError(Exception):
             del self.tree["reason"]
 
 
+def internal_type(kind: Kind) -> str:
+    """The server's own Go type of a kind, which some messages name: `core.ConfigMap`, `rbac.Role`."""
+    package = "core" if kind.group in ("", "events.k8s.io") else kind.group.partition(".")[0]
+    return f"{package}.{kind.kind}"
+
+
 def _details(kind: Kind, name: str) -> dict[str, Any]:
     details: dict[str, Any] = {"name": name} if name else {}
     if kind.group:
@@ -57,6 +63,13 @@ def already_exists(kind: Kind, name: str) -> ApiError:
 def conflict(kind: Kind, name: str, why: str) -> ApiError:
     message = f'Operation cannot be fulfilled on {kind.group_resource} "{name}": {why}'
     return ApiError(409, "Conflict", message, _details(kind, name))
+
+
+def precondition_failed(kind: Kind, name: str, why: str) -> ApiError:
+    """A DELETE for another uid or version; it names the kind, not the resource (rest.BeforeDelete)."""
+    qualified = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
+    message = f'Operation cannot be fulfilled on {qualified} "{name}": {why}'
+    return ApiError(409, "Conflict", message, {**_details(kind, name), "kind": kind.kind})
 
 
 def modified(kind: Kind, name: str) -> ApiError:
@@ -93,6 +106,16 @@ def forbidden(kind: Kind, name: str, why: str) -> ApiError:
     return ApiError(403, "Forbidden", f"{quoted} is forbidden: {why}", _details(kind, name))
 
 
+def rejected() -> ApiError:
+    """A patch that does not apply: 422 that says no more, as upstream's NewGenericServerResponse."""
+    return ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {})
+
+
+def invalid_patch(shown: str, why: str) -> ApiError:
+    """A patch whose result is no object of its kind: it has no kind or name to blame, only the patch."""
+    return invalid("", "", "", [wrong("patch", shown, why)])
+
+
 def invalid(group: str, kind: str, name: str, causes: list[Cause]) -> ApiError:
     """422 with a cause a field; one problem stands alone in the message, several in brackets."""
     texts = list(dict.fromkeys(f"{c.field}: {c.message}" for c in causes))
@@ -101,7 +124,8 @@ def invalid(group: str, kind: str, name: str, causes: list[Cause]) -> ApiError:
     details: dict[str, Any] = {"name": name} if name else {}
     if group:
         details["group"] = group
-    details["kind"] = kind
+    if kind:
+        details["kind"] = kind
     details["causes"] = [{"reason": c.reason, "message": c.message, "field": c.field} for c in causes]
     return ApiError(422, "Invalid", f'{qualified} "{name}" is invalid: {told}', details)
 
@@ -129,8 +153,9 @@ def required(field: str, why: str = "") -> Cause:
     return Cause(field, "FieldValueRequired", f"Required value: {why}" if why else "Required value")
 
 
-def unsupported(field: str, value: Any, supported: tuple[str, ...] | list[str]) -> Cause:
-    told = ", ".join(_shown(s) for s in sorted(supported))
+def unsupported(field: str, value: Any, supported: tuple[str, ...] | list[str], ordered: bool = False) -> Cause:
+    """A value that is none of a few; `ordered`: they are told as given, not sorted."""
+    told = ", ".join(_shown(s) for s in (supported if ordered else sorted(supported)))
     return Cause(field, "FieldValueNotSupported", f"Unsupported value: {_shown(value)}: supported values: {told}")
 
 

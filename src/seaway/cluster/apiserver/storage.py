@@ -259,6 +259,12 @@ class Storage:
             self._history_bytes -= len(old.entry.data)
             self.compacted = self._compact_to = old.entry.rv
 
+    def forget(self) -> None:
+        """Ends the history here: what came before can no longer be watched or listed."""
+        self.history.clear()
+        self._history_bytes = 0
+        self.compacted = self._compact_to = self.rv
+
     # watching
 
     def watch(self, resource: str, prefix: str, since: int | None) -> Watch:

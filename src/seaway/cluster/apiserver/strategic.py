@@ -1,22 +1,25 @@
 """Strategic merge patch: lists of structs merge by their key, as the facts tables say; pure.
 
-Directives: `$patch: replace|delete|merge`, `$deleteFromPrimitiveList/x`, `$setElementOrder/x`, `$retainKeys`
-(k8s.io/apimachinery/pkg/util/strategicpatch). New elements of a merged list come first unless an order is given.
+Directives: `$patch: replace|delete`, `$deleteFromPrimitiveList/x`, `$setElementOrder/x`, `$retainKeys`. The order of a
+merged list, and the errors, are those of k8s.io/apimachinery/pkg/util/strategicpatch: elements of the patch come in the
+patch's order, the server's own keep theirs, and where the server knew both their old order decides.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from seaway.cluster.apiserver.patches import PatchError
+from seaway.cluster.apiserver.gojson import printed
+from seaway.cluster.apiserver.patches import DoesNotApply, PatchError
 from seaway.cluster.apiserver.schema import resolve
 
 Schema = dict[str, Any]
+ORDER, DELETE, RETAIN, DIRECTIVE = "$setElementOrder/", "$deleteFromPrimitiveList/", "$retainKeys", "$patch"
 
 
 def apply(target: dict[str, Any], patch: dict[str, Any], schema: Schema) -> dict[str, Any]:
     """`target` with `patch` merged into it, by the schema of the kind."""
-    return _object(target, patch, resolve(schema))
+    return _map(target, patch, resolve(schema))
 
 
 def _property(schema: Schema, name: str) -> Schema:
@@ -29,101 +32,179 @@ def _property(schema: Schema, name: str) -> Schema:
     return found
 
 
-def _object(target: Any, patch: dict[str, Any], schema: Schema) -> dict[str, Any]:
-    directive = patch.get("$patch")
-    clean = {k: v for k, v in patch.items() if k != "$patch"}
-    if directive == "replace":
-        stripped: dict[str, Any] = _stripped(clean)
-        return stripped
-    if directive == "delete":
-        return {}
-    if directive not in (None, "merge"):
-        raise PatchError(f"Unrecognized patch directive type: {directive}")
+def _map(target: Any, patch: dict[str, Any], schema: Schema) -> dict[str, Any]:
+    if DIRECTIVE in patch:
+        directive = patch[DIRECTIVE]
+        if directive == "replace":
+            return {k: v for k, v in patch.items() if k != DIRECTIVE}
+        if directive == "delete":
+            return {}
+        raise PatchError(f"unknown patch type: {printed(directive)} in map: {printed(patch)}")
     result = dict(target) if isinstance(target, dict) else {}
-    if isinstance(clean.get("$retainKeys"), list):
-        keep = set(clean["$retainKeys"])
-        result = {k: v for k, v in result.items() if k in keep}
-    for key, value in clean.items():
-        if key == "$retainKeys":
-            continue
-        if key.startswith("$deleteFromPrimitiveList/"):
-            name = key.partition("/")[2]
+    patch = dict(patch)
+    result = _retained(result, patch)
+    for key in [k for k in patch if k.startswith(ORDER)]:
+        _ordered(result, patch, key, schema)
+    for key, value in patch.items():
+        if key.startswith(DELETE):
+            name = key.removeprefix(DELETE)
+            if not isinstance(value, list):
+                raise PatchError("The patch for $deleteFromPrimitiveList is not a list")
             if isinstance(result.get(name), list):
                 result[name] = [v for v in result[name] if v not in value]
-            continue
-        if key.startswith("$setElementOrder/"):
-            name = key.partition("/")[2]
-            if name not in clean and isinstance(result.get(name), list):
-                result[name] = _order(result[name], value, _key(_property(schema, name)))
-            continue
-        if value is None:
+        elif value is None:
             result.pop(key, None)
-            continue
-        own = _property(schema, key)
-        full = resolve(own)
-        if isinstance(value, dict):
-            if isinstance(result.get(key), dict):
-                result[key] = _object(result[key], value, full)
-            elif value.get("$patch") != "delete":
-                result[key] = _object(None, value, full)
-            if value.get("$patch") == "delete":
+        elif key not in result or type(result[key]) is not type(value):
+            kept = _without_directives(value)
+            if kept is not _GONE:
+                result[key] = kept
+            else:
                 result.pop(key, None)
-        elif isinstance(value, list) and "merge" in str(own.get("x-kubernetes-patch-strategy", "")):
-            order = clean.get(f"$setElementOrder/{key}")
-            result[key] = _list(result.get(key), value, own, order)
+        elif isinstance(value, dict):
+            own = _property(schema, key)
+            if _strategy(own) == "replace":
+                result[key] = value
+            else:
+                result[key] = _map(result[key], value, resolve(own))
+        elif isinstance(value, list):
+            own = _property(schema, key)
+            result[key] = _list(result[key], value, own) if _strategy(own) == "merge" else _without_directives(value)
         else:
-            result[key] = _stripped(value)
+            result[key] = value
     return result
+
+
+def _strategy(schema: Schema) -> str:
+    strategies = str(schema.get("x-kubernetes-patch-strategy", "")).split(",")
+    return next((s for s in strategies if s in ("merge", "replace")), "")
+
+
+def _retained(result: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """Drops what $retainKeys does not name; it must name every field that the patch sets."""
+    keep = patch.pop(RETAIN, None)
+    if keep is None:
+        return result
+    if not isinstance(keep, list):
+        raise PatchError("invalid patch format of retainKeys")
+    if any(k not in keep for k, v in patch.items() if v is not None and not k.startswith("$")):
+        raise PatchError("The keys in the patch do not match the list in $retainKeys")
+    return {k: v for k, v in result.items() if k in keep}
+
+
+def _ordered(result: dict[str, Any], patch: dict[str, Any], directive: str, schema: Schema) -> None:
+    """Merges the list that a $setElementOrder is about and puts it into that order."""
+    order, name = patch.pop(directive), directive.removeprefix(ORDER)
+    if not isinstance(order, list):
+        raise PatchError("invalid patch format of setElementOrder list")
+    own = _property(schema, name)
+    key, current, wanted = _key(own), result.get(name), patch.get(name)
+    if wanted is not None:
+        _check_order(wanted, order, key)
+    if isinstance(current, list) and isinstance(wanted, list):
+        merged = _list(current, wanted, own) if _strategy(own) == "merge" else wanted
+    elif isinstance(wanted, list):
+        merged = _without_directives(wanted)
+    elif isinstance(current, list):
+        merged = current
+    else:
+        return
+    result[name] = _arranged(merged, order, current if isinstance(current, list) else [], key)
+    patch.pop(name, None)
+
+
+def _check_order(wanted: Any, order: list[Any], key: str) -> None:
+    """What a patch adds must come in the order that it gives."""
+    if not isinstance(wanted, list):
+        return
+    known = [_identity(v, key) for v in order]
+    named = [_identity(v, key) for v in wanted if not (isinstance(v, dict) and DIRECTIVE in v)]
+    places = [known.index(v) if v in known else -1 for v in named]
+    if -1 in places or places != sorted(places):
+        raise PatchError(
+            f"The order in patch list:\n{printed(wanted)}\n doesn't match $setElementOrder list:\n{printed(order)}\n"
+        )
 
 
 def _key(schema: Schema) -> str:
     return str(schema.get("x-kubernetes-patch-merge-key", ""))
 
 
-def _list(target: Any, patch: list[Any], schema: Schema, order: list[Any] | None) -> list[Any]:
-    current = list(target) if isinstance(target, list) else []
+def _identity(value: Any, key: str) -> Any:
+    return value.get(key) if key and isinstance(value, dict) else value
+
+
+def _list(current: list[Any], patch: list[Any], schema: Schema) -> list[Any]:
     key = _key(schema)
     if not key:
-        result = current + [v for v in patch if v not in current]
-        return _order(result, order, key) if order is not None else result
+        merged = current + [v for i, v in enumerate(patch) if v not in current and v not in patch[:i]]
+        return _arranged(merged, patch, current, key)
     items = resolve(schema.get("items") or {})
-    if any(isinstance(v, dict) and v.get("$patch") == "replace" and len(v) == 1 for v in patch):
-        return [_stripped(v) for v in patch if not (isinstance(v, dict) and "$patch" in v)]
-    added = []
+    added: list[Any] = []
+    replace, original = False, current
     for element in patch:
-        if not isinstance(element, dict) or key not in element:
-            raise PatchError(f"map: {element} does not contain declared merge key: {key}")
-        at = next((i for i, c in enumerate(current) if isinstance(c, dict) and c.get(key) == element[key]), None)
-        if element.get("$patch") == "delete":
-            current = [c for c in current if not (isinstance(c, dict) and c.get(key) == element[key])]
-        elif at is None:
-            added.append(_object(None, element, items))
+        if not isinstance(element, dict):
+            raise DoesNotApply("a list of maps is patched with something else")
+        directive = element.get(DIRECTIVE)
+        if directive == "replace":
+            replace = True
+        elif directive == "delete":
+            if key not in element:
+                raise _no_key(element, key)
+            current = [c for c in current if _identity(c, key) != element[key]]
+        elif DIRECTIVE not in element:
+            added.append(element)
+        elif directive == "merge":
+            raise PatchError("merging lists cannot yet be specified in the patch")
         else:
-            current[at] = _object(current[at], element, items)
-    if order is not None:
-        return _order(current + added, order, key)
-    return added + current if added else current
+            raise PatchError(f"unknown patch type: {printed(directive)} in map: {printed(element)}")
+    if replace:
+        return [_without_directives(v) for v in added]
+    merged = list(current)
+    for element in added:
+        if key not in element:
+            raise _no_key(element, key)
+        at = next((i for i, c in enumerate(merged) if _identity(c, key) == element[key]), None)
+        if at is None:
+            merged.append(_without_directives(element))
+        else:
+            merged[at] = _map(merged[at], element, items)
+    return _arranged(merged, added, original, key)
 
 
-def _order(values: list[Any], order: list[Any], key: str) -> list[Any]:
-    """Elements named by the order come in that order; the others keep their place relative to those before them."""
+def _no_key(element: dict[str, Any], key: str) -> PatchError:
+    return PatchError(f"map: {printed(element)} does not contain declared merge key: {key}")
 
-    def identity(value: Any) -> Any:
-        return value.get(key) if key and isinstance(value, dict) else value
 
-    rank = {identity(v): i for i, v in enumerate(order)}
-    named = sorted((v for v in values if identity(v) in rank), key=lambda v: rank[identity(v)])
+def _arranged(merged: list[Any], order: list[Any], before: list[Any], key: str) -> list[Any]:
+    """`merged` with the elements that `order` names in its order, and the server's own among them (mergeSortedSlice)."""
+    wanted = [_identity(v, key) for v in order]
+    server = [_identity(v, key) for v in before]
+    ours = sorted((v for v in merged if _identity(v, key) in wanted), key=lambda v: wanted.index(_identity(v, key)))
+    theirs = [v for v in merged if _identity(v, key) not in wanted]
+    theirs.sort(key=lambda v: server.index(_identity(v, key)) if _identity(v, key) in server else len(server))
     result: list[Any] = []
-    pending = iter(named)
-    for value in values:
-        result.append(next(pending) if identity(value) in rank else value)
-    return result
+    while ours and theirs:
+        left, right = _identity(theirs[0], key), _identity(ours[0], key)
+        first = left in server and right in server and server.index(left) < server.index(right)
+        result.append(theirs.pop(0) if first else ours.pop(0))
+    return result + theirs + ours
 
 
-def _stripped(value: Any) -> Any:
-    """A value of a patch as it is stored: directives and nulls are left out."""
+class _Gone:
+    """A value that was nothing but a directive to delete."""
+
+
+_GONE = _Gone()
+
+
+def _without_directives(value: Any) -> Any:
+    """A value of a patch as it is stored where nothing was before: directives and nulls are left out."""
     if isinstance(value, dict):
-        return {k: _stripped(v) for k, v in value.items() if v is not None and not k.startswith("$")}
+        if value.get(DIRECTIVE) == "delete":
+            return _GONE
+        kept = {k: _without_directives(v) for k, v in value.items() if v is not None and not k.startswith("$")}
+        return {k: v for k, v in kept.items() if v is not _GONE}
     if isinstance(value, list):
-        return [_stripped(v) for v in value]
+        found = [_without_directives(v) for v in value if not (isinstance(v, dict) and v.get(DIRECTIVE) == "replace")]
+        return [v for v in found if v is not _GONE]
     return value

@@ -54,8 +54,8 @@ def row(resource: str, tree: Tree, now: float, include: str) -> Tree:
         result["conditions"] = conditions
     if include == "Object":
         result["object"] = tree
-    elif include != "None":
-        result["object"] = partial(tree)
+    else:
+        result["object"] = partial(tree) if include != "None" else None
     return result
 
 

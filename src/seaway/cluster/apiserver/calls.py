@@ -1,0 +1,106 @@
+"""What a write is made of: the request (`Call`), clock and randomness (`Edges`), and the end of every write (`Writer`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from seaway.api import tree as trees
+from seaway.api.kinds import Kind
+from seaway.cluster.apiserver.admission import Admission
+from seaway.cluster.apiserver.authz import User
+from seaway.cluster.apiserver.journal import DELETED
+from seaway.cluster.apiserver.status import ApiError, bad_request
+from seaway.cluster.apiserver.storage import Entry, Storage, StorageError
+
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Clock and randomness, handed in. `now` in seconds, `suffix(n)` n random characters of a generated name."""
+
+    now: Callable[[], float]
+    uid: Callable[[], str]
+    suffix: Callable[[int], str]
+
+
+@dataclass(slots=True)
+class Call:
+    """A write request: the kind, where, what the query says, who asks; `warnings` leave as headers.
+
+    `manager` is the field manager that the write is recorded under; "" for the server's own writes.
+    """
+
+    kind: Kind
+    namespace: str
+    name: str
+    user: User
+    subresource: str = ""
+    body: bytes = b""
+    content_type: str = ""
+    dry_run: bool = False
+    field_validation: str = "Warn"
+    warnings: list[str] = field(default_factory=list)
+    manager: str = ""
+    force: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.kind.namespaced else self.name
+
+    @property
+    def media(self) -> str:
+        """The media type of the body."""
+        return self.content_type.partition(";")[0].strip().lower()
+
+
+class Writer:
+    """The storage with what has to happen around each write."""
+
+    def __init__(self, storage: Storage, admission: Admission, edges: Edges) -> None:
+        self.storage, self.admission, self.edges = storage, admission, edges
+
+    def stamp(self) -> str:
+        """The time of now, as objects have it."""
+        return trees.stamp(self.edges.now())
+
+    async def write(self, kind: Kind, key: str, change: int, tree: Tree, old: Tree | None) -> Entry:
+        """Stores a tree (for DELETED: the last state) and waits until it is durable."""
+        try:
+            entry = await self.storage.write(kind.group_resource, key, change, tree)
+        except StorageError as e:
+            self.released(kind, key, tree, old)
+            raise ApiError(507, "InsufficientStorage", str(e)) from e
+        if kind.group_resource == "services" and old is not None:
+            kept = None if change == DELETED else tree["spec"]
+            self.admission.allocator.release(key, old["spec"], kept)
+        return entry
+
+    def released(self, kind: Kind, key: str, tree: Tree, old: Tree | None) -> None:
+        """Takes back what a write that did not happen was given."""
+        if kind.group_resource == "services" and tree.get("spec"):
+            self.admission.allocator.release(key, tree["spec"], (old or {}).get("spec"))
+
+
+def place(call: Call, meta: Tree) -> None:
+    """metadata.namespace against the URL's."""
+    if not call.kind.namespaced:
+        meta.pop("namespace", None)
+        return
+    found = meta.get("namespace")
+    if found and found != call.namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    meta["namespace"] = call.namespace
+
+
+def check_name(call: Call, meta: Tree) -> None:
+    """metadata.name against the URL's."""
+    name = meta.get("name")
+    if not name:
+        raise bad_request(
+            f"the name of the object ({call.name} based on URL) was undeterminable: name must be provided"
+        )
+    if name != call.name:
+        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.name})")

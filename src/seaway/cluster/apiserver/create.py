@@ -1,0 +1,127 @@
+"""create: a new object from a body (k8s.io/apiserver rest.BeforeCreate and its handler).
+
+The order is upstream's: the body is read, the namespace must be there and open, then the object is judged, then its name
+must be free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from seaway.api import tree as trees
+from seaway.api.kinds import Kind
+from seaway.cluster.apiserver import bodies, generation, metadata, zeros
+from seaway.cluster.apiserver.calls import Call, Writer, place
+from seaway.cluster.apiserver.journal import ADDED
+from seaway.cluster.apiserver.rules import Rule, rule_for
+from seaway.cluster.apiserver.status import ApiError, already_exists, bad_request, invalid
+
+Tree = dict[str, Any]
+ACCOUNT_WAIT = 3.0  # seconds a new namespace's default ServiceAccount is waited for
+NAME_ATTEMPTS = 8  # KEP-4420: how often a generated name is drawn again
+
+
+async def create(writer: Writer, call: Call) -> Tree:
+    """POST of a body."""
+    tree, strict = bodies.read(call.body, call.content_type, call.kind, call.field_validation)
+    return await create_tree(writer, call, tree, strict)
+
+
+async def create_tree(writer: Writer, call: Call, tree: Tree, strict: list[str] | None = None) -> Tree:
+    """A new object from a tree."""
+    kind, rule = call.kind, rule_for(call.kind.group_resource)
+    tree = bodies.typed(tree, kind, None, call.field_validation, call.warnings, strict=strict)
+    return await store(writer, call, tree, rule)
+
+
+async def store(writer: Writer, call: Call, tree: Tree, rule: Rule) -> Tree:
+    """Judges and stores a new object that has its kind's form."""
+    kind, admission = call.kind, writer.admission
+    meta = tree["metadata"]
+    place(call, meta)
+    if meta.get("resourceVersion"):
+        raise bad_request("resourceVersion should not be set on objects to be created")
+    for name in metadata.SERVER_FIELDS:
+        meta.pop(name, None)
+    metadata.dedupe_owners(meta, call.warnings)
+    generated = not meta.get("name") and bool(meta.get("generateName"))
+    if generated:
+        _draw_name(writer, meta)
+    call.name = meta.get("name", "")
+    if kind.namespaced:
+        admission.namespace(kind, call.name, call.namespace)
+        if kind.group_resource == "pods":
+            await _wait_for_account(writer, call, tree)
+    _begin(writer, kind, rule, tree)
+    causes = metadata.validate(meta, kind)
+    if kind.group_resource == "pods":
+        admission.pod(kind, call.namespace, tree, writer.edges.suffix(5))
+    if kind.group_resource == "nodes":
+        admission.node(tree)
+    causes += rule.validate(tree) if kind.group_resource != "services" else []
+    if causes:
+        raise invalid(kind.group, kind.kind, call.name, causes)
+    _free_name(writer, call, meta, generated)
+    if kind.group_resource == "services":
+        causes = admission.service(call.key, tree, None)
+        if causes:
+            raise invalid(kind.group, kind.kind, call.name, causes)
+    zeros.complete(kind.definition, tree)
+    call.warnings.extend(rule.warnings(tree, None))
+    tree = metadata.ordered(tree, kind)
+    if call.dry_run:
+        writer.released(kind, call.key, tree, None)
+        return tree
+    return (await writer.write(kind, call.key, ADDED, tree, None)).tree
+
+
+def _draw_name(writer: Writer, meta: Tree) -> None:
+    meta["name"] = meta["generateName"][: metadata.GENERATE_LIMIT] + writer.edges.suffix(5)
+
+
+def _free_name(writer: Writer, call: Call, meta: Tree, generated: bool) -> None:
+    """The name must be free; a generated one is drawn again when it is not."""
+    kind = call.kind
+    for _ in range(NAME_ATTEMPTS if generated else 1):
+        existing = writer.storage.newest(kind.group_resource, call.key)
+        if existing is None:
+            return
+        if generated:
+            _draw_name(writer, meta)
+            call.name = meta["name"]
+    if existing is not None and trees.get(existing.tree, "metadata", "deletionTimestamp"):
+        error = already_exists(kind, call.name)
+        raise ApiError(409, "AlreadyExists", f"object is being deleted: {error}", error.tree["details"])
+    raise already_exists(kind, call.name)
+
+
+async def _wait_for_account(writer: Writer, call: Call, tree: Tree) -> None:
+    """The default ServiceAccount follows its namespace within moments: wait for it rather than refuse."""
+    if (tree.get("spec") or {}).get("serviceAccountName") not in (None, "", "default"):
+        return
+    end = asyncio.get_running_loop().time() + ACCOUNT_WAIT
+    while writer.admission.service_account_missing(call.namespace, tree):
+        if asyncio.get_running_loop().time() > end:
+            return
+        await asyncio.sleep(0.02)
+
+
+def _begin(writer: Writer, kind: Kind, rule: Rule, tree: Tree) -> None:
+    """What every new object gets: identity, generation, defaults, an empty status."""
+    meta = tree["metadata"]
+    meta["uid"] = writer.edges.uid()
+    meta["creationTimestamp"] = writer.stamp()
+    if generation.begins(kind, tree):
+        meta["generation"] = 1
+    tree["kind"], tree["apiVersion"] = kind.kind, kind.api_version
+    rule.default(tree)
+    if "status" in kind.subresources:
+        tree.pop("status", None)
+    rule.begin(tree)
+    if (
+        "status" in kind.subresources
+        and "status" not in tree
+        and kind.group in ("apps", "batch", "networking.k8s.io", "policy", "autoscaling")
+    ):
+        tree["status"] = {"loadBalancer": {}} if kind.resource == "ingresses" else {}

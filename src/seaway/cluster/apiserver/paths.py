@@ -1,0 +1,107 @@
+"""Paths that are no resources: discovery, OpenAPI, health, version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from seaway.cluster.apiserver import answers, discovery
+from seaway.cluster.apiserver.requests import RequestInfo
+from seaway.cluster.apiserver.status import ApiError, no_resource, not_allowed
+from seaway.cluster.apiserver.storage import encode
+
+if TYPE_CHECKING:
+    from seaway.cluster.apiserver.door import Door
+
+Tree = dict[str, Any]
+HEALTH = ("healthz", "livez", "readyz")
+ROOT = ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+def missing() -> web.Response:
+    return web.Response(status=404, text="404 page not found\n")
+
+
+def answer(door: Door, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
+    path = "/" + "/".join(p for p in info.path.split("/") if p)
+    if request.method not in ("GET", "HEAD"):
+        raise not_allowed() if path.startswith(("/api", "/apis")) else ApiError(405, "MethodNotAllowed", "405")
+    parts = path.strip("/").split("/")
+    if parts[0] in HEALTH:
+        return _health(door.ready, parts, request.query)
+    if path == "/version":
+        return _json(discovery.version())
+    if path == "/openapi/v3":
+        return web.Response(body=discovery.openapi_index(), content_type=answers.JSON)
+    if parts[:2] == ["openapi", "v3"]:
+        return _openapi(parts[2:])
+    if parts[0] in ("api", "apis"):
+        return _discovery(door, parts, request.headers.get("Accept", ""))
+    return _json({"paths": ROOT}) if path == "/" else missing()
+
+
+def _json(tree: Tree) -> web.Response:
+    return web.Response(body=encode(tree), content_type=answers.JSON)
+
+
+def _discovery(door: Door, parts: list[str], accept: str) -> web.Response:
+    groups = discovery.group_versions()
+    if len(parts) == 1:
+        core = parts[0] == "api"
+        if _wants_aggregated(accept):
+            headers = {"Content-Type": AGGREGATED, "Vary": "Accept"}
+            return web.Response(body=discovery.aggregated(core), headers=headers)
+        return _json(discovery.api_versions(door.address) if core else discovery.groups())
+    if parts[0] == "api":
+        if parts[1] not in groups[""]:
+            raise no_resource()
+        return _json(discovery.resources("", parts[1]))
+    if not parts[1] or parts[1] not in groups:
+        return missing()
+    if len(parts) == 2:
+        return _json(discovery.group(parts[1]))
+    if parts[2] not in groups[parts[1]]:
+        raise no_resource()
+    return _json(discovery.resources(parts[1], parts[2]))
+
+
+def _wants_aggregated(accept: str) -> bool:
+    """Whether the first form that there is is the aggregated one (KEP-3352); 406 where no form is."""
+    for media, parameters in answers.clauses(accept):
+        if media not in ("*/*", "application/*", *answers.MEDIA):
+            continue
+        if "as" not in parameters:
+            return False
+        wanted = (parameters.get("g"), parameters.get("v"), parameters["as"])
+        if wanted == ("apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList"):
+            return True
+    raise answers.not_acceptable()
+
+
+def _health(ready: bool, parts: list[str], query: Mapping[str, str]) -> web.Response:
+    checks = {"ping": True, "storage": True}
+    if parts[0] == "readyz":
+        checks["bootstrap"] = ready
+    well = all(checks.values())
+    lines = [f"[{'+' if ok else '-'}]{name} {'ok' if ok else 'failed'}" for name, ok in checks.items()]
+    if len(parts) > 1:
+        found = checks.get(parts[1])
+        if found is None:
+            return missing()
+        return web.Response(status=200 if found else 500, text="ok" if found else "failed")
+    if "verbose" in query or not well:
+        text = "\n".join([*lines, f"{parts[0]} check {'passed' if well else 'failed'}", ""])
+        return web.Response(status=200 if well else 500, text=text)
+    return web.Response(text="ok")
+
+
+def _openapi(parts: list[str]) -> web.Response:
+    groups = discovery.group_versions()
+    if parts[0] == "api" and len(parts) == 2 and parts[1] in groups[""]:
+        return web.Response(body=discovery.openapi_document("", parts[1]), content_type=answers.JSON)
+    if parts[0] == "apis" and len(parts) == 3 and parts[2] in groups.get(parts[1], ()):
+        return web.Response(body=discovery.openapi_document(parts[1], parts[2]), content_type=answers.JSON)
+    return missing()

@@ -1,0 +1,240 @@
+"""Requests for resources: from a request line and body to a verb, and from its result to an answer.
+
+The order of refusals is the API server's: the path and method, the media types, the parameters, then what the verb says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from seaway.api.kinds import Kind
+from seaway.cluster.apiserver import (
+    answers,
+    bodies,
+    options,
+    patching,
+    protobuf,
+    reads,
+    reviews,
+    streams,
+    subresources,
+    tables,
+)
+from seaway.cluster.apiserver.answers import Form
+from seaway.cluster.apiserver.authz import User
+from seaway.cluster.apiserver.calls import Call
+from seaway.cluster.apiserver.options import WriteOptions, flag
+from seaway.cluster.apiserver.requests import RequestInfo
+from seaway.cluster.apiserver.status import ApiError, bad_request, not_allowed
+from seaway.cluster.apiserver.storage import decode, encode
+from seaway.cluster.apiserver.verbs import RETURNS_OBJECT
+
+if TYPE_CHECKING:
+    from seaway.cluster.apiserver.door import Door
+
+Tree = dict[str, Any]
+ENDPOINTS_WARNING = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+STATUS_LIKE = frozenset({"status", "approval", "finalize", "ephemeralcontainers", "resize"})
+SUBRESOURCE_BODIES = {
+    "binding": "io.k8s.api.core.v1.Binding",
+    "eviction": "io.k8s.api.policy.v1.Eviction",
+    "token": "io.k8s.api.authentication.v1.TokenRequest",
+}
+DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
+STREAMS = frozenset({"log", "exec", "attach", "portforward"})
+ITEM_METHODS = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+LIST_METHODS = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}
+
+
+async def answer(
+    door: Door, request: web.BaseRequest, info: RequestInfo, kind: Kind, user: User, warnings: list[str]
+) -> web.StreamResponse:
+    query, method = request.query, request.method
+    if info.subresource in STREAMS:
+        return await streams.to_kubelet(door, request, info, kind, user)
+    _check_method(method, info, kind)
+    media = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if method == "PATCH":
+        patching.check_media(kind, media)
+    accept = request.headers.get("Accept", "")
+    if kind.definition:
+        answers.check_route(accept, method in ("GET", "HEAD") and not info.name)
+    form = answers.negotiate(accept, query)
+    call = await _call(request, info, kind, user, warnings)
+    if info.subresource and info.subresource not in STATUS_LIKE:
+        tree = await _subresource(door, call, method, info)
+        return show(door, tree, form, 201 if method == "POST" else 200)
+    if not kind.stored:
+        return show(door, reviews.answer(door, call), form, 201)
+    if method in ("GET", "HEAD"):
+        if info.verb == "watch" or (info.name and flag(query, "watch")):
+            return await _watch(door, request, kind, info, form)
+        answers.check_shape(form, kind, not info.name)
+        if not info.name:
+            return encoded(door.reads.list(kind, info.namespace, query, form), form, is_list=True)
+        entry = door.reads.get(kind, call.key, info.name)
+        return encoded(door.reads.show(kind, entry, form), form)
+    if method == "DELETE":
+        return await _delete(door, call, request, info, form)
+    answers.check_shape(form, kind, False)
+    if method == "POST":
+        return show(door, await door.verbs.create(call), form, 201, kind)
+    code, tree = await (door.verbs.update(call) if method == "PUT" else door.verbs.patch(call))
+    return show(door, tree, form, code, kind)
+
+
+def _check_method(method: str, info: RequestInfo, kind: Kind) -> None:
+    """405 where the path does not take the method."""
+    if info.subresource:
+        if method == "DELETE" or method not in (*ITEM_METHODS, "POST"):
+            raise not_allowed()
+        if method == "POST" and info.subresource in STATUS_LIKE:
+            raise not_allowed()
+        return
+    verb = (ITEM_METHODS if info.name else LIST_METHODS).get(method)
+    if verb is None or verb not in (kind.verbs if kind.stored else ("create",)):
+        raise not_allowed()
+
+
+async def _call(request: web.BaseRequest, info: RequestInfo, kind: Kind, user: User, warnings: list[str]) -> Call:
+    query, method = request.query, request.method
+    body = await request.read() if request.body_exists else b""
+    content_type = request.headers.get("Content-Type", "")
+    wanted = WriteOptions()
+    if method in options.OPTIONS:
+        media = content_type.partition(";")[0].strip().lower()
+        wanted = options.write_options(method, media, query, query.getall("dryRun", []))
+    return Call(
+        kind,
+        info.namespace if kind.namespaced else "",
+        info.name,
+        user,
+        info.subresource,
+        body,
+        content_type,
+        wanted.dry_run,
+        wanted.validation,
+        warnings,
+        options.manager_of(wanted, request.headers.get("User-Agent", "")),
+        wanted.force,
+    )
+
+
+async def _subresource(door: Door, call: Call, method: str, info: RequestInfo) -> Tree:
+    name = info.subresource
+    if name == "scale" and method in ("GET", "PUT", "PATCH"):
+        return await subresources.scale(door.verbs, call, method)
+    if method != "POST":
+        raise not_allowed()
+    body = bodies.decode(call.body, call.content_type) if call.body else {}
+    if not isinstance(body, dict) or name not in SUBRESOURCE_BODIES:
+        raise bad_request("the object provided is unrecognized") if name in SUBRESOURCE_BODIES else not_allowed()
+    body = bodies.typed(body, call.kind, None, "Ignore", [], SUBRESOURCE_BODIES[name])
+    if name == "binding" and call.kind.resource == "pods":
+        return await subresources.bind(door.verbs, call, body)
+    if name == "eviction":
+        return await subresources.evict(door.verbs, call, body)
+    if name == "token":
+        return subresources.token(door.verbs, call, body, door.signer)
+    raise not_allowed()
+
+
+def _delete_options(call: Call, request: web.BaseRequest) -> Tree:
+    """DeleteOptions of the body, or of the query where there is no body."""
+    query = request.query
+    wanted: Tree = {}
+    if call.body:
+        decoded = bodies.decode(call.body, call.content_type, "DeleteOptions")
+        if not isinstance(decoded, dict) or decoded.get("kind") not in (None, "", "DeleteOptions"):
+            raise bad_request("decoded object cannot be converted to DeleteOptions")
+        wanted = bodies.typed(decoded, call.kind, None, "Ignore", [], DELETE_OPTIONS)
+    else:
+        if (grace := options.number(query, "gracePeriodSeconds")) is not None:
+            wanted["gracePeriodSeconds"] = grace
+        if query.get("propagationPolicy"):
+            wanted["propagationPolicy"] = query["propagationPolicy"]
+        if "orphanDependents" in query:
+            wanted["orphanDependents"] = flag(query, "orphanDependents")
+        if query.get("dryRun"):
+            wanted["dryRun"] = query.getall("dryRun")
+    options.check_delete(wanted)
+    call.dry_run = bool(wanted.get("dryRun"))
+    return wanted
+
+
+async def _delete(
+    door: Door, call: Call, request: web.BaseRequest, info: RequestInfo, form: Form
+) -> web.StreamResponse:
+    wanted = _delete_options(call, request)
+    kind = call.kind
+    if info.name:
+        tree, gone = await door.verbs.delete(call, wanted)
+        if not gone or kind.group_resource in RETURNS_OBJECT or kind.group_resource == "namespaces":
+            return show(door, tree, form, 200, kind)
+        details: Tree = {"name": call.name, "kind": kind.resource, "uid": tree["metadata"]["uid"]}
+        if kind.group:
+            details["group"] = kind.group
+        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+        return show(door, status, form, 200)
+    selected = reads.Filter.read(kind, request.query)
+    prefix = f"{call.namespace}/" if call.namespace else ""
+    chosen = [e for e in door.verbs.storage.entries(kind.group_resource, prefix) if selected.matches(e)]
+    for entry in chosen:
+        namespace, _, name = entry.key.rpartition("/")
+        one = Call(kind, namespace, name, call.user, dry_run=call.dry_run, warnings=call.warnings)
+        try:
+            await door.verbs.delete(one, wanted)
+        except ApiError as e:
+            if e.code != 404:
+                raise
+    head = {
+        "kind": f"{kind.kind}List",
+        "apiVersion": kind.api_version,
+        "metadata": {"resourceVersion": str(door.verbs.storage.rv)},
+        "items": [{k: v for k, v in e.tree.items() if k not in ("kind", "apiVersion")} for e in chosen],
+    }
+    return show(door, head, form, 200)
+
+
+async def _watch(door: Door, request: web.BaseRequest, kind: Kind, info: RequestInfo, form: Form) -> web.StreamResponse:
+    lines: AsyncIterator[bytes] = await door.reads.watch(kind, info.namespace, request.query, form, info.name)
+    response = web.StreamResponse(headers={"Content-Type": answers.JSON})
+    response.enable_chunked_encoding()
+    if kind.group_resource == "endpoints":
+        response.headers.add("Warning", f'299 - "{ENDPOINTS_WARNING}"')
+    await response.prepare(request)
+    try:
+        async for chunk in lines:
+            await response.write(chunk)
+    except (ConnectionError, asyncio.CancelledError):
+        return response
+    finally:
+        await lines.aclose()  # type: ignore[attr-defined]
+    await response.write_eof()
+    return response
+
+
+def show(door: Door, tree: Tree, form: Form, code: int, kind: Kind | None = None) -> web.Response:
+    """An object as the request wants to see it; `kind` None for what has no Table (a Status, a Scale)."""
+    if kind is not None and form.shape == "table":
+        meta = {"resourceVersion": tree["metadata"].get("resourceVersion", "")}
+        tree = tables.table(kind.group_resource, [tree], meta, door.verbs.edges.now(), form.include)
+    elif kind is not None and form.shape == "metadata":
+        tree = tables.partial(tree)
+    return encoded(encode(tree), form, code)
+
+
+def encoded(body: bytes, form: Form, code: int = 200, is_list: bool = False) -> web.Response:
+    """JSON bytes in the media type that was asked for."""
+    if form.media == protobuf.CONTENT_TYPE and form.shape == "json":
+        tree = decode(body)
+        found = answers.message_of(tree)
+        if found:
+            return web.Response(status=code, body=protobuf.encode(tree, found), content_type=protobuf.CONTENT_TYPE)
+    if form.media == answers.YAML:
+        return web.Response(status=code, body=bodies.dump_yaml(decode(body)), content_type=answers.YAML)
+    return web.Response(status=code, body=body, content_type=answers.JSON)

@@ -1,0 +1,201 @@
+"""update and patch: a new state of an object that is there (k8s.io/apiserver rest.BeforeUpdate and its handlers).
+
+`replace` is the common end: it is given a function from the old tree to the new one, judges the result and stores it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from seaway.api.kinds import Kind
+from seaway.cluster.apiserver import bodies, create, generation, metadata, patching, zeros
+from seaway.cluster.apiserver.calls import Call, Writer, check_name, place
+from seaway.cluster.apiserver.journal import DELETED, MODIFIED
+from seaway.cluster.apiserver.rules import NO_PART, Rule, rule_for
+from seaway.cluster.apiserver.status import ApiError, conflict, invalid, modified, not_found, wrong
+from seaway.cluster.apiserver.storage import Entry
+
+Tree = dict[str, Any]
+# Kinds whose PUT must name the version that it replaces (AllowUnconditionalUpdate is false).
+NEEDS_VERSION = frozenset(
+    """leases.coordination.k8s.io poddisruptionbudgets.policy runtimeclasses.node.k8s.io csidrivers.storage.k8s.io
+    csinodes.storage.k8s.io volumeattachments.storage.k8s.io csistoragecapacities.storage.k8s.io
+    mutatingwebhookconfigurations.admissionregistration.k8s.io
+    validatingwebhookconfigurations.admissionregistration.k8s.io
+    validatingadmissionpolicies.admissionregistration.k8s.io
+    validatingadmissionpolicybindings.admissionregistration.k8s.io
+    customresourcedefinitions.apiextensions.k8s.io""".split()
+)
+
+
+async def update(writer: Writer, call: Call) -> tuple[int, Tree]:
+    """PUT of a body: (200 or 201, the object)."""
+    kind, rule = call.kind, rule_for(call.kind.group_resource)
+    tree, strict = bodies.read(call.body, call.content_type, kind, call.field_validation)
+    entry = writer.storage.newest(kind.group_resource, call.key)
+    old = entry.tree if entry is not None else None
+    tree = bodies.typed(tree, kind, old, call.field_validation, call.warnings, strict=strict)
+    meta = tree["metadata"]
+    place(call, meta)
+    check_name(call, meta)
+    if entry is None:
+        if not rule.put_creates or call.subresource:
+            raise not_found(kind, call.name)
+        if meta.get("uid"):
+            raise _uid_differs(call, meta["uid"], "")
+        meta.pop("resourceVersion", None)
+        return 201, await create.store(writer, call, tree, rule)
+    return 200, await replace(writer, call, entry, lambda old: tree)
+
+
+async def patch(writer: Writer, call: Call) -> tuple[int, Tree]:
+    """PATCH of any type but apply."""
+    kind = call.kind
+    patching.check_media(kind, call.media)
+    entry = writer.storage.newest(kind.group_resource, call.key)
+    if entry is None:
+        raise not_found(kind, call.name)
+
+    def change(old: Tree) -> Tree:
+        new = patching.patched(kind, old, call.body, call.media, call.field_validation, call.warnings)
+        place(call, new["metadata"])
+        check_name(call, new["metadata"])
+        return new
+
+    return 200, await replace(writer, call, entry, change)
+
+
+def _uid_differs(call: Call, wanted: str, found: str) -> ApiError:
+    why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+    return conflict(call.kind, call.name, why)
+
+
+async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tree], Tree]) -> Tree:
+    """The common end of update and patch: `change` makes the new tree from the old one."""
+    kind, rule = call.kind, rule_for(call.kind.group_resource)
+    old = entry.tree
+    new = change(copy.deepcopy(old))
+    _check_identity(call, new["metadata"], old["metadata"])
+    new = _prepare(writer, call, rule, new, old)
+    causes = metadata.update_causes(new["metadata"], old["metadata"], kind)
+    causes += _judge(writer, call, rule, new, old, bool(causes))
+    if causes:
+        if kind.group_resource == "services":
+            writer.admission.allocator.release(call.key, new["spec"], old["spec"])
+        raise invalid(kind.group, kind.kind, call.name, causes)
+    part = rule.parts.get(call.subresource, NO_PART)
+    zeros.complete(kind.definition, new)
+    call.warnings.extend(part.warnings(new, old) if call.subresource else rule.warnings(new, old))
+    new = metadata.ordered(new, kind)
+    if _comparable(new) == _comparable(old):
+        return old
+    before = old["metadata"]
+    if call.subresource != "status" and "generation" in before and generation.moves(kind, new, old):
+        new["metadata"]["generation"] = before["generation"] + 1
+    if call.dry_run:
+        writer.released(kind, call.key, new, old)
+        return new
+    if is_over(new):
+        # Watchers see the last state that was stored, as etcd hands it out.
+        await writer.write(kind, call.key, DELETED, entry.tree, old)
+        return new
+    return (await writer.write(kind, call.key, MODIFIED, new, old)).tree
+
+
+def _comparable(tree: Tree) -> Tree:
+    """What decides whether an update changes anything."""
+    return {**tree, "metadata": {k: v for k, v in tree["metadata"].items() if k != "resourceVersion"}}
+
+
+def _check_identity(call: Call, meta: Tree, before: Tree) -> None:
+    """The version and uid that the new state names must be those of the old one."""
+    if meta.get("uid") and meta["uid"] != before["uid"]:
+        raise _uid_differs(call, meta["uid"], before["uid"])
+    version = meta.get("resourceVersion")
+    if version and version != before["resourceVersion"]:
+        raise modified(call.kind, call.name)
+    if not version and call.kind.group_resource in NEEDS_VERSION and not call.subresource:
+        cause = wrong("metadata.resourceVersion", 0, "must be specified for an update")
+        raise invalid(call.kind.group, call.kind.resource, call.name, [cause])
+
+
+def _prepare(writer: Writer, call: Call, rule: Rule, new: Tree, old: Tree) -> Tree:
+    """The new state with what a client may not change taken from the old one."""
+    kind, before = call.kind, old["metadata"]
+    meta = new["metadata"]
+    place(call, meta)
+    metadata.dedupe_owners(meta, call.warnings)
+    for name in ("uid", "creationTimestamp", "generation"):
+        meta.pop(name, None)
+        if name in before:
+            meta[name] = before[name]
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+        if before.get(name) is not None:
+            meta[name] = before[name]
+    meta["name"] = call.name
+    meta["resourceVersion"] = before["resourceVersion"]
+    new["kind"], new["apiVersion"] = kind.kind, kind.api_version
+    part = rule.parts.get(call.subresource, NO_PART) if call.subresource else NO_PART
+    if part.prepare is not None:
+        new = part.prepare(new, old)
+    elif call.subresource:
+        new = only_subresource(call.subresource, new, old)
+    elif "status" in kind.subresources:
+        new.pop("status", None)
+        if "status" in old:
+            new["status"] = copy.deepcopy(old["status"])
+    if kind.group_resource == "namespaces" and not call.subresource:
+        spec = new.get("spec") or {}
+        finalizers = (old.get("spec") or {}).get("finalizers")
+        new["spec"] = {**spec, "finalizers": finalizers} if finalizers else spec
+    new["kind"], new["apiVersion"] = kind.kind, kind.api_version
+    return new
+
+
+def _judge(writer: Writer, call: Call, rule: Rule, new: Tree, old: Tree, refused: bool) -> list[Any]:
+    """Defaults the new state and says what the kind has against it."""
+    if call.subresource:
+        return rule.parts.get(call.subresource, NO_PART).validate(new, old)
+    rule.default(new)
+    rule.prepare(new, old)
+    if call.kind.group_resource == "services":
+        causes = [] if refused else writer.admission.service(call.key, new, old)
+        return causes + rule.validate_update(new, old)
+    return rule.judge_update(new, old)
+
+
+def only_subresource(name: str, new: Tree, old: Tree) -> Tree:
+    """What a subresource may change: the status, or for `finalize` the namespace's finalizers."""
+    if name == "finalize":
+        return {**old, "metadata": new["metadata"], "spec": new.get("spec") or {}}
+    result = dict(old)
+    result["metadata"] = {**old["metadata"]}
+    if "managedFields" in new["metadata"]:
+        result["metadata"]["managedFields"] = new["metadata"]["managedFields"]
+    for field_name in ("labels", "annotations", "finalizers", "ownerReferences"):
+        if new["kind"] not in ("Pod", "Service"):
+            result["metadata"].pop(field_name, None)
+            if field_name in new["metadata"]:
+                result["metadata"][field_name] = new["metadata"][field_name]
+    result["status"] = new.get("status") or {}
+    return result
+
+
+def is_over(tree: Tree) -> bool:
+    """Deletion has begun and nothing holds the object any more."""
+    meta = tree["metadata"]
+    if not meta.get("deletionTimestamp") or meta.get("finalizers"):
+        return False
+    if tree["kind"] == "Namespace":
+        return not (tree.get("spec") or {}).get("finalizers")
+    return not meta.get("deletionGracePeriodSeconds")
+
+
+def found(writer: Writer, kind: Kind, call: Call) -> Entry:
+    """The newest state; 404 where there is none."""
+    entry = writer.storage.newest(kind.group_resource, call.key)
+    if entry is None:
+        raise not_found(kind, call.name)
+    return entry
