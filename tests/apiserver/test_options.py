@@ -55,7 +55,7 @@ def test_jobs_orphan_their_pods_unless_told_otherwise() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a", "!a", "a=", "a=b", "a==b,c!=d", "a in (b,c)", "a in ()", "a notin (,b)", "x.y/a in (b), !z", "a>1,b<-2", " a = b , c "],
+    ["", "a", "!a", "a=", "a=b", "a==b,c!=d", "a in (b,c)", "a in ()", "a notin (,b)", "x.y/a in (b), !z", "a>1,b<2", " a = b , c "],
 )
 def test_selectors_that_are_read(text: str) -> None:
     selectors.parse_labels(text)
