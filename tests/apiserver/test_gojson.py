@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from seaway.cluster.apiserver import gojson
+from seaway.cluster.apiserver import bodies, gojson
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_key_given_twice_is_told_with_its_path(text: bytes, want: list) -> Non
 
 
 def test_yaml_keys_given_twice_are_told_by_line() -> None:
-    assert gojson.yaml_duplicates("a: 1\nb:\n  c: 1\n  c: 2\na: 2\n") == [
+    assert bodies.yaml_duplicates("a: 1\nb:\n  c: 1\n  c: 2\na: 2\n") == [
         'line 4: key "c" already set in map',
         'line 5: key "a" already set in map',
     ]

@@ -48,6 +48,29 @@ def load_yaml(text: bytes | str) -> Any:
     return found
 
 
+def yaml_duplicates(text: bytes | str) -> list[str]:
+    """`line 3: key "a" already set in map` for each key that a YAML mapping has twice."""
+    found: list[tuple[int, str]] = []
+    waiting = [yaml.compose(text, _Loader)]
+    visited: set[int] = set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or id(node) in visited:
+            continue
+        visited.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                name = str(key.value)
+                if name in seen:
+                    found.append((key.start_mark.line + 1, f'key "{name}" already set in map'))
+                seen.add(name)
+                waiting.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting.extend(node.value)
+    return [f"line {line}: {told}" for line, told in sorted(found)]
+
+
 def dump_yaml(tree: Any) -> bytes:
     """A tree as one YAML document."""
     return str(yaml.safe_dump(tree)).encode()
@@ -111,7 +134,7 @@ def strict_errors(body: bytes, content_type: str, tree: Any) -> list[str]:
     media = _media(content_type)
     if media == JSON:
         return gojson.duplicates(body, tree)
-    return gojson.yaml_duplicates(body) if media in YAMLS else []
+    return yaml_duplicates(body) if media in YAMLS else []
 
 
 def read(body: bytes, content_type: str, kind: Kind, validation: str) -> tuple[Tree, list[str]]:

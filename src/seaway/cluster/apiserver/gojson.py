@@ -9,8 +9,6 @@ import json
 import re
 from typing import Any
 
-import yaml
-
 KEY = re.compile(rb'"\s*:')
 
 
@@ -105,29 +103,6 @@ def _walk(value: Any, path: str, found: list[str]) -> None:
     elif isinstance(value, list):
         for i, child in enumerate(value):
             _walk(child, f"{path}[{i}]", found)
-
-
-def yaml_duplicates(text: bytes | str) -> list[str]:
-    """`line 3: key "a" already set in map` for each key that a YAML mapping has twice."""
-    found: list[tuple[int, str]] = []
-    waiting = [yaml.compose(text, yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader)]
-    visited: set[int] = set()
-    while waiting:
-        node = waiting.pop()
-        if node is None or id(node) in visited:
-            continue
-        visited.add(id(node))
-        if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, value in node.value:
-                name = str(key.value)
-                if name in seen:
-                    found.append((key.start_mark.line + 1, f'key "{name}" already set in map'))
-                seen.add(name)
-                waiting.append(value)
-        elif isinstance(node, yaml.SequenceNode):
-            waiting.extend(node.value)
-    return [f"line {line}: {told}" for line, told in sorted(found)]
 
 
 def printed(value: Any) -> str:
