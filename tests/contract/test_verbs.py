@@ -423,7 +423,8 @@ def test_a_pod_is_bound_once(server: Server, ns: str) -> None:
     _, pod = server.request("GET", path + "/p")
     assert pod["spec"]["nodeName"] == "n1"
     assert [c["status"] for c in pod["status"]["conditions"] if c["type"] == "PodScheduled"] == ["True"]
-    assert server.request("POST", path + "/q/binding", {"target": {"kind": "Node", "name": "n"}})[0] == 404
+    body = {"metadata": {"name": "q"}, "target": {"kind": "Node", "name": "n"}}
+    assert server.request("POST", path + "/q/binding", body)[0] == 404
 
 
 @pytest.mark.parametrize(

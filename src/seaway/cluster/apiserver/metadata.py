@@ -42,7 +42,6 @@ LABEL_NAMES = frozenset({"namespaces", "services", "statefulsets.apps"})
 PATH_NAMES = frozenset(
     f"{r}.rbac.authorization.k8s.io" for r in ("roles", "clusterroles", "rolebindings", "clusterrolebindings")
 )
-NAME_LIMITS = {"cronjobs.batch": 52, "jobs.batch": 63}
 STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 SERVER_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 # Kinds whose update validation repeats that of a new object, and those that check metadata once only.
@@ -71,7 +70,7 @@ def name_problems(group_resource: str, name: str, prefix: bool = False) -> list[
         if len(name) > 63:
             found.append("must be no more than 63 characters")
         if not LABEL.match(masked):
-            found.append(LABEL_TEXT)
+            found.append("must not contain dots" if SUBDOMAIN.match(masked) else LABEL_TEXT)
         return found
     if len(name) > 253:
         found.append("must be no more than 253 characters")
@@ -119,6 +118,16 @@ def label_causes(labels: dict[str, str], path: str) -> list[Cause]:
     return found
 
 
+def annotation_causes(annotations: dict[str, str], path: str) -> list[Cause]:
+    found, size = [], 0
+    for key, value in sorted(annotations.items()):
+        found += [wrong(path, key, why) for why in qualified_name_problems(key.lower())]
+        size += len(key.encode()) + len(value.encode())
+    if size > ANNOTATION_LIMIT:
+        found.append(too_long(path, ANNOTATION_LIMIT))
+    return found
+
+
 def validate(meta: dict[str, Any], kind: Kind) -> list[Cause]:
     """Everything that is wrong with an object's metadata."""
     found: list[Cause] = []
@@ -130,11 +139,7 @@ def validate(meta: dict[str, Any], kind: Kind) -> list[Cause]:
     if not name:
         found.append(required("metadata.name", "name or generateName is required"))
     else:
-        problems = name_problems(resource, name)
-        limit = NAME_LIMITS.get(resource)
-        if not problems and limit and len(name) > limit:
-            problems = [f"must be no more than {limit} characters"]
-        found += [wrong("metadata.name", name, why) for why in problems]
+        found += [wrong("metadata.name", name, why) for why in name_problems(resource, name)]
     found += _shared(meta)
     finalizers = meta.get("finalizers") or []
     for finalizer in finalizers:
@@ -152,12 +157,7 @@ def validate(meta: dict[str, Any], kind: Kind) -> list[Cause]:
 def _shared(meta: dict[str, Any]) -> list[Cause]:
     """What is checked of a new object and of every update: labels, annotations, owners, managedFields."""
     found = label_causes(meta.get("labels") or {}, "metadata.labels")
-    size = 0
-    for key, value in sorted((meta.get("annotations") or {}).items()):
-        found += [wrong("metadata.annotations", key, why) for why in qualified_name_problems(key.lower())]
-        size += len(key.encode()) + len(value.encode())
-    if size > ANNOTATION_LIMIT:
-        found.append(too_long("metadata.annotations", ANNOTATION_LIMIT))
+    found += annotation_causes(meta.get("annotations") or {}, "metadata.annotations")
     found += _owner_causes(meta.get("ownerReferences") or [])
     for i, entry in enumerate(meta.get("managedFields") or ()):
         found += _manager_causes(entry, f"metadata.managedFields[{i}]")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from seaway.api.kinds import Kind
 
@@ -130,23 +133,50 @@ def invalid(group: str, kind: str, name: str, causes: list[Cause]) -> ApiError:
     return ApiError(422, "Invalid", f'{qualified} "{name}" is invalid: {told}', details)
 
 
-def _shown(value: Any) -> str:
+ESCAPES = {
+    "\\": "\\\\",
+    '"': '\\"',
+    "\n": "\\n",
+    "\t": "\\t",
+    "\r": "\\r",
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\v": "\\v",
+}
+
+
+def quoted(text: str) -> str:
+    """A string as Go's %q shows it."""
+    found = []
+    for c in text:
+        if c in ESCAPES:
+            found.append(ESCAPES[c])
+        elif c.isprintable():
+            found.append(c)
+        elif ord(c) < 0x80:
+            found.append(f"\\x{ord(c):02x}")
+        else:
+            found.append(f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}")
+    return '"' + "".join(found) + '"'
+
+
+def shown(value: Any) -> str:
+    """A value as errors show it: strings in quotes, everything else as JSON."""
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'"{escaped}"'
+        return quoted(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
         return "null"
     if isinstance(value, (dict, list)):
-        import msgspec
-
-        return msgspec.json.encode(value).decode()
+        text = msgspec.json.encode(value).decode()
+        return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")  # as encoding/json does
     return str(value)
 
 
 def wrong(field: str, value: Any, why: str) -> Cause:
-    return Cause(field, "FieldValueInvalid", f"Invalid value: {_shown(value)}: {why}")
+    return Cause(field, "FieldValueInvalid", f"Invalid value: {shown(value)}: {why}")
 
 
 def required(field: str, why: str = "") -> Cause:
@@ -155,8 +185,24 @@ def required(field: str, why: str = "") -> Cause:
 
 def unsupported(field: str, value: Any, supported: tuple[str, ...] | list[str], ordered: bool = False) -> Cause:
     """A value that is none of a few; `ordered`: they are told as given, not sorted."""
-    told = ", ".join(_shown(s) for s in (supported if ordered else sorted(supported)))
-    return Cause(field, "FieldValueNotSupported", f"Unsupported value: {_shown(value)}: supported values: {told}")
+    told = ", ".join(shown(s) for s in (supported if ordered else sorted(supported)))
+    return Cause(field, "FieldValueNotSupported", f"Unsupported value: {shown(value)}: supported values: {told}")
+
+
+def unlisted(field: str, value: Any, supported: Iterable[str]) -> Cause:
+    """As `unsupported`, where the supported values are told in an order of their own."""
+    told = ", ".join(quoted(s) for s in supported)
+    return Cause(field, "FieldValueNotSupported", f"Unsupported value: {shown(value)}: supported values: {told}")
+
+
+def missing(field: str, value: Any, why: str = "") -> Cause:
+    """A reference to something that is not there."""
+    told = f"Not found: {shown(value)}"
+    return Cause(field, "FieldValueNotFound", f"{told}: {why}" if why else told)
+
+
+def too_many(field: str, count: int, limit: int) -> Cause:
+    return Cause(field, "FieldValueTooMany", f"Too many: {count}: must have at most {limit} items")
 
 
 def not_permitted(field: str, why: str) -> Cause:
@@ -164,7 +210,7 @@ def not_permitted(field: str, why: str) -> Cause:
 
 
 def duplicate(field: str, value: Any) -> Cause:
-    return Cause(field, "FieldValueDuplicate", f"Duplicate value: {_shown(value)}")
+    return Cause(field, "FieldValueDuplicate", f"Duplicate value: {shown(value)}")
 
 
 def too_long(field: str, limit: int) -> Cause:

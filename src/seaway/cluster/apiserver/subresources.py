@@ -8,7 +8,17 @@ from seaway.api import kinds
 from seaway.api import tree as trees
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import bodies, patches, tables
-from seaway.cluster.apiserver.status import ApiError, bad_request, invalid, modified, not_found, required, wrong
+from seaway.cluster.apiserver.status import (
+    ApiError,
+    bad_request,
+    conflict,
+    invalid,
+    modified,
+    not_found,
+    required,
+    unlisted,
+    wrong,
+)
 from seaway.cluster.apiserver.verbs import Call, Verbs
 from seaway.pki.tokens import ISSUER, Signer
 
@@ -93,45 +103,35 @@ def _unbindable(pod: Tree, meta: Tree) -> str:
 
 
 async def bind(verbs: Verbs, call: Call, body: Tree) -> Tree:
-    """pods/binding: the scheduler's word on where a pod runs."""
-    target = body.get("target") or {}
-    if target.get("kind") not in (None, "", "Node") or not target.get("name"):
-        raise invalid("", "Binding", call.name, [required("target.name")])
-    named = (body.get("metadata") or {}).get("name")
-    if named and named != call.name:
+    """pods/binding: the scheduler's word on where a pod runs (pkg/registry/core/pod/storage)."""
+    target, meta = body.get("target") or {}, body.get("metadata") or {}
+    if meta.get("name", "") != call.name:
         raise bad_request("name in URL does not match name in Binding object")
-    entry = verbs.storage.newest("pods", call.key)
-    if entry is None:
-        raise not_found(call.kind, call.name)
-    problem = _unbindable(entry.tree, body.get("metadata") or {})
-    if problem:
-        message = f'Operation cannot be fulfilled on pods/binding "{call.name}": {problem}'
-        raise ApiError(409, "Conflict", message, {"name": call.name, "kind": "pods/binding"})
-    meta = body.get("metadata") or {}
+    causes = []
+    if target.get("kind") not in (None, "", "Node"):
+        causes.append(unlisted("target.kind", target["kind"], ("Node", "<empty>")))
+    if not target.get("name"):
+        causes.append(required("target.name"))
+    if causes:
+        raise invalid("", "Binding", call.name, causes)
     now = trees.stamp(verbs.edges.now())
 
     def edit(tree: Tree) -> Tree:
+        own = tree["metadata"]
+        if why := _unbindable(tree, meta):
+            message = f'Operation cannot be fulfilled on pods/binding "{call.name}": {why}'
+            raise ApiError(409, "Conflict", message, {"name": call.name, "kind": "pods/binding"})
         tree["spec"]["nodeName"] = target["name"]
-        for section in ("annotations", "labels"):
-            if meta.get(section):
-                tree["metadata"][section] = {**(tree["metadata"].get(section) or {}), **meta[section]}
-        return tree
-
-    def scheduled(tree: Tree) -> Tree:
+        for field in ("annotations", "labels"):
+            if meta.get(field):
+                own[field] = {**(own.get(field) or {}), **meta[field]}
         status = tree.setdefault("status", {})
-        condition = {
-            "type": "PodScheduled",
-            "status": "True",
-            "lastProbeTime": None,
-            "lastTransitionTime": now,
-            "observedGeneration": tree["metadata"].get("generation", 1),
-        }
+        condition = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
         status["conditions"] = trees.with_condition(status.get("conditions") or (), condition)
         status.pop("nominatedNodeName", None)  # it has served (ClearingNominatedNodeNameAfterBinding)
         return tree
 
-    await verbs.change(call.kind, call.namespace, call.name, edit, "", call.user, call.dry_run)
-    await verbs.change(call.kind, call.namespace, call.name, scheduled, "status", call.user, call.dry_run)
+    await verbs.change(call.kind, call.namespace, call.name, edit, "binding", call.user, call.dry_run)
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
@@ -208,8 +208,6 @@ def token(verbs: Verbs, call: Call, body: Tree, signer: Signer) -> Tree:
 
 
 def _bound_elsewhere(kind: Kind, name: str, wanted: str, found: str) -> Exception:
-    from seaway.cluster.apiserver.status import conflict
-
     return conflict(
         kind,
         name,

@@ -13,7 +13,7 @@ from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import bodies, create, generation, metadata, patching, zeros
 from seaway.cluster.apiserver.calls import Call, Writer, check_name, place
 from seaway.cluster.apiserver.journal import DELETED, MODIFIED
-from seaway.cluster.apiserver.rules import NO_PART, Rule, rule_for
+from seaway.cluster.apiserver.rules import Rule, rule_for
 from seaway.cluster.apiserver.status import ApiError, conflict, invalid, modified, not_found, wrong
 from seaway.cluster.apiserver.storage import Entry
 
@@ -85,14 +85,14 @@ async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tr
         if kind.group_resource == "services":
             writer.admission.allocator.release(call.key, new["spec"], old["spec"])
         raise invalid(kind.group, kind.kind, call.name, causes)
-    part = rule.parts.get(call.subresource, NO_PART)
+    part = rule.part(call.subresource)
     zeros.complete(kind.definition, new)
     call.warnings.extend(part.warnings(new, old) if call.subresource else rule.warnings(new, old))
     new = metadata.ordered(new, kind)
     if _comparable(new) == _comparable(old):
         return old
     before = old["metadata"]
-    if call.subresource != "status" and "generation" in before and generation.moves(kind, new, old):
+    if part.moves_generation and "generation" in before and generation.moves(kind, new, old):
         new["metadata"]["generation"] = before["generation"] + 1
     if call.dry_run:
         writer.released(kind, call.key, new, old)
@@ -137,7 +137,7 @@ def _prepare(writer: Writer, call: Call, rule: Rule, new: Tree, old: Tree) -> Tr
     meta["name"] = call.name
     meta["resourceVersion"] = before["resourceVersion"]
     new["kind"], new["apiVersion"] = kind.kind, kind.api_version
-    part = rule.parts.get(call.subresource, NO_PART) if call.subresource else NO_PART
+    part = rule.part(call.subresource)
     if part.prepare is not None:
         new = part.prepare(new, old)
     elif call.subresource:
@@ -157,7 +157,7 @@ def _prepare(writer: Writer, call: Call, rule: Rule, new: Tree, old: Tree) -> Tr
 def _judge(writer: Writer, call: Call, rule: Rule, new: Tree, old: Tree, refused: bool) -> list[Any]:
     """Defaults the new state and says what the kind has against it."""
     if call.subresource:
-        return rule.parts.get(call.subresource, NO_PART).validate(new, old)
+        return rule.part(call.subresource).validate(new, old)
     rule.default(new)
     rule.prepare(new, old)
     if call.kind.group_resource == "services":

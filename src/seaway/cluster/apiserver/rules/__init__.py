@@ -41,6 +41,7 @@ class Part:
     prepare: Callable[[Tree, Tree], Tree] | None = None
     validate: Callable[[Tree, Tree], list[Cause]] = _valid_update
     warnings: Callable[[Tree, Tree | None], list[str]] = _no_warnings
+    moves_generation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,10 @@ class Rule:
     warnings: Callable[[Tree, Tree | None], list[str]] = _no_warnings
     parts: Mapping[str, Part] = field(default_factory=dict)
 
+    def part(self, subresource: str) -> Part:
+        """The rules of a subresource; of the object itself where none is named."""
+        return self.parts.get(subresource, NO_PART) if subresource else WHOLE
+
     def judge_update(self, tree: Tree, old: Tree) -> list[Cause]:
         """What is wrong with an update."""
         if self.revalidate is not None:
@@ -77,3 +82,4 @@ def rule_for(group_resource: str) -> Rule:
 
 NO_RULE = Rule()
 NO_PART = Part()
+WHOLE = Part(moves_generation=True)  # no subresource: the object itself

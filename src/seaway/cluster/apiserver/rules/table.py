@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from seaway.cluster.apiserver.rules import Rule, podspec, service, simple, workloads
+from seaway.cluster.apiserver.rules import (
+    Rule,
+    cronjobs,
+    daemonsets,
+    deployments,
+    jobs,
+    pods,
+    service,
+    simple,
+    statefulsets,
+)
 
 RULES: dict[str, Rule] = {
     "configmaps": Rule(validate=simple.validate_configmap, validate_update=simple.validate_immutable),
@@ -11,9 +21,9 @@ RULES: dict[str, Rule] = {
     "limitranges": Rule(put_creates=True),
     "namespaces": Rule(simple.default_namespace, simple.begin_namespace),
     "nodes": Rule(simple.default_node),
-    "pods": Rule(
-        podspec.default_pod, podspec.begin_pod, podspec.validate_pod, podspec.validate_pod_update, podspec.grace
-    ),
+    "pods": pods.PODS,
+    "podtemplates": pods.POD_TEMPLATES,
+    "replicationcontrollers": deployments.REPLICATION_CONTROLLERS,
     "secrets": Rule(
         simple.default_secret, validate=simple.validate_secret, validate_update=simple.validate_secret_update
     ),
@@ -24,20 +34,13 @@ RULES: dict[str, Rule] = {
         service.validate_update,
         put_creates=True,
     ),
-    "daemonsets.apps": Rule(
-        workloads.default_daemonset, validate=workloads.validate_workload, validate_update=workloads.validate_update
-    ),
-    "deployments.apps": Rule(
-        workloads.default_deployment, validate=workloads.validate_workload, validate_update=workloads.validate_update
-    ),
-    "replicasets.apps": Rule(
-        workloads.default_replicaset, validate=workloads.validate_workload, validate_update=workloads.validate_update
-    ),
-    "statefulsets.apps": Rule(
-        workloads.default_statefulset, validate=workloads.validate_workload, validate_update=workloads.validate_update
-    ),
-    "jobs.batch": Rule(workloads.default_job, validate=workloads.validate_job),
-    "cronjobs.batch": Rule(workloads.default_cronjob),
+    "controllerrevisions.apps": statefulsets.CONTROLLER_REVISIONS,
+    "daemonsets.apps": daemonsets.DAEMONSETS,
+    "deployments.apps": deployments.DEPLOYMENTS,
+    "replicasets.apps": deployments.REPLICASETS,
+    "statefulsets.apps": statefulsets.STATEFULSETS,
+    "jobs.batch": jobs.JOBS,
+    "cronjobs.batch": cronjobs.CRONJOBS,
     "leases.coordination.k8s.io": Rule(validate=simple.validate_lease, put_creates=True),
     "endpointslices.discovery.k8s.io": Rule(
         simple.default_slice, validate=simple.validate_slice, validate_update=simple.validate_slice_update
