@@ -1,4 +1,4 @@
-"""JSON Merge Patch (RFC 7386); pure. The input is never changed."""
+"""JSON Merge Patch (RFC 7386), applied and made; pure. The input is never changed."""
 
 from __future__ import annotations
 
@@ -18,3 +18,14 @@ def merge(target: Any, patch: Any) -> Any:
         else:
             result[key] = value
     return result
+
+
+def difference(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The merge patch that makes `new` of `old`; empty where they are equal."""
+    patch: dict[str, Any] = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        before = old.get(key)
+        if before == value and key in old:
+            continue
+        patch[key] = difference(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return patch
