@@ -19,6 +19,10 @@ cluster.node.accounts cluster.node.environment cluster.apiserver.patches cluster
 cluster.apiserver.schema cluster.apiserver.protobuf cluster.apiserver.status cluster.apiserver.requests
 cluster.apiserver.metadata cluster.apiserver.allocation cluster.apiserver.authz
 cluster.apiserver.fields cluster.apiserver.discovery controllers.writes
+cluster.workloads.rollout cluster.workloads.progress cluster.workloads.podfacts cluster.workloads.conditions
+cluster.workloads.revisions cluster.workloads.statefulplan cluster.workloads.statefulpods cluster.workloads.daemonpods
+cluster.workloads.jobplan cluster.workloads.jobpolicy cluster.workloads.jobindexes cluster.workloads.cron
+cluster.workloads.cronplan cluster.workloads.ownership
 """.split()
 PURE_FOLDERS = ("cluster/apiserver/rules", "cluster/apiserver/tables")  # each file in them, whatever its name
 EDGES = {"socket", "subprocess", "asyncio", "time", "aiohttp", "sqlite3", "ctypes", "os.environ", "threading"}

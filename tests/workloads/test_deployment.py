@@ -7,8 +7,9 @@ import random
 import pytest
 
 from seaway.api.tree import condition
-from seaway.cluster.workloads import deployment
-from seaway.cluster.workloads.deployment import REVISION, amount, bounds, new_set, plan, revision_of, status
+from seaway.cluster.workloads import revisions
+from seaway.cluster.workloads.progress import began, status
+from seaway.cluster.workloads.rollout import REVISION, amount, bounds, new_set, plan, revision_of
 from seaway.controllers.writes import Create, Delete, Patch
 
 
@@ -18,7 +19,7 @@ def template(image: str) -> dict:
 
 def deploy(replicas: int = 3, image: str = "a", **spec: object) -> dict:
     return {"metadata": {"name": "w", "namespace": "n", "uid": "d", "generation": 1},
-            "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "w"}}, "template": template(image), **spec}}
+            "spec": {"replicas": replicas, "progressDeadlineSeconds": 600, "selector": {"matchLabels": {"app": "w"}}, "template": template(image), **spec}}
 
 
 def rolling(surge: object, unavailable: object) -> dict:
@@ -200,9 +201,9 @@ def test_the_first_set_is_owned_hashed_and_numbered() -> None:
 
 def test_equal_templates_have_equal_hashes_and_others_do_not() -> None:
     same = {"spec": template("a")["spec"], "metadata": template("a")["metadata"]}
-    assert deployment.template_hash(template("a"), 0) == deployment.template_hash(same, 0)
-    others = {deployment.template_hash(template("b"), 0), deployment.template_hash(template("a"), 1)}
-    assert deployment.template_hash(template("a"), 0) not in others and len(others) == 2
+    assert revisions.template_hash(template("a"), 0) == revisions.template_hash(same, 0)
+    others = {revisions.template_hash(template("b"), 0), revisions.template_hash(template("a"), 1)}
+    assert revisions.template_hash(template("a"), 0) not in others and len(others) == 2
 
 
 def test_annotations_go_along_but_for_bookkeeping() -> None:
@@ -223,12 +224,19 @@ def test_recreate_has_no_pod_of_the_new_version_beside_one_of_the_old() -> None:
     assert cluster.available() == 3
 
 
+def finish(cluster: Cluster, tree: dict) -> None:
+    """Settles, and says so: history goes when a rollout is complete."""
+    cluster.settle(tree)
+    tree["status"] = status(tree, list(cluster.sets.values()), 0.0)
+    cluster.turn(tree)
+
+
 def test_the_history_limit_keeps_the_newest_of_the_old() -> None:
     cluster = Cluster()
     for image in "abcde":
-        cluster.settle(deploy(1, image, revisionHistoryLimit=1))
+        finish(cluster, deploy(1, image, revisionHistoryLimit=1))
     assert sorted(revision_of(s) for s in cluster.sets.values()) == [4, 5]
-    cluster.settle(deploy(1, "f", revisionHistoryLimit=0))
+    finish(cluster, deploy(1, "f", revisionHistoryLimit=0))
     assert [revision_of(s) for s in cluster.sets.values()] == [6]
 
 
@@ -261,9 +269,15 @@ def conditions(found: dict) -> dict:
 def test_progress_is_told_from_the_first_set_to_the_last_pod() -> None:
     cluster, tree = Cluster(), deploy(2)
     cluster.turn(tree)
+    tree["status"] = began(tree, next(iter(cluster.sets)), True, 0.0)
     tree["status"] = status(tree, list(cluster.sets.values()), 0.0)
     assert conditions(tree["status"]) == {"Available": ("False", "MinimumReplicasUnavailable"),
-                                          "Progressing": ("True", "ReplicaSetUpdated")}
+                                          "Progressing": ("True", "NewReplicaSetCreated")}
+    for name in cluster.sets:
+        cluster.work(name)
+        cluster.seen(name)
+    tree["status"] = status(tree, list(cluster.sets.values()), 1.0)
+    assert conditions(tree["status"])["Progressing"] == ("True", "ReplicaSetUpdated")
     cluster.settle(tree)
     tree["status"] = status(tree, list(cluster.sets.values()), 50.0)
     assert conditions(tree["status"]) == {"Available": ("True", "MinimumReplicasAvailable"),

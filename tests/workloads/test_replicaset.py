@@ -6,9 +6,14 @@ import itertools
 
 import pytest
 
-from seaway.cluster.workloads.replicaset import deletion_order, is_available, patch_of, plan, status
+from seaway.api.merge import difference
+from seaway.api.selectors import exact
+from seaway.cluster.workloads.adoption import adoption, claim
+from seaway.cluster.workloads.podfacts import deletion_order, is_available
+from seaway.cluster.workloads.replicaset import REPLICATION_CONTROLLER, plan, selector_of, status
 from seaway.controllers.writes import Create, Delete
 
+NOW = 1767225600.0 + 3540  # an age is told by its order of magnitude: a minute from nine
 COST = "controller.kubernetes.io/pod-deletion-cost"
 
 
@@ -43,22 +48,22 @@ def owner(replicas: int, **spec: object) -> dict:
     ],
 )
 def test_missing_pods_are_made_and_surplus_ones_deleted(wanted: int, pods: list, creates: int, deletes: int) -> None:
-    writes = plan(owner(wanted), pods)
+    writes = plan(owner(wanted), pods, NOW)
     assert sum(isinstance(w, Create) for w in writes) == creates and sum(isinstance(w, Delete) for w in writes) == deletes
 
 
 def test_a_set_in_deletion_does_nothing() -> None:
     tree = owner(3)
     tree["metadata"]["deletionTimestamp"] = "t"
-    assert plan(tree, [pod("a")]) == []
+    assert plan(tree, [pod("a")], NOW) == []
 
 
 def test_a_burst_is_bounded() -> None:
-    assert len(plan(owner(2000), [])) == 500
+    assert len(plan(owner(2000), [], NOW)) == 500
 
 
 def test_a_pod_is_the_template_with_an_owner() -> None:
-    (write,) = plan(owner(1), [])
+    (write,) = plan(owner(1), [], NOW)
     assert isinstance(write, Create)
     meta = write.tree["metadata"]
     assert (meta["generateName"], meta["labels"], meta["annotations"]) == ("rs-", {"app": "w"}, {"a": "b"})
@@ -67,7 +72,7 @@ def test_a_pod_is_the_template_with_an_owner() -> None:
 
 
 def test_a_delete_names_the_pod_that_was_seen() -> None:
-    (write,) = plan(owner(0), [pod("a")])
+    (write,) = plan(owner(0), [pod("a")], NOW)
     assert isinstance(write, Delete) and (write.namespace, write.name, write.uid) == ("ns", "a", "u-a")
 
 
@@ -91,12 +96,12 @@ CROWD = [pod(f"f{i}", node="full", annotations={COST: "99"}) for i in range(4)]
 def test_of_two_pods_the_less_useful_goes_first(at: int) -> None:
     pair = ORDER[at : at + 2]
     for way in itertools.permutations(pair):
-        assert [p["metadata"]["name"] for p in deletion_order(way, [*ORDER, *CROWD])] == [p["metadata"]["name"] for p in pair]
+        assert [p["metadata"]["name"] for p in deletion_order(way, [*ORDER, *CROWD], NOW)] == [p["metadata"]["name"] for p in pair]
 
 
 def test_the_order_holds_for_all_together() -> None:
     names = [p["metadata"]["name"] for p in ORDER]
-    assert [p["metadata"]["name"] for p in deletion_order(reversed(ORDER), [*ORDER, *CROWD])] == names
+    assert [p["metadata"]["name"] for p in deletion_order(reversed(ORDER), [*ORDER, *CROWD], NOW)] == names
 
 
 @pytest.mark.parametrize(
@@ -114,17 +119,77 @@ def test_the_status_counts_active_pods() -> None:
     other["metadata"]["labels"] = {}
     pods = [pod("a", since=10), pod("b", ready=False), pod("c", phase="Failed"), other, pod("e", since=20)]
     assert status(owner(4, minReadySeconds=15), pods, 30.0) == {
-        "replicas": 4, "fullyLabeledReplicas": 3, "readyReplicas": 3, "availableReplicas": 2, "observedGeneration": 4}
+        "replicas": 4, "fullyLabeledReplicas": 3, "readyReplicas": 3, "availableReplicas": 2, "terminatingReplicas": 0,
+        "observedGeneration": 4}
 
 
 @pytest.mark.parametrize(
-    ("new", "old", "want"),
+    ("old", "new", "want"),
     [
-        ({"replicas": 0, "readyReplicas": 0}, {}, {"replicas": 0}),  # zeros are left out, but for the required field
-        ({"replicas": 1, "readyReplicas": 0}, {"replicas": 1, "readyReplicas": 1}, {"readyReplicas": None}),
-        ({"replicas": 1}, {"replicas": 1, "other": 2}, {}),
-        ({"replicas": 2}, {"replicas": 1}, {"replicas": 2}),
+        ({}, {"replicas": 0}, {"replicas": 0}),
+        ({"replicas": 1, "readyReplicas": 1}, {"replicas": 1}, {"readyReplicas": None}),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}, {"a": {"b": 3, "c": None}}),
+        ({"a": [1]}, {"a": [1, 2]}, {"a": [1, 2]}),
+        ({"replicas": 2}, {"replicas": 2}, {}),
     ],
 )
-def test_a_status_patch_holds_what_changed(new: dict, old: dict, want: dict) -> None:
-    assert patch_of(new, old) == want
+def test_a_status_patch_holds_what_changed(old: dict, new: dict, want: dict) -> None:
+    assert difference(old, new) == want
+
+
+def test_a_pod_on_its_way_out_is_told_apart() -> None:
+    found = status(owner(1), [pod("a", deletionTimestamp="t"), pod("b")], NOW)
+    assert (found["replicas"], found["terminatingReplicas"]) == (1, 1)
+
+
+def test_a_failure_is_a_condition_until_it_is_over() -> None:
+    tree = owner(1)
+    tree["status"] = status(tree, [], NOW, ("FailedCreate", "no room"))
+    (entry,) = tree["status"]["conditions"]
+    assert (entry["type"], entry["status"], entry["reason"], entry["message"]) == (
+        "ReplicaFailure", "True", "FailedCreate", "no room")
+    assert "conditions" not in status(tree, [], NOW)
+
+
+RC = {"metadata": {"name": "rc", "namespace": "ns", "uid": "c", "generation": 1},
+      "spec": {"replicas": 1, "template": {"metadata": {"labels": {"app": "w"}}, "spec": {"containers": []}}}}
+
+
+def test_a_replication_controller_is_a_replica_set_of_its_own_kind() -> None:
+    (write,) = plan(RC, [], NOW, flavor=REPLICATION_CONTROLLER)
+    assert isinstance(write, Create)
+    ref = write.tree["metadata"]["ownerReferences"][0]
+    assert (ref["apiVersion"], ref["kind"]) == ("v1", "ReplicationController")
+    assert "terminatingReplicas" not in status(RC, [], NOW, flavor=REPLICATION_CONTROLLER)
+    selector = selector_of(RC, REPLICATION_CONTROLLER)
+    assert selector is not None and selector.matches({"app": "w"}) and not selector.matches({"app": "x"})
+
+
+ADOPTER = {"metadata": {"name": "o", "namespace": "ns", "uid": "o"}}
+OWN, OTHER = {"uid": "o", "controller": True}, {"uid": "x", "controller": True}
+
+
+@pytest.mark.parametrize(
+    ("labels", "refs", "ending", "want"),
+    [
+        ({"app": "w"}, [OWN], False, "owned"),
+        ({"app": "x"}, [OWN], False, "release"),  # it no longer matches
+        ({"app": "w"}, [], False, "adopt"),
+        ({"app": "w"}, [{"uid": "x"}], False, "adopt"),  # an owner that is no controller is no obstacle
+        ({"app": "x"}, [], False, ""),
+        ({"app": "w"}, [OTHER], False, ""),
+        ({"app": "w"}, [], True, ""),  # an owner on its way out takes nothing on, and lets nothing go
+        ({"app": "x"}, [OWN], True, ""),
+    ],
+)
+def test_what_matches_is_adopted_and_what_does_not_is_released(labels: dict, refs: list, ending: bool, want: str) -> None:
+    holder = {"metadata": {**ADOPTER["metadata"], **({"deletionTimestamp": "t"} if ending else {})}}
+    found = claim(holder, exact({"app": "w"}), [{"metadata": {"name": "p", "labels": labels, "ownerReferences": refs}}])
+    assert [n for n in ("owned", "adopt", "release") if getattr(found, n)] == ([want] if want else [])
+
+
+def test_an_adoption_adds_a_reference_and_keeps_the_others() -> None:
+    tree = {"metadata": {"name": "p", "namespace": "ns", "uid": "u", "resourceVersion": "7", "ownerReferences": [{"uid": "x"}]}}
+    write = adoption(ADOPTER, "apps/v1", "ReplicaSet", "pods", tree)
+    refs = write.patch["metadata"]["ownerReferences"]
+    assert [r["uid"] for r in refs] == ["x", "o"] and refs[1]["controller"] and write.version == "7"

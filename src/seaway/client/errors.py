@@ -32,3 +32,9 @@ class Unavailable(Exception):
 def from_answer(code: int, status: dict[str, Any], what: str) -> ApiStatusError:
     kind = {404: NotFound, 409: Conflict, 410: Expired}.get(code, ApiStatusError)
     return kind(code, status, what)
+
+
+def is_namespace_ending(error: BaseException) -> bool:
+    """The namespace is being emptied: nothing can be made in it any more, and nobody needs to be told."""
+    causes = (error.status.get("details") or {}).get("causes") if isinstance(error, ApiStatusError) else None
+    return any(c.get("reason") == "NamespaceTerminating" for c in causes or ())

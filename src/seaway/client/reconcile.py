@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-from seaway.client.errors import Conflict, NotFound, Unavailable
+from seaway.client.errors import Conflict, NotFound, Unavailable, is_namespace_ending
 
 log = logging.getLogger("seaway.client")
 K = TypeVar("K", bound=Hashable)
@@ -75,6 +75,9 @@ class Reconciler(Generic[K]):
             except asyncio.CancelledError:
                 raise
             except Exception as e:
+                if is_namespace_ending(e):
+                    self._failures.pop(key, None)
+                    continue
                 failures = self._failures[key] = self._failures.get(key, 0) + 1
                 wait = min(FIRST * 2 ** (failures - 1), LONGEST)
                 if not isinstance(e, (Conflict, NotFound, Unavailable)):

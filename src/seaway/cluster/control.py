@@ -13,17 +13,11 @@ from seaway.client import kubeconfig
 from seaway.client.events import Events
 from seaway.client.rest import Rest, wait_ready
 from seaway.cluster.scheduler.run import Scheduler
-from seaway.cluster.workloads.daemonset import DaemonSetController
-from seaway.cluster.workloads.deployment import DeploymentController
-from seaway.cluster.workloads.garbage import GarbageCollector
-from seaway.cluster.workloads.namespaces import NamespaceController
+from seaway.cluster.workloads import roster
 from seaway.cluster.workloads.nodehealth import Timing
-from seaway.cluster.workloads.nodelifecycle import NodeLifecycleController
-from seaway.cluster.workloads.podgc import PodGarbageCollector
-from seaway.cluster.workloads.replicaset import ReplicaSetController
-from seaway.cluster.workloads.tainteviction import TaintEvictionController
 from seaway.controllers import everywhere
 from seaway.controllers import run as controllers
+from seaway.pki.authority import Authority, Pair
 
 Tree = dict[str, Any]
 
@@ -35,13 +29,14 @@ async def _main(args: Tree) -> None:
     timing = Timing(times["monitor_period"], times["monitor_grace_period"], times["startup_grace_period"])
     with open(args["ca"]) as f:
         ca = f.read()
+    with open(args["ca_key"], "rb") as key:
+        authority = Authority(Pair(ca.encode(), key.read()))
     async with (
         Rest(kubeconfig.from_file(f"{folder}/controllers"), "seaway-controllers") as api,
         Rest(kubeconfig.from_file(f"{folder}/workloads"), "seaway-workloads") as workloads_api,
         Rest(kubeconfig.from_file(f"{folder}/scheduler"), "seaway-scheduler") as scheduler_api,
     ):
         await wait_ready(api, 60)
-        events = Events(workloads_api, "workload-controllers", "")
         endpoint_events = Events(api, "endpoint-controllers", "")
         scheduler_events = Events(scheduler_api, "default-scheduler", "")
         caches, workloads, scheduling = (
@@ -50,18 +45,10 @@ async def _main(args: Tree) -> None:
             controllers.Caches(scheduler_api),
         )
         own = everywhere.controllers(caches, endpoint_events, args["max_endpoints_per_slice"])
-        embedded: list[controllers.Controller] = [
-            DeploymentController(workloads, events),
-            ReplicaSetController(workloads, events),
-            DaemonSetController(workloads, events),
-            GarbageCollector(workloads),
-            NamespaceController(workloads, workloads_api, ca),
-            NodeLifecycleController(workloads, events, timing),
-            TaintEvictionController(workloads, events),
-            PodGarbageCollector(workloads),
-        ]
+        embedded, writers = roster.controllers(workloads_api, workloads, ca, authority, timing)
         async with asyncio.TaskGroup() as group:
-            group.create_task(events.run())
+            for writer in writers:
+                group.create_task(writer.run())
             group.create_task(endpoint_events.run())
             group.create_task(scheduler_events.run())
             group.create_task(controllers.run(caches, own))

@@ -99,7 +99,7 @@ def make_keys(where: Place, kept: Path, layout: Layout, port: int) -> None:
         authority = Authority.new(f"seaway {layout.name}", now)
         _save(kept, "ca", authority.pair)
         _write(kept / "sa.key", new_key())
-    _write(pki / "ca.crt", authority.pair.certificate)
+    _save(pki, "ca", authority.pair)  # the key for the signer of CertificateSigningRequests
     _write(pki / "sa.key", (kept / "sa.key").read_bytes())
     addresses = [str(a) for a in (*layout.router, layout.kubernetes_address, *(r[1] for r in layout.service_ranges))]
     _save(
@@ -171,6 +171,7 @@ def processes(
             "args": {
                 "kubeconfigs": folder,
                 "ca": f"{pki}/ca.crt",
+                "ca_key": f"{pki}/ca.key",
                 "max_endpoints_per_slice": config.components.max_endpoints_per_slice,
                 "nodeLifecycle": asdict(config.components.node_lifecycle),
             },

@@ -22,10 +22,17 @@ class Caches:
         self.api = api
         self._informers: dict[str, Informer] = {}
 
-    def of(self, resource: str) -> Informer:
-        if resource not in self._informers:
-            self._informers[resource] = Informer(self.api, kind_of(resource))
-        return self._informers[resource]
+    def of(self, resource: str, fields: str = "") -> Informer:
+        """`fields`: a field selector, for those who need a few objects of many."""
+        name = f"{resource}?{fields}" if fields else resource
+        if name not in self._informers:
+            query = {"fieldSelector": fields} if fields else None
+            self._informers[name] = Informer(self.api, kind_of(resource), query=query)
+        return self._informers[name]
+
+    def known(self, resource: str) -> Informer | None:
+        """The informer of a whole resource, where somebody has asked for it."""
+        return self._informers.get(resource)
 
     def all(self) -> Iterable[Informer]:
         return self._informers.values()

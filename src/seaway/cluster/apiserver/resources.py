@@ -15,6 +15,7 @@ from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import (
     answers,
     bodies,
+    eviction,
     options,
     patching,
     protobuf,
@@ -137,7 +138,7 @@ async def _subresource(door: Door, call: Call, method: str, info: RequestInfo) -
     if name == "binding" and call.kind.resource == "pods":
         return await subresources.bind(door.verbs, call, body)
     if name == "eviction":
-        return await subresources.evict(door.verbs, call, body)
+        return await eviction.evict(door.verbs, call, body)
     if name == "token":
         return subresources.token(door.verbs, call, body, door.signer)
     raise not_allowed()

@@ -1,4 +1,4 @@
-"""Subresources that are more than a part of the object: scale, binding, eviction, token."""
+"""Subresources that are more than a part of the object: scale, binding, token."""
 
 from __future__ import annotations
 
@@ -132,15 +132,6 @@ async def bind(verbs: Verbs, call: Call, body: Tree) -> Tree:
         return tree
 
     await verbs.change(call.kind, call.namespace, call.name, edit, "binding", call.user, call.dry_run)
-    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
-
-
-async def evict(verbs: Verbs, call: Call, body: Tree) -> Tree:
-    """pods/eviction: a delete that budgets may refuse (budgets are not here yet)."""
-    name = (body.get("metadata") or {}).get("name")
-    if name and name != call.name:
-        raise bad_request("name in URL does not match name in Eviction object")
-    await verbs.delete(call, body.get("deleteOptions") or {})
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from seaway.api.merge import difference
 from seaway.api.selectors import Selector
 from seaway.api.tree import Key, controller_of, labels
-from seaway.client.errors import ApiStatusError, NotFound
+from seaway.client.errors import ApiStatusError, NotFound, is_namespace_ending
 from seaway.client.events import Events
 from seaway.client.informer import Informer
 from seaway.client.reconcile import Reconciler
@@ -33,12 +33,6 @@ def dependents(informer: Informer, owner: Tree) -> list[Tree]:
     """What an owner has, and what it might adopt."""
     meta = owner["metadata"]
     return [*informer.by("controller", meta["uid"]), *informer.by("controller", ORPHANS + meta["namespace"])]
-
-
-def is_namespace_ending(error: BaseException) -> bool:
-    """The namespace is being emptied: nothing will come of it, and nobody needs to be told."""
-    causes = (error.status.get("details") or {}).get("causes") if isinstance(error, ApiStatusError) else None
-    return any(c.get("reason") == "NamespaceTerminating" for c in causes or ())
 
 
 class Actor:

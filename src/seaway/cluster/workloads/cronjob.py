@@ -6,13 +6,13 @@ import time
 from typing import Any
 
 from seaway.api.tree import Key, controller_of
-from seaway.client.errors import ApiStatusError, Conflict, NotFound
+from seaway.client.errors import ApiStatusError, Conflict, NotFound, is_namespace_ending
 from seaway.client.events import Events
 from seaway.client.reconcile import Reconciler
 from seaway.client.reflector import Change
 from seaway.client.rest import kind_of
 from seaway.cluster.workloads import cronplan
-from seaway.cluster.workloads.acting import Actor, by_controller, is_namespace_ending
+from seaway.cluster.workloads.acting import Actor, by_controller
 from seaway.cluster.workloads.podfacts import failure_text
 from seaway.controllers.run import Caches
 

@@ -29,9 +29,7 @@ class Step:
     again: float | None = None
 
 
-def _recent(
-    cronjob: Tree, schedule: cron.Schedule, now: float, bounded: bool
-) -> tuple[float, float | None, bool]:
+def _recent(cronjob: Tree, schedule: cron.Schedule, now: float, bounded: bool) -> tuple[float, float | None, bool]:
     """(where the search began, the last time that was due, whether very many were missed): mostRecentScheduleTime."""
     begin = seconds(get(cronjob, "status", "lastScheduleTime"))
     if begin is None:

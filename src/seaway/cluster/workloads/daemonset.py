@@ -165,9 +165,7 @@ def _replace(owner: Tree, seen: dict[str, list[Tree]], digest: str, limit: int, 
     return Step(delete=[*broken, *candidates[: max(limit - missing, 0)]])
 
 
-def _surge(
-    owner: Tree, seen: dict[str, list[Tree]], wanted: set[str], digest: str, limit: int, now: float
-) -> Step:
+def _surge(owner: Tree, seen: dict[str, list[Tree]], wanted: set[str], digest: str, limit: int, now: float) -> Step:
     """With surge: the new pod comes beside the old one, which goes when the new one is available."""
     step, surging, broken, candidates = Step(), 0, [], []
     for name, here in seen.items():
@@ -316,9 +314,7 @@ class DaemonSetController:
         """(the revision of the present template, all revisions, collisions)."""
         api = self._caches.api
         claims = adoption.claim(owner, selector, dependents(self._revisions, owner))
-        found = await adoption.carry_out(
-            api, owner, RESOURCE, "apps/v1", "DaemonSet", revisions.RESOURCE, claims
-        )
+        found = await adoption.carry_out(api, owner, RESOURCE, "apps/v1", "DaemonSet", revisions.RESOURCE, claims)
         history = revisions.ordered(found)
         collisions = get(owner, "status", "collisionCount") or 0
         while True:

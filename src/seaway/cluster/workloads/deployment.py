@@ -7,13 +7,13 @@ from typing import Any
 
 from seaway.api.selectors import Selector, label_selector
 from seaway.api.tree import Key, controller_of, get, labels
-from seaway.client.errors import ApiStatusError, Conflict
+from seaway.client.errors import ApiStatusError, Conflict, is_namespace_ending
 from seaway.client.events import Events
 from seaway.client.reconcile import Reconciler
 from seaway.client.reflector import Change
 from seaway.client.rest import kind_of
 from seaway.cluster.workloads import adoption, progress, rollout
-from seaway.cluster.workloads.acting import Actor, by_controller, dependents, in_namespace, is_namespace_ending
+from seaway.cluster.workloads.acting import Actor, by_controller, dependents, in_namespace
 from seaway.cluster.workloads.podfacts import failure_text
 from seaway.cluster.workloads.rollout import REVISION, new_set, notes_of, replicas_of
 from seaway.controllers.run import Caches
@@ -31,7 +31,11 @@ class DeploymentController:
     def __init__(self, caches: Caches, events: Events) -> None:
         self._now = time.time
         self._caches = caches
-        self._deployments, self._sets, self._pods = caches.of(RESOURCE), caches.of("replicasets.apps"), caches.of("pods")
+        self._deployments, self._sets, self._pods = (
+            caches.of(RESOURCE),
+            caches.of("replicasets.apps"),
+            caches.of("pods"),
+        )
         self._sets.add_index("controller", by_controller)
         self._deployments.add_index("namespace", in_namespace)
         self._pods.add_index("controller", by_controller)
@@ -78,9 +82,7 @@ class DeploymentController:
             return None
         api, now = self._caches.api, self._now()
         claims = adoption.claim(deployment, selector_of(deployment), dependents(self._sets, deployment))
-        sets = await adoption.carry_out(
-            api, deployment, RESOURCE, "apps/v1", "Deployment", "replicasets.apps", claims
-        )
+        sets = await adoption.carry_out(api, deployment, RESOURCE, "apps/v1", "Deployment", "replicasets.apps", claims)
         if deployment["metadata"].get("deletionTimestamp"):
             await self._actor.write_status(RESOURCE, key, deployment, progress.counts(deployment, sets, now))
             return None
@@ -95,7 +97,10 @@ class DeploymentController:
             if made is not None:
                 known[made["metadata"]["uid"]] = made
                 if isinstance(write, Create):
-                    deployment = {**deployment, "status": progress.began(deployment, made["metadata"]["name"], True, now)}
+                    deployment = {
+                        **deployment,
+                        "status": progress.began(deployment, made["metadata"]["name"], True, now),
+                    }
             elif isinstance(write, Create):
                 return 0.05
         sets = list(known.values())

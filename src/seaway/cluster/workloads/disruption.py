@@ -163,7 +163,12 @@ class DisruptionController:
         try:
             scale = await self._scale(pods) if needs_scale(budget) else None
         except ScaleError as e:
-            actor.tell(budget, "Warning", "CalculateExpectedPodCountFailed", f"Failed to calculate the number of expected pods: {e}")
+            actor.tell(
+                budget,
+                "Warning",
+                "CalculateExpectedPodCountFailed",
+                f"Failed to calculate the number of expected pods: {e}",
+            )
             await actor.write_status(RESOURCE, key, budget, unsynced(budget, str(e), now))
             return 5.0
         marked, wait = disrupted(budget, pods, now)

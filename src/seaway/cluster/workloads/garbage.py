@@ -1,139 +1,255 @@
 """Garbage: objects whose owners are gone go too; foreground and orphan deletion (pkg/controller/garbagecollector).
 
-Watches the kinds that workloads own. Objects of other kinds with owners are a later issue's.
+Every kind that can be deleted is watched, custom ones as they come; of each object only its metadata is kept. The API is
+asked before anything is deleted.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from seaway.api import kinds
-from seaway.api.tree import Key
-from seaway.client.errors import NotFound
+from seaway.api.kinds import Kind
+from seaway.client.errors import ApiStatusError, NotFound
+from seaway.client.events import Events
+from seaway.client.informer import Informer
 from seaway.client.reconcile import Reconciler
 from seaway.client.reflector import Change
-from seaway.client.rest import kind_of
+from seaway.client.rest import Api, kind_of
+from seaway.cluster.workloads import ownership
+from seaway.cluster.workloads.ownership import Graph, Item
 from seaway.controllers.run import Caches
 
 Tree = dict[str, Any]
-OWNED = ("pods", "replicasets.apps", "endpointslices.discovery.k8s.io", "jobs.batch", "controllerrevisions.apps")
-OWNERS = (
-    "deployments.apps",
-    "replicasets.apps",
-    "daemonsets.apps",
-    "statefulsets.apps",
-    "services",
-    "jobs.batch",
-    "cronjobs.batch",
-)
+# Events come and go in numbers and are owned by nobody.
+IGNORED = frozenset({"events", "events.events.k8s.io"})
+DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+
+
+def watched() -> list[Kind]:
+    """One kind a resource, of those that are stored and can be deleted."""
+    found = {
+        k.group_resource: k
+        for k in kinds.builtin()
+        if k.stored and {"delete", "list", "watch"} <= set(k.verbs) and k.group_resource not in IGNORED
+    }
+    return [found[name] for name in sorted(found)]
+
+
+class _Queue(Reconciler[Item]):
+    """Runs the garbage collector's own informers beside its workers."""
+
+    def __init__(self, collector: GarbageCollector) -> None:
+        super().__init__("garbage", collector.reconcile, workers=8)
+        self._collector = collector
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            self._collector.start(group)
+            await self._collector.synced()
+            group.create_task(super().run())
 
 
 class GarbageCollector:
-    """The queue's keys are (resource, namespace/name) pairs of dependents, or of owners that wait for them."""
+    """`graph` is what is known; the queue has the objects to look at."""
 
-    def __init__(self, caches: Caches) -> None:
-        self._caches = caches
-        self.queue: Reconciler[Any] = Reconciler("garbage", self._reconcile, workers=8)
-        for resource in OWNED:
-            informer = caches.of(resource)
-            informer.add_index("owners", lambda t: [r["uid"] for r in t["metadata"].get("ownerReferences") or ()])
-            informer.listen(lambda change, resource=resource: self._dependent_changed(resource, change))  # type: ignore[misc]
-        for resource in OWNERS:
-            caches.of(resource).listen(lambda change, resource=resource: self._owner_changed(resource, change))  # type: ignore[misc]
+    def __init__(self, caches: Caches, events: Events | None = None) -> None:
+        self._api: Api = caches.api
+        self._events = events
+        self.graph = Graph()
+        self._group: asyncio.TaskGroup | None = None
+        self._own: dict[str, Informer] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._custom: dict[tuple[str, str], Kind] = {}
+        self.queue: Reconciler[Any] = _Queue(self)
+        for kind in watched():
+            shared = caches.known(kind.group_resource)
+            informer = shared or Informer(self._api, kind, transform=ownership.lean)
+            if shared is None:
+                self._own[kind.group_resource] = informer
+            self._listen(informer, kind.group_resource)
+        self._definitions = caches.of(DEFINITIONS)
+        self._definitions.listen(self._definition_changed)
 
-    def _dependent_changed(self, resource: str, change: Change) -> None:
+    # watching
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        self._group = group
+        for resource, informer in self._own.items():
+            self._tasks[resource] = group.create_task(informer.run())
+
+    async def synced(self) -> None:
+        for informer in list(self._own.values()):
+            await informer.synced.wait()
+
+    def _listen(self, informer: Informer, resource: str) -> None:
+        informer.listen(lambda change: self._changed(resource, change))
+
+    def _definition_changed(self, change: Change) -> None:
+        """Custom resources are watched while their definition is established."""
         tree = change.new or change.old
-        if tree and tree["metadata"].get("ownerReferences"):
-            self.queue.add((resource, change.key))
-            for ref in tree["metadata"]["ownerReferences"]:
-                owner = kinds.by_kind().get((ref["apiVersion"], ref["kind"]))
-                if change.new is None and owner and owner.group_resource in OWNERS:
-                    self.queue.add((owner.group_resource, Key(change.key.namespace, ref["name"])))
+        assert tree is not None
+        found = ownership.custom_kinds(tree)
+        live = change.new is not None and ownership.is_established(change.new) and bool(found)
+        for kind in found:
+            if live:
+                self._custom[kind.api_version, kind.kind] = kind
+            else:
+                self._custom.pop((kind.api_version, kind.kind), None)
+        resource = found[0].group_resource if found else ""
+        if live and resource not in self._own and self._group is not None:
+            informer = self._own[resource] = Informer(self._api, found[0], transform=ownership.lean)
+            self._listen(informer, resource)
+            self._tasks[resource] = self._group.create_task(informer.run())
+        elif not live and resource in self._own:
+            self._tasks.pop(resource).cancel()
+            informer = self._own.pop(resource)
+            for tree in informer.all():
+                self._gone(tree["metadata"]["uid"])
 
-    def _owner_changed(self, resource: str, change: Change) -> None:
-        if change.new is None and change.old is not None:
-            for dependent, tree in self._dependents(change.old["metadata"]["uid"]):
-                self.queue.add((dependent, Key(tree["metadata"]["namespace"], tree["metadata"]["name"])))
-        elif change.new is not None and change.new["metadata"].get("deletionTimestamp"):
-            self.queue.add((resource, change.key))
+    def _kind(self, api_version: str, kind: str) -> Kind | None:
+        return kinds.by_kind().get((api_version, kind)) or self._custom.get((api_version, kind))
 
-    def _dependents(self, uid: str) -> list[tuple[str, Tree]]:
-        return [(resource, tree) for resource in OWNED for tree in self._caches.of(resource).by("owners", uid)]
+    def _kind_of(self, resource: str) -> Kind:
+        if resource in self._own:
+            return self._own[resource].kind
+        return kind_of(resource)
 
-    async def _reconcile(self, item: Any) -> float | None:
-        resource, key = item
-        tree = self._caches.of(resource).get(*key)
-        if tree is None:
-            return None
-        meta = tree["metadata"]
-        finalizers = meta.get("finalizers") or []
-        if meta.get("deletionTimestamp") and ("foregroundDeletion" in finalizers or "orphan" in finalizers):
-            return await self._waiting(resource, tree)
-        if meta.get("ownerReferences"):
-            await self._check_owners(resource, tree)
-        return None
+    def _changed(self, resource: str, change: Change) -> None:
+        item = Item(resource, change.key)
+        old, new = change.old, change.new
+        if old is not None and (new is None or new["metadata"]["uid"] != old["metadata"]["uid"]):
+            self._gone(old["metadata"]["uid"])
+        if new is None:
+            return
+        uid = new["metadata"]["uid"]
+        self.graph.put(item, ownership.lean(new))
+        if old is not None:
+            before = {r["uid"] for r in ownership.owners(old)}
+            for lost in before - {r["uid"] for r in ownership.owners(new)}:
+                self._look_at(lost)  # an owner may wait for it no longer
+        refs = ownership.owners(new)
+        if ownership.waits_for_dependents(new):
+            for dependent, _ in self.graph.dependents(uid):
+                self.queue.add(dependent)
+            self.queue.add(item)
+        elif ownership.lets_go_of_dependents(new):
+            self.queue.add(item)
+        elif refs and not new["metadata"].get("deletionTimestamp"):
+            owners = [self.graph.trees.get(r["uid"]) for r in refs]
+            if any(o is None or ownership.waits_for_dependents(o) for o in owners):
+                self.queue.add(item)
+        for ref in refs:
+            owner = self.graph.trees.get(ref["uid"])
+            if owner is not None and ownership.waits_for_dependents(owner):
+                self._look_at(ref["uid"])
 
-    async def _waiting(self, resource: str, owner: Tree) -> float | None:
-        """An owner in deletion that waits for its dependents, or lets go of them."""
-        meta, api = owner["metadata"], self._caches.api
-        orphan = "orphan" in meta["finalizers"]
-        blocking = False
-        for dependent, tree in self._dependents(meta["uid"]):
-            child, kind = tree["metadata"], kind_of(dependent)
-            try:
-                if orphan:
-                    refs = [r for r in child["ownerReferences"] if r["uid"] != meta["uid"]]
-                    await api.patch(
-                        kind,
-                        child["namespace"],
-                        child["name"],
-                        {"metadata": {"uid": child["uid"], "ownerReferences": refs or None}},
-                    )
-                    continue
-                ref = next(r for r in child["ownerReferences"] if r["uid"] == meta["uid"])
-                blocking = blocking or bool(ref.get("blockOwnerDeletion"))
-                if not child.get("deletionTimestamp"):
-                    options = {
-                        "preconditions": {"uid": child["uid"]},
-                        "propagationPolicy": "Foreground" if dependent in OWNERS else "Background",
-                    }
-                    await api.delete(kind, child["namespace"], child["name"], options)
-            except NotFound:
-                continue
-        if blocking:
-            return 1.0
-        left = [f for f in meta["finalizers"] if f not in ("foregroundDeletion", "orphan")]
-        patch = {
-            "metadata": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"], "finalizers": left or None}
-        }
-        await api.patch(kind_of(resource), meta["namespace"], meta["name"], patch)
-        return None
+    def _gone(self, uid: str) -> None:
+        tree = self.graph.trees.get(uid)
+        below = self.graph.dependents(uid)
+        self.graph.remove(uid)
+        for dependent, _ in below:
+            self.queue.add(dependent)
+        for ref in ownership.owners(tree) if tree else ():
+            self._look_at(ref["uid"])
 
-    async def _check_owners(self, resource: str, tree: Tree) -> None:
-        """Deletes an object when none of its owners is there any more. The API is asked before anything is deleted."""
-        meta = tree["metadata"]
-        for ref in meta["ownerReferences"]:
-            kind = kinds.by_kind().get((ref["apiVersion"], ref["kind"]))
-            if kind is None:
-                return  # nobody here knows that kind: it may well be there
-            if kind.group_resource in OWNERS:
-                cached = self._caches.of(kind.group_resource).get(
-                    meta["namespace"] if kind.namespaced else "", ref["name"]
-                )
-                if cached is not None and cached["metadata"]["uid"] == ref["uid"]:
-                    return
-            try:
-                owner = await self._caches.api.get(kind, meta["namespace"], ref["name"])
-            except NotFound:
-                continue
-            if owner["metadata"]["uid"] == ref["uid"]:
-                return
+    def _look_at(self, uid: str) -> None:
+        tree = self.graph.trees.get(uid)
+        if tree is not None and ownership.waits_for_dependents(tree):
+            self.queue.add(self.graph.places[uid])
+
+    # working
+
+    async def reconcile(self, item: Item) -> float | None:
+        kind = self._kind_of(item.resource)
         try:
-            await self._caches.api.delete(
-                kind_of(resource),
-                meta["namespace"],
-                meta["name"],
-                {"preconditions": {"uid": meta["uid"]}, "propagationPolicy": "Background"},
-            )
+            tree = await self._api.get(kind, *item.key)
+        except NotFound:
+            return None
+        if ownership.lets_go_of_dependents(tree):
+            return await self._orphan(kind, tree)
+        if ownership.waits_for_dependents(tree):
+            return await self._foreground(kind, tree)
+        if tree["metadata"].get("deletionTimestamp") or not ownership.owners(tree):
+            return None
+        return await self._judge(kind, tree)
+
+    async def _orphan(self, kind: Kind, owner: Tree) -> float | None:
+        """Dependents are let go, then the owner goes."""
+        uid = owner["metadata"]["uid"]
+        for dependent, tree in self.graph.dependents(uid):
+            try:
+                await self._patch(self._kind_of(dependent.resource), tree, ownership.without_owners(tree, {uid}))
+            except NotFound:
+                continue
+        await self._patch(kind, owner, ownership.without_finalizer(owner, ownership.ORPHAN))
+        return None
+
+    async def _foreground(self, kind: Kind, owner: Tree) -> float | None:
+        """The owner goes when nothing that blocks it is left."""
+        blocking = self.graph.blocking(owner["metadata"]["uid"])
+        for item, tree in blocking:
+            if not ownership.waits_for_dependents(tree):
+                self.queue.add(item)
+        if blocking:
+            return None
+        await self._patch(kind, owner, ownership.without_finalizer(owner, ownership.FOREGROUND))
+        return None
+
+    async def _judge(self, kind: Kind, tree: Tree) -> float | None:
+        """Deletes an object that no owner holds any more."""
+        meta, refs = tree["metadata"], ownership.owners(tree)
+        found: dict[str, Tree | None] = {}
+        for ref in refs:
+            known = self._kind(ref["apiVersion"], ref["kind"])
+            if known is None:
+                return 60.0  # nobody here knows that kind: its owner may well be there
+            if known.namespaced and not meta.get("namespace"):
+                self._tell(kind, tree, f"cannot have a namespaced owner: {ref['kind']} {ref['name']}")
+                return None
+            found[ref["uid"]] = await self._owner(known, meta.get("namespace") or "", ref)
+        have = ownership.standing(refs, lambda ref: found[ref["uid"]])
+        if have.solid:
+            lost = {r["uid"] for r in [*have.gone, *have.waiting]}
+            if lost:
+                await self._patch(kind, tree, ownership.without_owners(tree, lost))
+            return None
+        policy = ownership.policy_of(tree)
+        below = self.graph.dependents(meta["uid"])
+        if have.waiting and below:
+            if any(ownership.waits_for_dependents(d) for _, d in below):
+                await self._patch(kind, tree, ownership.unblocked(tree))
+            policy = "Foreground"
+        options = {"preconditions": {"uid": meta["uid"]}, "propagationPolicy": policy}
+        try:
+            await self._api.delete(kind, meta.get("namespace") or "", meta["name"], options)
         except NotFound:
             pass
+        return None
+
+    async def _owner(self, kind: Kind, namespace: str, ref: Tree) -> Tree | None:
+        known = self.graph.trees.get(ref["uid"])
+        if known is not None and not known["metadata"].get("deletionTimestamp"):
+            place = self.graph.places[ref["uid"]]
+            same = place.resource == kind.group_resource and place.key.name == ref["name"]
+            if same and place.key.namespace in ("", namespace):
+                return known
+        try:
+            return await self._api.get(kind, namespace if kind.namespaced else "", ref["name"])
+        except NotFound:
+            return None
+
+    async def _patch(self, kind: Kind, tree: Tree, patch: Tree) -> None:
+        meta = tree["metadata"]
+        try:
+            await self._api.patch(kind, meta.get("namespace") or "", meta["name"], patch)
+        except ApiStatusError as e:
+            if e.code == 404:
+                return
+            raise
+
+    def _tell(self, kind: Kind, tree: Tree, why: str) -> None:
+        if self._events is not None:
+            about = {**tree, "kind": kind.kind, "apiVersion": kind.api_version}
+            self._events.tell(about, "Warning", "OwnerRefInvalidNamespace", f"ownerRef {why}")

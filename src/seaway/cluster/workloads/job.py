@@ -6,35 +6,45 @@ import copy
 import time
 from typing import Any
 
-from seaway.api.selectors import Selector, label_selector
+from seaway.api.selectors import Selector, exact, label_selector
 from seaway.api.tree import Key, controller_of, get, seconds
 from seaway.client.errors import NotFound
 from seaway.client.events import Events
 from seaway.client.reconcile import Reconciler
 from seaway.client.reflector import Change
-from seaway.client.rest import kind_of
+from seaway.client.rest import STRATEGIC, Api, kind_of
 from seaway.cluster.workloads import adoption, jobindexes, jobplan
 from seaway.cluster.workloads.acting import Actor, by_controller, dependents, follow_pods, in_namespace
 from seaway.cluster.workloads.jobpolicy import FINALIZER, has_finalizer, verdict
 from seaway.cluster.workloads.podfacts import from_template
 from seaway.controllers.run import Caches
-from seaway.controllers.writes import Create, Delete, Patch, apply
+from seaway.controllers.writes import Create, Delete
 
 Tree = dict[str, Any]
 RESOURCE = "jobs.batch"
+UID, NAME = "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"
 INDEX_NAME = "JOB_COMPLETION_INDEX"
 MANAGER = "kubernetes.io/job-controller"
 # A generated name ends with five characters; the index is kept whole before them.
 PREFIX_LIMIT = 58
 
 
+def own_labels(job: Tree) -> dict[str, str]:
+    """The labels that tell a Job's pods, as the API server puts them into template and selector. A Job that was stored
+    before the API server did so has them from here."""
+    meta = job["metadata"]
+    return {UID: meta["uid"], "controller-uid": meta["uid"], NAME: meta["name"], "job-name": meta["name"]}
+
+
 def selector_of(job: Tree) -> Selector | None:
-    return label_selector(job["spec"].get("selector"))
+    selector = job["spec"].get("selector")
+    return label_selector(selector) if selector is not None else exact({UID: job["metadata"]["uid"]})
 
 
 def pod_for(job: Tree, index: int | None, before: Tree | None) -> Tree:
     """A pod of a Job; with `index`, the one of that index, in the place of the failed pod `before`."""
-    pod = from_template(job, "batch/v1", "Job", job["spec"]["template"])
+    extra = own_labels(job) if job["spec"].get("selector") is None else None
+    pod = from_template(job, "batch/v1", "Job", job["spec"]["template"], extra)
     meta = pod["metadata"]
     meta["finalizers"] = [*(f for f in meta.get("finalizers") or () if f != FINALIZER), FINALIZER]
     if index is None:
@@ -57,12 +67,21 @@ def pod_for(job: Tree, index: int | None, before: Tree | None) -> Tree:
     return pod
 
 
-def releasing(pod: Tree) -> Patch:
-    """The finalizer goes: the pod is counted, or nobody will count it."""
+def counted(pod: Tree) -> Tree:
+    """The pod as it is without the finalizer."""
     meta = pod["metadata"]
     left = [f for f in meta.get("finalizers") or () if f != FINALIZER]
-    patch = {"metadata": {"uid": meta["uid"], "finalizers": left or None}}
-    return Patch(kind_of("pods"), meta["namespace"], meta["name"], patch, version=meta["resourceVersion"])
+    return {**pod, "metadata": {**meta, "finalizers": left}}
+
+
+async def release(api: Api, pod: Tree) -> None:
+    """The finalizer goes: the pod is counted, or nobody will count it. It alone, whatever else changes meanwhile."""
+    meta = pod["metadata"]
+    patch = {"metadata": {"uid": meta["uid"], "$deleteFromPrimitiveList/finalizers": [FINALIZER]}}
+    try:
+        await api.patch(kind_of("pods"), meta["namespace"], meta["name"], patch, media=STRATEGIC)
+    except NotFound:
+        pass
 
 
 class JobController:
@@ -75,12 +94,15 @@ class JobController:
         self._pods.add_index("controller", by_controller)
         self._jobs.add_index("namespace", in_namespace)
         self._actor = Actor(caches, events, "batch/v1", "Job")
+        self._let_go: set[str] = set()  # pods whose finalizer is gone already, though the cache shows it still
         self.queue: Reconciler[Key] = Reconciler("jobs", self._reconcile, workers=8)
-        self._jobs.listen(self._job_changed)
+        self._jobs.listen(lambda change: self.queue.add(change.key))
+        self._pods.listen(self._pod_changed)
         follow_pods(self._pods, self._jobs, "Job", self._actor, self.queue, selector_of)
 
-    def _job_changed(self, change: Change) -> None:
-        self.queue.add(change.key)
+    def _pod_changed(self, change: Change) -> None:
+        if change.old is not None and (change.new is None or not has_finalizer(change.new)):
+            self._let_go.discard(change.old["metadata"]["uid"])
 
     async def _reconcile(self, key: Key) -> float | None:
         job, actor = self._jobs.get(*key), self._actor
@@ -94,6 +116,7 @@ class JobController:
             return None
         claims = adoption.claim(job, selector_of(job), dependents(self._pods, job))
         pods = await adoption.carry_out(self._caches.api, job, RESOURCE, "batch/v1", "Job", "pods", claims)
+        pods = [counted(p) if p["metadata"]["uid"] in self._let_go else p for p in pods]
         settled = actor.expected.met(key)
         step = jobplan.decide(job, pods, self._now(), settled)
         failure = await self._pods_of(key, job, step)
@@ -123,10 +146,16 @@ class JobController:
     async def _release(self, pod: Tree) -> None:
         if not has_finalizer(pod):
             return
+        uid = pod["metadata"]["uid"]
+        self._let_go.add(uid)
         try:
-            await apply(self._caches.api, releasing(pod))
-        except NotFound:
-            pass
+            await release(self._caches.api, pod)
+        except BaseException:
+            self._let_go.discard(uid)
+            raise
+        seen = self._pods.get(pod["metadata"]["namespace"], pod["metadata"]["name"])
+        if seen is None or seen["metadata"]["uid"] != uid or not has_finalizer(seen):
+            self._let_go.discard(uid)
 
 
 class OrphanedPods:
@@ -168,13 +197,11 @@ class OrphanedPods:
         else:
             for job in self._jobs.by("namespace", key.namespace):
                 selector = selector_of(job)
-                if selector is not None and selector.matches(pod["metadata"].get("labels")):
-                    if not job["metadata"].get("deletionTimestamp"):
-                        return None  # it will be adopted
-        try:
-            await apply(self._caches.api, releasing(pod))
-        except NotFound:
-            pass
+                if job["metadata"].get("deletionTimestamp") or selector is None:
+                    continue
+                if selector.matches(pod["metadata"].get("labels")):
+                    return None  # it will be adopted
+        await release(self._caches.api, pod)
         return None
 
 
@@ -218,5 +245,3 @@ def time_left(job: Tree, now: float) -> float | None:
     entry = next(c for c in get(job, "status", "conditions") if c["type"] == kind)
     since = seconds(entry.get("lastTransitionTime"))
     return None if since is None else since + float(life) - now
-
-

@@ -71,7 +71,7 @@ def failure_notes(before: Tree | None, counted: bool) -> dict[str, str]:
 
 def pending(taken: set[int], count: int, completions: int) -> list[int]:
     """The first indexes that nobody has."""
-    found = []
+    found: list[int] = []
     for index in range(completions):
         if len(found) >= count:
             break

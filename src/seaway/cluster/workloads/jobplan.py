@@ -45,7 +45,7 @@ class Step:
 
 
 def is_indexed(job: Tree) -> bool:
-    return job["spec"].get("completionMode") == "Indexed"
+    return bool(job["spec"].get("completionMode") == "Indexed")
 
 
 def is_suspended(job: Tree) -> bool:
@@ -245,9 +245,9 @@ class _Turn:
                 continue
             uid, failed, index = pod["metadata"]["uid"], is_failed(self.job, pod), index_of(pod)
             held = self.delayed.get(index) if index is not None else None
-            if not (ending or outcome is not None or phase(pod) == "Succeeded"):
-                if not failed or (held is not None and held["metadata"]["uid"] == uid):
-                    continue
+            kept = not failed or (held is not None and held["metadata"]["uid"] == uid)
+            if kept and not (ending or outcome is not None or phase(pod) == "Succeeded"):
+                continue
             if len(self.uncounted["succeeded"]) + len(self.uncounted["failed"]) >= MOST_UNCOUNTED:
                 self.step.wake(0.1)
                 break

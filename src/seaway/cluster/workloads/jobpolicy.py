@@ -101,7 +101,7 @@ def is_index_failed(job: Tree, pod: Tree) -> bool:
     found = verdict(job, pod)
     if found.action == "FailIndex":
         return True
-    return found.counts and jobindexes.failures(pod) >= job["spec"]["backoffLimitPerIndex"]
+    return found.counts and jobindexes.failures(pod) >= int(job["spec"]["backoffLimitPerIndex"])
 
 
 def success(job: Tree, succeeded: set[int]) -> str:
@@ -133,7 +133,7 @@ def past_restarts(job: Tree, pods: Iterable[Tree]) -> bool:
         for group in ("initContainerStatuses", "containerStatuses")
         for s in get(p, "status", group) or ()
     )
-    return restarts > 0 if limit == 0 else restarts >= limit
+    return bool(restarts > 0 if limit == 0 else restarts >= limit)
 
 
 def finished_at(pod: Tree) -> float:
@@ -156,7 +156,8 @@ def finished_at(pod: Tree) -> float:
 def _wait(failed: int, last: float, now: float) -> float:
     if not failed:
         return 0.0
-    return max(min(BACKOFF * 2 ** min(failed - 1, 10), LONGEST_BACKOFF) - (now - last), 0.0)
+    pause = min(BACKOFF * float(2 ** min(failed - 1, 10)), LONGEST_BACKOFF)
+    return max(pause - (now - last), 0.0)
 
 
 def backoff(job: Tree, pods: Iterable[Tree], now: float) -> float:

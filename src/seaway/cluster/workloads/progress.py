@@ -81,9 +81,7 @@ def counts(deployment: Tree, sets: list[Tree], now: float) -> Tree:
     enough = available >= wanted - bounds(deployment["spec"])[1]
     reason = "MinimumReplicasAvailable" if enough else "MinimumReplicasUnavailable"
     message = f"Deployment {'has' if enough else 'does not have'} minimum availability."
-    entry = conditions.make(
-        "Available", "True" if enough else "False", reason, message, now, lastUpdateTime=stamp(now)
-    )
+    entry = conditions.make("Available", "True" if enough else "False", reason, message, now, lastUpdateTime=stamp(now))
     found["conditions"] = conditions.put(list(before.get("conditions") or ()), entry)
     return found
 
@@ -125,7 +123,9 @@ def status(deployment: Tree, sets: list[Tree], now: float) -> Tree:
         return found
     current = new_set(deployment, sets)
     have: list[Tree] = found["conditions"]
-    subject = f'ReplicaSet "{current["metadata"]["name"]}"' if current else f'Deployment "{deployment["metadata"]["name"]}"'
+    subject = (
+        f'ReplicaSet "{current["metadata"]["name"]}"' if current else f'Deployment "{deployment["metadata"]["name"]}"'
+    )
     if not has_deadline(deployment):
         have = conditions.without(have, "Progressing")
     else:
@@ -157,7 +157,12 @@ def status(deployment: Tree, sets: list[Tree], now: float) -> Tree:
     if failures:
         one = failures[0]
         entry = conditions.make(
-            "ReplicaFailure", one["status"], one.get("reason", ""), one.get("message", ""), now, lastUpdateTime=stamp(now)
+            "ReplicaFailure",
+            one["status"],
+            one.get("reason", ""),
+            one.get("message", ""),
+            now,
+            lastUpdateTime=stamp(now),
         )
         have = conditions.put(have, entry)
     else:

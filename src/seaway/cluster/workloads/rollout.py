@@ -41,7 +41,7 @@ def amount(value: int | str, total: int, up: bool) -> int:
 
 
 def is_rolling(spec: Tree) -> bool:
-    return get(spec, "strategy", "type") != "Recreate"
+    return bool(get(spec, "strategy", "type") != "Recreate")
 
 
 def bounds(spec: Tree) -> tuple[int, int]:

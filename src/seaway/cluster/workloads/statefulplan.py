@@ -74,9 +74,7 @@ def plan(
         return step
     ordered = owner["spec"].get("podManagementPolicy") != "Parallel"
     there = {ordinal(p): p for p in pods if in_range(owner, p)}
-    condemned = sorted(
-        (p for p in pods if ordinal(p) >= 0 and not in_range(owner, p)), key=ordinal, reverse=True
-    )
+    condemned = sorted((p for p in pods if ordinal(p) >= 0 and not in_range(owner, p)), key=ordinal, reverse=True)
     first = start(owner)
     numbers = range(first, first + replicas(owner))
     for number in numbers:
@@ -163,9 +161,7 @@ def _update(owner: Tree, kept: list[Tree], update: Revision, now: float, step: S
     limit = max_unavailable(owner)
     missing = sum(1 for p in kept if is_unavailable(owner, p, now))
     taken = sum(
-        1
-        for p in kept
-        if is_unavailable(owner, p, now) and (is_terminating(p) or revision_of(p) == update.name)
+        1 for p in kept if is_unavailable(owner, p, now) and (is_terminating(p) or revision_of(p) == update.name)
     )
     for pod in reversed(kept[min(partition(owner), len(kept)) :]):
         if taken >= limit:

@@ -31,7 +31,7 @@ def ordinal(pod: Tree) -> int:
 
 
 def is_member(owner: Tree, pod: Tree) -> bool:
-    return parent_and_ordinal(pod["metadata"]["name"])[0] == owner["metadata"]["name"]
+    return bool(parent_and_ordinal(pod["metadata"]["name"])[0] == owner["metadata"]["name"])
 
 
 def start(owner: Tree) -> int:

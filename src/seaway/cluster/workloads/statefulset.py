@@ -7,7 +7,7 @@ from typing import Any
 
 from seaway.api.selectors import Selector, label_selector
 from seaway.api.tree import Key, get
-from seaway.client.errors import ApiStatusError, Conflict
+from seaway.client.errors import ApiStatusError, Conflict, is_namespace_ending
 from seaway.client.events import Events
 from seaway.client.reconcile import Reconciler
 from seaway.client.rest import kind_of
@@ -18,7 +18,6 @@ from seaway.cluster.workloads.acting import (
     dependents,
     follow_pods,
     in_namespace,
-    is_namespace_ending,
 )
 from seaway.cluster.workloads.podfacts import available_in, failure_text
 from seaway.cluster.workloads.statefulplan import Revision
@@ -133,9 +132,10 @@ class StatefulSetController:
         except Conflict as e:
             return e  # a pod that is not this set's has the name, or ours is not seen yet
         except ApiStatusError as e:
-            if not is_namespace_ending(e):
-                why = f"create Pod {pod} in StatefulSet {name} failed error: {failure_text(e)}"
-                self._actor.tell(owner, "Warning", "FailedCreate", why)
+            if is_namespace_ending(e):
+                return None
+            why = f"create Pod {pod} in StatefulSet {name} failed error: {failure_text(e)}"
+            self._actor.tell(owner, "Warning", "FailedCreate", why)
             return e
         if self._pods.get(key.namespace, pod) is None:
             self._actor.expected.expect(key, "+" + pod)
@@ -161,5 +161,3 @@ def _revision(tree: Tree) -> Revision:
     template = dict(tree["data"]["spec"]["template"])
     template.pop("$patch", None)
     return Revision(tree["metadata"]["name"], template)
-
-
