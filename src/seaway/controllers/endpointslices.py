@@ -31,6 +31,7 @@ from seaway.controllers.writes import Create, Delete, Patch, Write, apply
 
 Tree = dict[str, Any]
 MANAGER = "endpointslice-controller.k8s.io"
+ENABLED = "enabled"
 MANAGED_BY, SERVICE_NAME, HEADLESS = (
     "endpointslice.kubernetes.io/managed-by",
     "kubernetes.io/service-name",
@@ -82,7 +83,8 @@ def plan(
     for family in families:
         there = [s for s in own if s.get("addressType") == family]
         drafts = _family(service, chosen, nodes, family, there, limit)
-        why = hints.apply(service, drafts, ratios) or why
+        problem = hints.apply(service, drafts, ratios)
+        why = why or (problem and f"{problem}, addressType: {family}")
         recycle(drafts, [s for s in drafts.delete if owned_by(s, service["metadata"]["uid"])])
         writes += _writes(service, family, drafts, trigger)
     writes += [delete_write(s) for s in own if s.get("addressType") not in families]
@@ -245,12 +247,14 @@ class EndpointSliceController:
 
     def _tell(self, key: Key, service: Tree, why: str) -> None:
         """Hints that come or go without a word are what people search for: an event at each change."""
-        asked = hints.automatic(service)
-        state = (why or "enabled") if asked else ""
+        asked, family = hints.automatic(service), families_of(service)[0]
+        state = (why or ENABLED) if asked else ""
         before, self._hinted[key] = self._hinted.get(key, ""), state
         if self._events is None or state == before:
             return
-        if why:
-            self._events.tell(service, "Warning", "TopologyAwareHintsDisabled", f"{why}, hints were removed")
-        elif asked:
-            self._events.tell(service, "Normal", "TopologyAwareHintsEnabled", "Topology Aware Hints has been enabled")
+        if state == ENABLED:
+            text = f"Topology Aware Hints has been enabled, addressType: {family}"
+            self._events.tell(service, "Normal", "TopologyAwareHintsEnabled", text)
+        elif why or before == ENABLED:
+            text = why or f"Topology Aware Hints has been disabled, addressType: {family}"
+            self._events.tell(service, "Warning", "TopologyAwareHintsDisabled", text)

@@ -16,6 +16,7 @@ from seaway.controllers.podendpoints import ZONE
 Tree = dict[str, Any]
 MODE, OLD_MODE = "service.kubernetes.io/topology-mode", "service.kubernetes.io/topology-aware-hints"
 CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 OVERLOAD = 0.2  # a zone's endpoints may get this much more than their share of the traffic
 
 NO_NODE_INFO = "Insufficient Node information: allocatable CPU or zone not specified on one or more nodes"
@@ -34,9 +35,9 @@ class Share(NamedTuple):
 
 
 def automatic(service: Tree) -> bool:
-    """Whether a Service asks for hints by CPU share."""
+    """Whether a Service asks for hints by CPU share; the old annotation has precedence (hintsEnabled)."""
     annotations = get(service, "metadata", "annotations") or {}
-    return annotations.get(MODE, annotations.get(OLD_MODE)) in ("Auto", "auto")
+    return annotations.get(OLD_MODE, annotations.get(MODE)) in ("Auto", "auto")
 
 
 def zone_ratios(nodes: Iterable[Tree]) -> dict[str, float] | None:
@@ -61,11 +62,11 @@ def shares(ratios: Mapping[str, float] | None, endpoints: int) -> dict[str, Shar
     if len(ratios) < 2:
         return ONE_ZONE
     if len(ratios) > endpoints:
-        return TOO_FEW
-    lowest = {zone: math.ceil(ratio * endpoints / (1 + OVERLOAD)) for zone, ratio in ratios.items()}
+        return f"{TOO_FEW} ({endpoints} endpoints, {len(ratios)} zones)"
+    lowest = {zone: math.ceil(ratio * endpoints * (1 / (1 + OVERLOAD))) for zone, ratio in ratios.items()}
     spare = endpoints - sum(lowest.values())
     if spare < 0:
-        return TOO_UNEVEN
+        return f"{TOO_UNEVEN} ({endpoints} endpoints, {len(ratios)} zones)"
     return {z: Share(low, low + spare, max(ratios[z] * endpoints, float(low))) for z, low in lowest.items()}
 
 
@@ -75,7 +76,7 @@ def ready(entry: Tree) -> bool:
 
 def own_place(entry: Tree, distribution: str | None) -> Tree | None:
     """The hints of one endpoint under trafficDistribution: only ready endpoints are recommended to anybody."""
-    if not distribution or not ready(entry):
+    if distribution not in DISTRIBUTIONS or not ready(entry):
         return None
     found: Tree = {}
     if entry.get("zone"):
@@ -158,7 +159,8 @@ def _counted(draft: Draft, given: Mapping[str, int], wanted: Mapping[str, Share]
 
 
 def _moves(wanted: Mapping[str, Share], given: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
-    """How many endpoints which zones give to and get from others: largest differences first, until none is a whole one."""
+    """How many endpoints which zones give to and get from others: largest differences first, until none is a whole one
+    or one side has less than half an endpoint to go (getGivingAndReceivingZones)."""
     over = {z: n - (wanted[z].desired if z in wanted else 0.0) for z, n in given.items()}
     under = {z: share.desired - given.get(z, 0) for z, share in wanted.items()}
     over = {z: d for z, d in over.items() if d > 0}
@@ -167,7 +169,8 @@ def _moves(wanted: Mapping[str, Share], given: Mapping[str, int]) -> tuple[dict[
     gets: dict[str, int] = {}
     while over and under:
         giver, getter = (max(sorted(table), key=lambda z: table[z]) for table in (over, under))
-        if over[giver] < 1.0 and under[getter] < 1.0:
+        most, least = max(over[giver], under[getter]), min(over[giver], under[getter])
+        if most < 1.0 or least < 0.5:
             break
         over[giver] -= 1
         under[getter] -= 1

@@ -107,16 +107,17 @@ def pack(
         if room > 0:
             draft.endpoints += waiting[:room]
             del waiting[:room]
-    if waiting and len(waiting) < limit:
+    while waiting:
+        # Each time anew: what full new slices leave over may fit into an untouched one.
         fits = [d for d in drafts.unchanged if len(d.endpoints) + len(waiting) <= limit]
-        if fits:
+        if fits and len(waiting) < limit:
             draft = max(fits, key=lambda d: len(d.endpoints))
             drafts.unchanged.remove(draft)
             draft.endpoints += waiting
             drafts.update.append(draft)
-            waiting = []
-    for at in range(0, len(waiting), limit):
-        drafts.create.append(Draft(None, ports, waiting[at : at + limit]))
+            break
+        drafts.create.append(Draft(None, ports, waiting[:limit]))
+        del waiting[:limit]
     return drafts
 
 
