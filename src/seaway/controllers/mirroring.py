@@ -24,6 +24,7 @@ MANAGER = "endpointslicemirroring-controller.k8s.io"
 SKIP, LEADER = "endpointslice.kubernetes.io/skip-mirror", "control-plane.alpha.kubernetes.io/leader"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 LIMIT = 1000  # addresses mirrored of one subset
+IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 GroupKey = tuple[str, tuple[tuple[str, str, int, str], ...]]
 
 
@@ -42,19 +43,21 @@ def mirrored(endpoints: Tree | None, service: Tree | None) -> bool:
     return labels(endpoints).get(SKIP) != "true" and LEADER not in (get(endpoints, "metadata", "annotations") or {})
 
 
-def _endpoint(address: Tree, ready: bool) -> Tree:
-    tree: Tree = {"addresses": [address["ip"]], "conditions": {"ready": ready}}
+def _endpoint(address: Tree, ip: IP, ready: bool) -> Tree:
+    tree: Tree = {"addresses": [str(ip)], "conditions": {"ready": ready}}
     for name in ("hostname", "nodeName", "targetRef"):
         if address.get(name):
             tree[name] = address[name]
     return tree
 
 
-def _type_of(address: Tree) -> str:
+def _ip_of(address: Tree) -> IP | None:
+    """The address as Go reads it, to be written in canonical form (addressToEndpoint); None where it is none."""
     try:
-        return f"IPv{ipaddress.ip_address(address.get('ip') or '').version}"
+        ip = ipaddress.ip_address(address.get("ip") or "")
     except ValueError:
-        return ""
+        return None
+    return getattr(ip, "ipv4_mapped", None) or ip
 
 
 def desired(
@@ -70,14 +73,14 @@ def desired(
         added = 0
         for section, ready in (("addresses", True), ("notReadyAddresses", False)):
             for address in subset.get(section) or ():
-                family = _type_of(address)
+                ip = _ip_of(address)
                 if added >= limit:
                     beyond += 1
-                elif not family:
+                elif ip is None:
                     invalid += 1
                 else:
-                    entry = _endpoint(address, ready)
-                    found[(family, port_key(rows))][1].setdefault(identity(entry), entry)
+                    entry = _endpoint(address, ip, ready)
+                    found[(f"IPv{ip.version}", port_key(rows))][1].setdefault(identity(entry), entry)
                     added += 1
     return found, Skipped(invalid, beyond)
 
