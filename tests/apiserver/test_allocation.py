@@ -10,6 +10,7 @@ import pytest
 
 from seaway.cluster.apiserver.allocation import Allocator
 from seaway.cluster.apiserver.rules.service import default_service
+from seaway.cluster.apiserver.rules.servicechange import align_cluster_ips
 
 V4, V6 = ipaddress.ip_network("10.96.0.0/24"), ipaddress.ip_network("fd00::/120")
 
@@ -21,6 +22,7 @@ def service(**spec: object) -> dict:
 
 
 def give(allocator: Allocator, key: str, spec: dict, old: dict | None = None) -> list:
+    align_cluster_ips(spec, old)
     return allocator.set_families(spec, old) or allocator.allocate(key, spec, old)
 
 

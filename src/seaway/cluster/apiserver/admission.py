@@ -9,7 +9,7 @@ from typing import Any
 from seaway.api.kinds import Kind
 from seaway.api.tree import get
 from seaway.cluster.apiserver.allocation import Allocator
-from seaway.cluster.apiserver.rules import service
+from seaway.cluster.apiserver.rules import service, servicechange
 from seaway.cluster.apiserver.status import ApiError, Cause, forbidden
 from seaway.cluster.apiserver.storage import Storage
 
@@ -136,12 +136,23 @@ class Admission:
         if not any((t.get("key"), t.get("effect")) == tuple(taint.values()) for t in have):
             spec["taints"] = [*have, taint]
 
-    def service(self, key: str, tree: Tree, old: Tree | None) -> list[Cause]:
-        """Families, addresses and node ports. What is wrong comes back; then nothing has been taken."""
+    def service(self, key: str, tree: Tree, old: Tree | None, known: list[Cause]) -> list[Cause]:
+        """Families, addresses and node ports, and then the validation. `known` is what is wrong already; what is wrong
+        with the allocation is told alone. When anything is wrong, nothing has been taken."""
         spec, before = tree["spec"], (old or {}).get("spec")
+        # A create over a Service that is there takes what is free like any other, before it is refused.
+        again = old is None and self._storage.newest("services", key) is not None
+        holder = f"{key}/" if again else key
+        if before is not None:
+            servicechange.keep_allocated(spec, before)
+        servicechange.align_cluster_ips(spec, before)
+        causes = self.allocator.set_families(spec, before) or self.allocator.allocate(holder, spec, before)
+        if causes:
+            return causes
         if old is not None:
-            service.carry_over(tree, old)
-            service.default_service(tree)
-        causes = self.allocator.set_families(spec, before)
-        causes = causes or service.validate_service(tree)
-        return causes or self.allocator.allocate(key, spec, before)
+            servicechange.drop_unneeded(tree, old)
+            known = known + servicechange.causes(tree, old)
+        causes = known + service.validate_service(tree, old)
+        if causes or again:
+            self.allocator.release(holder, spec, before)
+        return causes

@@ -1,26 +1,52 @@
 """ClusterIPs, node ports and IP families of Services: given out here and nowhere else, never twice.
 
 The allocator's state is what the storage holds, durable or on its way: it is rebuilt at start and follows each write, so
-that no crash can leave an address both free and used. Families and policies follow KEP-563 (dual stack).
+that no crash can leave an address both free and used. Families and policies follow KEP-563 (dual stack), as
+pkg/registry/core/service/storage/alloc.go has them.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from seaway.cluster.apiserver.rules.service import EXTERNAL, HEADLESS, is_headless
-from seaway.cluster.apiserver.status import Cause, unsupported, wrong
+from seaway.cluster.apiserver.rules import addresses
+from seaway.cluster.apiserver.rules.service import EXTERNAL, FAMILIES, HEADLESS, cluster_ip_causes, needs_health_check
+from seaway.cluster.apiserver.rules.servicechange import gives_node_ports
+from seaway.cluster.apiserver.status import Cause, wrong
 
 Tree = dict[str, Any]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 FAMILY = {4: "IPv4", 6: "IPv6"}
+SINGLE, PREFER, REQUIRE = "SingleStack", "PreferDualStack", "RequireDualStack"
+MANAGER = {"ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io"}
+
+
+def canonical(address: str) -> str:
+    """The form that addresses are known by here, and that IPAddress objects are named by."""
+    found = addresses.sloppy(address)
+    return str(addresses.plain(found)) if found is not None else address
+
+
+def held(spec: Tree | None) -> list[str]:
+    """The addresses that a Service has."""
+    return [canonical(a) for a in (spec or {}).get("clusterIPs") or () if a != HEADLESS]
+
+
+def address_object(address: str, key: str) -> Tree:
+    """The IPAddress that says whose an address is (KEP-1880)."""
+    namespace, _, name = key.partition("/")
+    labels = {"ipaddress.kubernetes.io/ip-family": addresses.family(address), **MANAGER}
+    return {
+        "metadata": {"name": address, "labels": labels},
+        "spec": {"parentRef": {"resource": "services", "namespace": namespace, "name": name}},
+    }
 
 
 class Allocator:
-    """`ranges`: the Service ranges, the cluster's primary family first. `holders` maps what is given out to its Service."""
+    """`ranges`: the Service ranges, the cluster's primary family first."""
 
     def __init__(
         self, ranges: tuple[Network, ...], node_ports: tuple[int, int] = (30000, 32767), seed: int | None = None
@@ -30,168 +56,157 @@ class Allocator:
         self.node_ports = node_ports
         self._random = random.Random(seed)
         self._addresses: dict[str, str] = {}
-        self._ports: dict[tuple[int, str], str] = {}
+        self._ports: dict[int, str] = {}
 
     # state
 
     def hold(self, key: str, spec: Tree) -> None:
-        for address in spec.get("clusterIPs") or ():
-            if address != HEADLESS:
-                self._addresses[str(ipaddress.ip_address(address))] = key
-        for port, protocol in self._ports_of(spec):
-            self._ports[(port, protocol)] = key
+        for address in held(spec):
+            self._addresses[address] = key
+        for number in self._numbers(spec):
+            self._ports[number] = key
+
+    def reserve(self, address: str, holder: str) -> None:
+        """An IPAddress that somebody made: no Service is given it."""
+        self._addresses.setdefault(canonical(address), holder)
+
+    def free(self, address: str, holder: str) -> None:
+        """Undoes `reserve`."""
+        if self._addresses.get(canonical(address)) == holder:
+            del self._addresses[canonical(address)]
 
     def release(self, key: str, spec: Tree, kept: Tree | None = None) -> None:
-        """Gives back what `spec` held and `kept` (its successor) does not."""
-        addresses = set((kept or {}).get("clusterIPs") or ())
-        ports = set(self._ports_of(kept or {}))
-        for address in spec.get("clusterIPs") or ():
-            if address != HEADLESS and address not in addresses and self._addresses.get(address) == key:
+        """Gives back what `spec` held and `kept` (its successor, or what it was before) does not."""
+        addresses_kept, ports_kept = set(held(kept)), set(self._numbers(kept or {}))
+        for address in held(spec):
+            if address not in addresses_kept and self._addresses.get(address) == key:
                 del self._addresses[address]
-        for port in self._ports_of(spec):
-            if port not in ports and self._ports.get(port) == key:
-                del self._ports[port]
+        for number in self._numbers(spec):
+            if number not in ports_kept and self._ports.get(number) == key:
+                del self._ports[number]
 
     @staticmethod
-    def _ports_of(spec: Tree) -> Iterable[tuple[int, str]]:
+    def _numbers(spec: Tree) -> Iterator[int]:
         for port in spec.get("ports") or ():
             if port.get("nodePort"):
-                yield port["nodePort"], port.get("protocol", "TCP")
+                yield port["nodePort"]
         if spec.get("healthCheckNodePort"):
-            yield spec["healthCheckNodePort"], "TCP"
+            yield spec["healthCheckNodePort"]
 
     # families
 
     def set_families(self, spec: Tree, old: Tree | None) -> list[Cause]:
-        """ipFamilyPolicy and ipFamilies, defaulted and checked."""
-        if spec["type"] == "ExternalName":
-            for name in ("ipFamilies", "ipFamilyPolicy"):
-                spec.pop(name, None)
+        """ipFamilyPolicy and ipFamilies, defaulted and checked (initIPFamilyFields)."""
+        if spec["type"] == "ExternalName" or _stays_preferred(spec, old):
             return []
-        asked = list(spec.get("ipFamilies") or ())
-        given = [
-            a for a in spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else []) if a != HEADLESS
-        ]
-        policy = spec.get("ipFamilyPolicy")
-        found: list[Cause] = []
-        for i, family in enumerate(asked):
-            if family not in ("IPv4", "IPv6"):
-                found.append(unsupported(f"spec.ipFamilies[{i}]", family, ("IPv4", "IPv6")))
-            elif family not in self.families and policy != "PreferDualStack" and not is_headless(spec):
-                found.append(wrong(f"spec.ipFamilies[{i}]", family, "not configured on this cluster"))
-        for i, address in enumerate(given):
-            try:
-                family = FAMILY[ipaddress.ip_address(address).version]
-            except ValueError:
-                text = "must be empty, 'None', or a valid IP address"
-                found.append(wrong(f"spec.clusterIPs[{i}]", address, text))
-                continue
-            if i >= len(asked):
-                asked.append(family)
-        if policy and policy not in ("SingleStack", "PreferDualStack", "RequireDualStack"):
-            found.append(
-                unsupported("spec.ipFamilyPolicy", policy, ("PreferDualStack", "RequireDualStack", "SingleStack"))
-            )
+        free = spec.get("clusterIP") == HEADLESS and not spec.get("selector")
+        if spec.get("ipFamilyPolicy") is None:
+            kept = (old or {}).get("ipFamilyPolicy")
+            spec["ipFamilyPolicy"] = kept or (REQUIRE if free else SINGLE)
+        policy, at = spec["ipFamilyPolicy"], "spec.ipFamilyPolicy"
+        found = cluster_ip_causes(spec, old or {})
         if found:
             return found
-        if not policy:
-            two = len(asked) > 1
-            policy = "RequireDualStack" if two else "SingleStack"
-            if is_headless(spec) and not spec.get("selector") and not asked:
-                policy = "RequireDualStack"
-        if (
-            old is not None
-            and policy == "SingleStack"
-            and len(old.get("ipFamilies") or ()) > 1
-            and asked == old["ipFamilies"]
-        ):
-            asked = asked[:1]
-            spec["clusterIPs"] = (spec.get("clusterIPs") or [])[:1]
-        if policy == "SingleStack" and len(asked) > 1:
-            return [
-                wrong(
-                    "spec.ipFamilyPolicy",
-                    policy,
-                    "must be RequireDualStack or PreferDualStack when multiple IP families are specified",
-                )
-            ]
-        headless_anywhere = is_headless(spec) and not spec.get("selector")
-        if policy == "RequireDualStack" and len(self.families) < 2 and not headless_anywhere:
-            return [wrong("spec.ipFamilyPolicy", policy, "this cluster is not configured for dual-stack services")]
-        if not asked:
-            asked.append(self.families[0])
-        if policy != "SingleStack":
-            for family in self.families if not headless_anywhere else ("IPv4", "IPv6"):
-                if family not in asked:
-                    asked.append(family)
-        spec["ipFamilies"], spec["ipFamilyPolicy"] = asked, policy
+        if old is not None:
+            found += self._less(spec, old, policy)
+        if policy == SINGLE:
+            told = "must be 'RequireDualStack' or 'PreferDualStack' when multiple"
+            if len(spec.get("clusterIPs") or ()) == 2:
+                found.append(wrong(at, policy, f"{told} cluster IPs are specified"))
+            if len(spec.get("ipFamilies") or ()) == 2:
+                found.append(wrong(at, policy, f"{told} IP families are specified"))
+        families = list(spec.get("ipFamilies") or ())
+        given = spec.get("clusterIPs") or []
+        for i, address in enumerate(given):
+            if address != HEADLESS and i >= len(families):
+                family = addresses.family(address)
+                if family in self.families:
+                    families.append(family)
+                else:
+                    found.append(wrong(f"spec.clusterIPs[{i}]", given, f"{family} is not configured on this cluster"))
+        if found:
+            return found
+        if free:
+            # Nobody knows what endpoints such a Service will have: any cluster may say both families.
+            families = families or [self.families[0]]
+            spec["ipFamilies"] = _both(families) if policy != SINGLE else families
+            return []
+        if policy == REQUIRE and len(self.families) < 2:
+            found.append(wrong(at, policy, "this cluster is not configured for dual-stack services"))
+        for i, family in enumerate(families):
+            if family not in self.families:
+                found.append(wrong(f"spec.ipFamilies[{i}]", family, "not configured on this cluster"))
+        if found:
+            return found
+        families = families or [self.families[0]]
+        spec["ipFamilies"] = _both(families) if policy != SINGLE and len(self.families) == 2 else families
         return []
+
+    @staticmethod
+    def _less(spec: Tree, old: Tree, policy: str) -> list[Cause]:
+        """One family instead of two: with SingleStack the second goes, without it is refused."""
+        found: list[Cause] = []
+        for name, noun in (("clusterIPs", "cluster IP"), ("ipFamilies", "IP family")):
+            new, was = spec.get(name) or [], old.get(name) or []
+            if policy == SINGLE:
+                if new == was and len(new) > 1:
+                    spec[name] = new[:1]
+            elif 0 < len(new) < len(was):
+                why = f"must be 'SingleStack' to release the secondary {noun}"
+                found.append(wrong("spec.ipFamilyPolicy", policy, why))
+        return found
 
     # allocation
 
     def allocate(self, key: str, spec: Tree, old: Tree | None) -> list[Cause]:
         """Fills in what is missing. On causes nothing has been taken."""
-        held = {**(old or {})}
-        found = self._allocate_addresses(key, spec, held) or self._allocate_ports(key, spec)
+        found = self._allocate_addresses(key, spec, old) or self._allocate_ports(key, spec, old)
         if found:
-            self.release(key, spec, held)
+            self.release(key, spec, old)
         return found
 
-    def _allocate_addresses(self, key: str, spec: Tree, held: Tree) -> list[Cause]:
-        if spec["type"] == "ExternalName":
+    def _allocate_addresses(self, key: str, spec: Tree, old: Tree | None) -> list[Cause]:
+        if spec["type"] == "ExternalName" or (spec.get("clusterIPs") or [""])[0] == HEADLESS:
             return []
-        if is_headless(spec):
-            spec["clusterIP"], spec["clusterIPs"] = HEADLESS, [HEADLESS]
-            return []
-        addresses = [str(a) for a in spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])]
-        if spec.get("clusterIP") and addresses and addresses[0] != spec["clusterIP"]:
-            return [wrong("spec.clusterIPs", addresses, "element [0] must match clusterIP")]
-        own = set(held.get("clusterIPs") or ())
-        found: list[Cause] = []
-        taken: list[str] = []
-        for i, family in enumerate(spec["ipFamilies"]):
-            if i < len(addresses):
-                if addresses[i] not in own:
-                    found += self._take(key, addresses[i], family, i)
-                taken.append(addresses[i])
-            else:
-                free = self._free_address(family)
-                if free is None:
-                    found.append(wrong("spec.clusterIPs", addresses, f"failed to allocate IP {i}: range is full"))
-                    break
-                self._addresses[free] = key
-                taken.append(free)
-        spec["clusterIPs"] = taken
-        if taken:
-            spec["clusterIP"] = taken[0]
-        return found
-
-    def _take(self, key: str, address: str, family: str, i: int) -> list[Cause]:
-        network = self.ranges.get(family)
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return [wrong(f"spec.clusterIPs[{i}]", address, "must be empty, 'None', or a valid IP address")]
-        if FAMILY[parsed.version] != family:
-            return [
-                wrong(f"spec.clusterIPs[{i}]", address, f"expected an {family} value as indicated by `ipFamilies[{i}]`")
-            ]
-        if network is None or parsed not in network or parsed == network.network_address:
-            return [
-                wrong(
-                    "spec.clusterIPs",
-                    [address],
-                    f"failed to allocate IP {address}: the provided network does not match the current range",
-                )
-            ]
-        if self._addresses.get(str(parsed), key) != key:
-            return [
-                wrong(
-                    "spec.clusterIPs", [address], f"failed to allocate IP {address}: provided IP is already allocated"
-                )
-            ]
-        self._addresses[str(parsed)] = key
+        families: list[str] = spec["ipFamilies"]
+        given = [str(a) for a in spec.get("clusterIPs") or ()]
+        if old is not None and old["type"] != "ExternalName":
+            # What is there stays; only a second family is added.
+            if (old.get("clusterIPs") or [""])[0] == HEADLESS or len(families) <= len(old.get("ipFamilies") or ()):
+                return []
+            wanted = [1]
+        else:
+            wanted = list(range(len(families)))
+        given += [""] * (len(families) - len(given))
+        for i in wanted:
+            if given[i]:
+                problem = self._take(key, given[i], families[i])
+                if problem:
+                    return [wrong("spec.clusterIPs", given, f"failed to allocate IP {given[i]}: {problem}")]
+                continue
+            free = self._free_address(families[i])
+            if free is None:
+                return [wrong("spec.clusterIPs", given, "failed to allocate a serviceIP: range is full")]
+            self._addresses[free] = key
+            given[i] = free
+            spec["clusterIPs"] = [a for a in given if a]
+        spec["clusterIPs"] = given
+        spec["clusterIP"] = given[0]
         return []
+
+    def _take(self, key: str, address: str, family: str) -> str:
+        """Takes an address that was asked for; answers with the problem, if there is one."""
+        network, name = self.ranges[family], canonical(address)
+        parsed = ipaddress.ip_address(name)
+        if parsed not in network:
+            return "the provided network does not match the current range"
+        edge = network.version == 4 and parsed == network.broadcast_address
+        if edge or parsed == network.network_address:
+            return f"the provided IP ({parsed}) is not in the valid range. The range of valid IPs is {network}"
+        if self._addresses.get(name, key) != key:
+            return "provided IP is already allocated"
+        self._addresses[name] = key
+        return ""
 
     def _free_address(self, family: str) -> str | None:
         """A random free address from the upper part of the range; the lower part is kept for those asked for by
@@ -211,59 +226,111 @@ class Allocator:
                     return address
         return None
 
-    def _allocate_ports(self, key: str, spec: Tree) -> list[Cause]:
-        found: list[Cause] = []
-        if spec["type"] not in EXTERNAL:
-            return found
-        wanted = spec["type"] == "NodePort" or spec.get("allocateLoadBalancerNodePorts", True)
-        low, high = self.node_ports
-        by_number: dict[int, int] = {}
-        for i, port in enumerate(spec.get("ports") or ()):
-            number, protocol = port.get("nodePort"), port.get("protocol", "TCP")
-            if number:
-                if not low <= number <= high:
-                    found.append(
-                        wrong(
-                            f"spec.ports[{i}].nodePort",
-                            number,
-                            f"provided port is not in the valid range. The range of valid ports is {low}-{high}",
-                        )
-                    )
-                elif any(self._ports.get((number, p), key) != key for p in ("TCP", "UDP", "SCTP")):
-                    found.append(wrong(f"spec.ports[{i}].nodePort", number, "provided port is already allocated"))
-                else:
-                    self._ports[(number, protocol)] = key
-                    by_number[port["port"]] = number
-            elif wanted:
-                # One number serves a TCP and a UDP port of the same Service port.
-                same = by_number.get(port["port"])
-                free = same if same and (same, protocol) not in self._ports else self._free_port()
-                if free is None:
-                    found.append(wrong(f"spec.ports[{i}].nodePort", 0, "range is full"))
-                    continue
-                port["nodePort"] = by_number[port["port"]] = free
-                self._ports[(free, protocol)] = key
-        if spec["type"] == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local":
+    # node ports
+
+    def _allocate_ports(self, key: str, spec: Tree, old: Tree | None) -> list[Cause]:
+        if spec["type"] in EXTERNAL:
+            found = self._new_ports(key, spec) if old is None else self._changed_ports(key, spec, old)
+            if found:
+                return found
+        if needs_health_check(spec) and not (old is not None and needs_health_check(old)):
             number = spec.get("healthCheckNodePort")
-            if not number:
-                spec["healthCheckNodePort"] = number = self._free_port()
             if number:
-                if self._ports.get((number, "TCP"), key) != key:
-                    found.append(wrong("spec.healthCheckNodePort", number, "provided port is already allocated"))
-                else:
-                    self._ports[(number, "TCP")] = key
-        return found
+                problem = self._take_port(key, number, set())
+                if problem:
+                    why = f"failed to allocate requested HealthCheck NodePort {number}: {problem}"
+                    return [wrong("spec.healthCheckNodePort", number, why)]
+            else:
+                free = self._free_port()
+                if free is None:
+                    return [wrong("spec.healthCheckNodePort", 0, "range is full")]
+                spec["healthCheckNodePort"] = free
+                self._ports[free] = key
+        return []
+
+    def _new_ports(self, key: str, spec: Tree) -> list[Cause]:
+        """One number serves the TCP and the UDP port of the same number; a number asked for serves both."""
+        listed = spec.get("ports") or []
+        asked = {p["port"]: p["nodePort"] for p in reversed(listed) if p.get("nodePort")}
+        taken: set[int] = set()
+        by_port: dict[int, int] = {}
+        for i, port in enumerate(listed):
+            number = port.get("nodePort")
+            if not number and not gives_node_ports(spec):
+                continue
+            known = by_port.get(port["port"])
+            wanted = number if known else asked.get(port["port"])
+            if known and number in (None, known):
+                port["nodePort"] = known
+                continue
+            found = self._give_port(key, f"spec.ports[{i}].nodePort", port, wanted, taken)
+            if found:
+                return found
+            by_port.setdefault(port["port"], port["nodePort"])
+        return []
+
+    def _changed_ports(self, key: str, spec: Tree, old: Tree) -> list[Cause]:
+        had = {p["nodePort"] for p in old.get("ports") or () if p.get("nodePort")}
+        taken: set[int] = set()
+        for i, port in enumerate(spec.get("ports") or ()):
+            number = port.get("nodePort")
+            if number in had or number in taken or (not number and not gives_node_ports(spec)):
+                continue
+            found = self._give_port(key, f"spec.ports[{i}].nodePort", port, number, taken)
+            if found:
+                return found
+        return []
+
+    def _give_port(self, key: str, path: str, port: Tree, wanted: int | None, taken: set[int]) -> list[Cause]:
+        """Takes the wanted number, or any, for a port; `taken` are those of this very change."""
+        if wanted:
+            problem = self._take_port(key, wanted, taken)
+            if problem:
+                return [wrong(path, wanted, problem)]
+            number: int | None = wanted
+        else:
+            number = self._free_port()
+            if number is None:
+                return [wrong(path, 0, "failed to allocate a nodePort: range is full")]
+            self._ports[number] = key
+        taken.add(int(number or 0))
+        port["nodePort"] = number
+        return []
+
+    def _take_port(self, key: str, number: int, taken: set[int]) -> str:
+        low, high = self.node_ports
+        if not low <= number <= high:
+            return f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
+        if number in taken or self._ports.get(number, key) != key:
+            return "provided port is already allocated"
+        self._ports[number] = key
+        return ""
 
     def _free_port(self) -> int | None:
         """A free port, from the upper part first: the lower is for those asked for by number (KEP-3668)."""
         low, high = self.node_ports
         band = min(max(16, (high - low + 1) // 32), 128)
-        used = {number for number, _ in self._ports}
         for start, end in ((low + band, high), (low, low + band - 1)):
             count = end - start + 1
             first = self._random.randrange(count) if count > 0 else 0
             for step in range(max(count, 0)):
                 number = start + (first + step) % count
-                if number not in used:
+                if number not in self._ports:
                     return number
         return None
+
+
+def _both(families: Iterable[str]) -> list[str]:
+    """The families, and the other one after them."""
+    first = list(families)
+    return first + [f for f in FAMILIES if f not in first]
+
+
+def _stays_preferred(spec: Tree, old: Tree | None) -> bool:
+    """A PreferDualStack Service is not upgraded by the way: only by a change of policy, families or addresses."""
+    return (
+        old is not None
+        and old["type"] == spec["type"]
+        and spec.get("ipFamilyPolicy") == PREFER == old.get("ipFamilyPolicy", PREFER)
+        and all((spec.get(n) or []) == (old.get(n) or []) for n in ("clusterIPs", "ipFamilies"))
+    )

@@ -15,7 +15,7 @@ from seaway.cluster.apiserver import bodies, generation, metadata, zeros
 from seaway.cluster.apiserver.calls import Call, Writer, place
 from seaway.cluster.apiserver.journal import ADDED
 from seaway.cluster.apiserver.rules import Rule, rule_for
-from seaway.cluster.apiserver.status import ApiError, already_exists, bad_request, invalid
+from seaway.cluster.apiserver.status import ApiError, already_exists, bad_request, forbidden, invalid
 
 Tree = dict[str, Any]
 ACCOUNT_WAIT = 3.0  # seconds a new namespace's default ServiceAccount is waited for
@@ -54,19 +54,21 @@ async def store(writer: Writer, call: Call, tree: Tree, rule: Rule) -> Tree:
         if kind.group_resource == "pods":
             await _wait_for_account(writer, call, tree)
     _begin(writer, kind, rule, tree)
+    admit(writer, call, rule, tree, None)
     causes = metadata.validate(meta, kind)
     if kind.group_resource == "pods":
         admission.pod(kind, call.namespace, tree, writer.edges.suffix(5))
     if kind.group_resource == "nodes":
         admission.node(tree)
-    causes += rule.validate(tree) if kind.group_resource != "services" else []
+    if kind.group_resource == "services":
+        causes = admission.service(call.key, tree, None, causes)
+    else:
+        causes += rule.validate(tree)
     if causes:
         raise invalid(kind.group, kind.kind, call.name, causes)
     _free_name(writer, call, meta, generated)
     if kind.group_resource == "services":
-        causes = admission.service(call.key, tree, None)
-        if causes:
-            raise invalid(kind.group, kind.kind, call.name, causes)
+        admission.allocator.hold(call.key, tree["spec"])  # under the name that it has now
     zeros.complete(kind.definition, tree)
     call.warnings.extend(rule.warnings(tree, None))
     tree = metadata.ordered(tree, kind)
@@ -107,6 +109,16 @@ async def _wait_for_account(writer: Writer, call: Call, tree: Tree) -> None:
         await asyncio.sleep(0.02)
 
 
+def admit(writer: Writer, call: Call, rule: Rule, tree: Tree, old: Tree | None) -> None:
+    """What depends on who asks, and on other objects."""
+    if old is None and rule.sign is not None:
+        user = call.user
+        rule.sign(tree, {"username": user.name, "uid": user.uid, "groups": list(user.groups), "extra": user.extra})
+    why = rule.admit(tree, old, lambda resource: (e.tree for e in writer.storage.newest_all(resource)))
+    if why:
+        raise forbidden(call.kind, call.name, why)
+
+
 def _begin(writer: Writer, kind: Kind, rule: Rule, tree: Tree) -> None:
     """What every new object gets: identity, generation, defaults, an empty status."""
     meta = tree["metadata"]
@@ -116,7 +128,7 @@ def _begin(writer: Writer, kind: Kind, rule: Rule, tree: Tree) -> None:
         meta["generation"] = 1
     tree["kind"], tree["apiVersion"] = kind.kind, kind.api_version
     rule.default(tree)
-    if "status" in kind.subresources:
+    if "status" in kind.subresources and not rule.keeps_status:
         tree.pop("status", None)
     rule.begin(tree)
     if (

@@ -13,6 +13,7 @@ from seaway.cluster.apiserver import metadata
 from seaway.cluster.apiserver.status import Cause, wrong
 
 MAX_INT32 = (1 << 31) - 1
+LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 UNDERSCORE_LABEL = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 UNDERSCORE_SUBDOMAIN = rf"{UNDERSCORE_LABEL}(\.{UNDERSCORE_LABEL})*"
 HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
@@ -30,6 +31,13 @@ def with_pattern(text: str, pattern: str, *examples: str) -> str:
     return f"{text} (e.g. {told}regex used for validation is '{pattern}')"
 
 
+LABEL_1035_TEXT = with_pattern(
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
+    "and end with an alphanumeric character",
+    LABEL_1035,
+    "my-name",
+    "abc-123",
+)
 UNDERSCORE_TEXT = with_pattern(
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must "
     "start and end with an alphanumeric character",
@@ -65,6 +73,12 @@ def label(value: str) -> list[str]:
     if not metadata.LABEL.match(value):
         found.append("must not contain dots" if metadata.SUBDOMAIN.match(value) else metadata.LABEL_TEXT)
     return found
+
+
+def label_1035(value: str) -> list[str]:
+    """A label that begins with a letter."""
+    found = [too_long(63)] if len(value) > 63 else []
+    return found if re.fullmatch(LABEL_1035, value) else [*found, LABEL_1035_TEXT]
 
 
 def subdomain(value: str) -> list[str]:

@@ -24,6 +24,13 @@ NONE = frozenset(
         "leases.coordination.k8s.io",
         "persistentvolumes",
         "persistentvolumeclaims",
+        "horizontalpodautoscalers.autoscaling",
+        "certificatesigningrequests.certificates.k8s.io",
+        "ipaddresses.networking.k8s.io",
+        "servicecidrs.networking.k8s.io",
+        "csidrivers.storage.k8s.io",
+        "csinodes.storage.k8s.io",
+        "volumeattachments.storage.k8s.io",
     }
 )
 # Kinds without a spec that have one all the same.

@@ -14,7 +14,7 @@ from seaway.cluster.apiserver import bodies, create, generation, metadata, patch
 from seaway.cluster.apiserver.calls import Call, Writer, check_name, place
 from seaway.cluster.apiserver.journal import DELETED, MODIFIED
 from seaway.cluster.apiserver.rules import Rule, rule_for
-from seaway.cluster.apiserver.status import ApiError, conflict, invalid, modified, not_found, wrong
+from seaway.cluster.apiserver.status import ApiError, Cause, conflict, invalid, modified, not_found, wrong
 from seaway.cluster.apiserver.storage import Entry
 
 Tree = dict[str, Any]
@@ -80,10 +80,8 @@ async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tr
     _check_identity(call, new["metadata"], old["metadata"])
     new = _prepare(writer, call, rule, new, old)
     causes = metadata.update_causes(new["metadata"], old["metadata"], kind)
-    causes += _judge(writer, call, rule, new, old, bool(causes))
+    causes = _judge(writer, call, rule, new, old, causes)
     if causes:
-        if kind.group_resource == "services":
-            writer.admission.allocator.release(call.key, new["spec"], old["spec"])
         raise invalid(kind.group, kind.kind, call.name, causes)
     part = rule.part(call.subresource)
     zeros.complete(kind.definition, new)
@@ -146,24 +144,23 @@ def _prepare(writer: Writer, call: Call, rule: Rule, new: Tree, old: Tree) -> Tr
         new.pop("status", None)
         if "status" in old:
             new["status"] = copy.deepcopy(old["status"])
-    if kind.group_resource == "namespaces" and not call.subresource:
-        spec = new.get("spec") or {}
-        finalizers = (old.get("spec") or {}).get("finalizers")
-        new["spec"] = {**spec, "finalizers": finalizers} if finalizers else spec
     new["kind"], new["apiVersion"] = kind.kind, kind.api_version
     return new
 
 
-def _judge(writer: Writer, call: Call, rule: Rule, new: Tree, old: Tree, refused: bool) -> list[Any]:
-    """Defaults the new state and says what the kind has against it."""
+def _judge(writer: Writer, call: Call, rule: Rule, new: Tree, old: Tree, causes: list[Cause]) -> list[Cause]:
+    """Defaults the new state and says what the kind has against it, after what is known already."""
     if call.subresource:
-        return rule.part(call.subresource).validate(new, old)
+        part = rule.part(call.subresource)
+        if part.stamp is not None:
+            part.stamp(new, old, writer.stamp())
+        return causes + part.validate(new, old)
     rule.default(new)
     rule.prepare(new, old)
+    create.admit(writer, call, rule, new, old)
     if call.kind.group_resource == "services":
-        causes = [] if refused else writer.admission.service(call.key, new, old)
-        return causes + rule.validate_update(new, old)
-    return rule.judge_update(new, old)
+        return writer.admission.service(call.key, new, old, causes)
+    return causes + rule.judge_update(new, old)
 
 
 def only_subresource(name: str, new: Tree, old: Tree) -> Tree:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,10 @@ def _valid_update(tree: Tree, old: Tree) -> list[Cause]:
     return []
 
 
+def _admitted(tree: Tree, old: Tree | None, others: Callable[[str], Iterable[Tree]]) -> str:
+    return ""
+
+
 def _no_warnings(tree: Tree, old: Tree | None) -> list[str]:
     return []
 
@@ -42,6 +46,7 @@ class Part:
     validate: Callable[[Tree, Tree], list[Cause]] = _valid_update
     warnings: Callable[[Tree, Tree | None], list[str]] = _no_warnings
     moves_generation: bool = False
+    stamp: Callable[[Tree, Tree, str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,9 @@ class Rule:
     revalidate: Callable[[Tree, Tree], list[Cause]] | None = None
     warnings: Callable[[Tree, Tree | None], list[str]] = _no_warnings
     parts: Mapping[str, Part] = field(default_factory=dict)
+    admit: Callable[[Tree, Tree | None, Callable[[str], Iterable[Tree]]], str] = _admitted
+    sign: Callable[[Tree, Tree], None] | None = None
+    keeps_status: bool = False
 
     def part(self, subresource: str) -> Part:
         """The rules of a subresource; of the object itself where none is named."""
