@@ -159,7 +159,7 @@ class Shim:
     def _spawn(self, path: str, entry: Plan) -> tuple[int, str, Born]:
         born = Born(bool(entry.get("stdin")), bool(entry.get("tty")))
         say_read, say_write = os.pipe2(os.O_CLOEXEC)  # "pid N", then nothing at exec, or "error ..."
-        hold_read, hold_write = os.pipe2(os.O_CLOEXEC)  # open until the middle process is gone
+        hold_read, hold_write = os.pipe2(os.O_CLOEXEC)  # open until the middle process has been waited for
         processes = self._process_namespace(entry)
         middle = linux.fork()
         if middle == 0:
@@ -180,9 +180,12 @@ class Shim:
                 os.write(say_write, f"error {e}\n".encode())
                 os._exit(1)
         born.leave()
-        for fd in (say_write, hold_read, hold_write):
+        for fd in (say_write, hold_read):
             os.close(fd)
         os.waitpid(middle, 0)
+        # Only now is the shim the child's parent. The end of the middle's own copy comes a moment before the kernel has
+        # given the child to us, and a promise to die with its parent made in that moment would be kept at once.
+        os.close(hold_write)
         text = b""
         while data := os.read(say_read, 4096):
             text += data
