@@ -13,7 +13,7 @@ api.facts api.kinds api.quantities api.selectors api.tree client.reflector servi
 proxy.plan proxy.table proxy.nftables dns.zone dns.message dns.answer cluster.config cluster.layout cluster.scheduler.fit
 cluster.scheduler.snapshot cluster.scheduler.resources cluster.scheduler.interpod cluster.scheduler.spread
 cluster.scheduler.filters cluster.scheduler.scores cluster.scheduler.preemption cluster.scheduler.decide cluster.scheduler.claims
-cluster.scheduler.queue cluster.workloads.nodehealth cluster.node.nodestatus
+cluster.scheduler.queue cluster.workloads.nodehealth cluster.node.nodestatus cluster.node.grpcprobe
 cluster.node.lifecycle cluster.node.streaming.spdy cluster.node.streaming.channels cluster.node.images cluster.node.references
 cluster.node.accounts cluster.node.environment cluster.apiserver.patches cluster.apiserver.strategic
 cluster.apiserver.schema cluster.apiserver.protobuf cluster.apiserver.status cluster.apiserver.requests

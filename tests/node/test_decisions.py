@@ -90,7 +90,7 @@ def test_an_image_is_a_stand_in_or_says_the_way_out() -> None:
 
 @pytest.mark.parametrize(("text", "want"), [("$(A)", "1"), ("$(NONE)", "$(NONE)"), ("$$(A)", "$(A)"), ("x$(A)y$(B)", "x1y2"), ("$A", "$A")])
 def test_references_are_expanded_as_kubernetes_does(text: str, want: str) -> None:
-    assert environment.expand(text, {"A": "1", "B": "2"}) == want
+    assert volumes.expand(text, {"A": "1", "B": "2"}) == want
 
 
 def test_service_variables_are_dockers() -> None:

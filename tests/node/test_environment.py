@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from seaway.cluster.node.environment import complete, declared, expand, needed, service_variables
-from seaway.cluster.node.volumes import VolumeError
+from seaway.cluster.node.environment import complete, declared, needed, service_variables
+from seaway.cluster.node.volumes import VolumeError, expand
 
 OBJECTS = {
     ("configmaps", "conf"): {"metadata": {"name": "conf", "namespace": "ns"}, "data": {"A": "map-a", "B": "map-b"}},

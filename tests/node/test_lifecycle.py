@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from seaway.api.tree import seconds
 from seaway.cluster.node.lifecycle import (
     Container,
     Start,
@@ -11,6 +12,7 @@ from seaway.cluster.node.lifecycle import (
     backoff,
     conditions,
     container_status,
+    deadline,
     decide,
     initialized,
     phase,
@@ -53,9 +55,9 @@ def test_the_wait_doubles_from_ten_seconds_up_to_five_minutes(attempt: int, wait
         assert isinstance(found, Waiting) and (found.reason, found.until) == ("CrashLoopBackOff", 100.0 + wait)
 
 
-@pytest.mark.parametrize(("attempt", "text"), [(1, "back-off 10s restarting failed container=c"),
-                                               (4, "back-off 1m20s restarting failed container=c"),
-                                               (9, "back-off 5m0s restarting failed container=c")])
+@pytest.mark.parametrize(("attempt", "text"), [(1, "back-off 10s restarting failed container=c pod=p_()"),
+                                               (4, "back-off 1m20s restarting failed container=c pod=p_()"),
+                                               (9, "back-off 5m0s restarting failed container=c pod=p_()")])
 def test_the_wait_is_told_in_the_kubelets_words(attempt: int, text: str) -> None:
     (found,) = decide(pod(), {"c": ended(1, attempt)}, {}, 100.0)
     assert isinstance(found, Waiting) and found.message.startswith(text)
@@ -214,3 +216,50 @@ def test_transition_times_move_with_the_status_only() -> None:
 def test_a_pod_that_has_ended_well_says_completed() -> None:
     found = said(pod("Never"), containers_ready=False, over="Succeeded")
     assert {found[k]["reason"] for k in ("Initialized", "Ready", "ContainersReady")} == {"PodCompleted"}
+
+
+def test_a_sidecar_that_ends_holds_nobody_back_once_the_pod_has_begun() -> None:
+    tree = pod(inits=("s*",))
+    assert decide(tree, {"s": ended(1)}, {}, 100.0) == [Start("s", 1)]
+    assert decide(tree, {"s": ended(1), "c": ended(0)}, {}, 100.0) == [Start("s", 1), Start("c", 1)]
+
+
+def test_what_comes_after_a_post_start_hook_waits_for_it() -> None:
+    tree = pod(containers="a b")
+    tree["spec"]["containers"][0]["lifecycle"] = {"postStart": {"exec": {"command": ["x"]}}}
+    assert decide(tree, {}, {}, 0) == [Start("a", 0)]
+    assert decide(tree, {"a": RUNS}, {}, 0, {"a"}) == []
+    assert decide(tree, {"a": RUNS}, {}, 0) == [Start("b", 0)]
+
+
+@pytest.mark.parametrize(
+    ("own", "code", "restarted"),
+    [
+        ({"restartPolicy": "Never"}, 1, False),
+        ({"restartPolicy": "OnFailure"}, 1, True),
+        ({"restartPolicy": "OnFailure"}, 0, False),
+        ({"restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}]}, 42, True),
+        ({"restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}]}, 1, False),
+        ({"restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "NotIn", "values": [42]}}]}, 1, True),
+    ],
+)
+def test_a_containers_own_policy_comes_before_the_pods(own: dict, code: int, restarted: bool) -> None:
+    tree = pod()
+    tree["spec"]["containers"][0].update(own)
+    assert bool(decide(tree, {"c": ended(code)}, {}, 100.0)) == restarted
+    assert phase(tree, {"c": ended(code)}) == ("Running" if restarted else "Failed" if code else "Succeeded")
+
+
+def test_a_deadline_counts_from_the_pods_start() -> None:
+    tree = pod(activeDeadlineSeconds=5)
+    assert deadline(tree) is None
+    tree["status"]["startTime"] = "2026-01-01T00:00:00Z"
+    assert deadline(tree) == seconds("2026-01-01T00:00:05Z") and deadline(pod()) is None
+
+
+def test_the_wait_is_forgotten_after_ten_minutes_and_grows_again_from_ten_seconds() -> None:
+    """The count of restarts goes on, that of restarts in a row does not."""
+    again = decide(pod(), {"c": Container("exited", "id", 9, 100.0, 1, 0, 800.0, streak=9)}, {}, 800.0)
+    assert again == [Start("c", 10)] and isinstance(again[0], Start) and again[0].streak == 1
+    (wait,) = decide(pod(), {"c": Container("exited", "id", 10, 900.0, 1, 0, 901.0, streak=1)}, {}, 901.0)
+    assert isinstance(wait, Waiting) and wait.until == 911.0

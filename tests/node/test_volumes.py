@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
+from seaway.cluster.node import volumes
 from seaway.cluster.node.volumes import Token, VolumeError, check_path, content, host_path, write
 
 OBJECTS = {
@@ -138,3 +140,33 @@ def test_a_host_path_of_another_type_is_refused(kind: str, path: str, tmp_path: 
     with pytest.raises(VolumeError, match="hostPath type"):
         host_path(str(tmp_path), {"path": path, "type": kind})
     assert host_path(str(tmp_path), {"path": "/dir", "type": "Directory"}) == f"{tmp_path}/dir"
+
+
+def test_links_in_a_volume_lead_nowhere_else(tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    (volume / "out").symlink_to("/etc")
+    (volume / "up").symlink_to("../..")
+    assert volumes.sub_path(str(volume), "out/passwd") == f"{volume}/etc/passwd"
+    assert volumes.sub_path(str(volume), "up/deep/er") == f"{volume}/deep/er" and (volume / "deep/er").is_dir()
+    assert volumes.host_path(str(volume), {"path": "/out/x", "type": "DirectoryOrCreate"}) == f"{volume}/etc/x"
+    for path in ("../x", "a/../../x", "/etc"):
+        with pytest.raises(volumes.VolumeError):
+            volumes.sub_path(str(volume), path)
+
+
+@pytest.mark.parametrize(("kind", "said"), [("Socket", "a socket file"), ("CharDevice", "a character device"),
+                                            ("BlockDevice", "a block device"), ("File", "a file"), ("Directory", "a directory")])
+def test_host_path_types_are_checked(tmp_path: Path, kind: str, said: str) -> None:
+    with pytest.raises(volumes.VolumeError, match=f"hostPath type check failed: /none is not {said}"):
+        volumes.host_path(str(tmp_path), {"path": "/none", "type": kind})
+    if kind == "Socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(tmp_path / "none"))
+            assert volumes.host_path(str(tmp_path), {"path": "/none", "type": kind}) == str(tmp_path / "none")
+
+
+def test_sub_path_expressions_need_their_names() -> None:
+    assert volumes.expanded("a/$(POD)/$$(X)", {"POD": "p"}) == "a/p/$(X)"
+    with pytest.raises(volumes.VolumeError, match='missing value for "NONE"'):
+        volumes.expanded("$(NONE)", {})

@@ -105,11 +105,11 @@ class Agent:
         except (ApiStatusError, Unavailable) as e:
             print(f"agent: images of node {self.name}: {e}", flush=True)
 
-    def services_of(self, namespace: str) -> list[Tree]:
-        """The Services whose variables a pod of the namespace sees: its own, and `kubernetes`."""
-        found = [s for s in self.services.all() if s["metadata"]["namespace"] == namespace]
+    def services_of(self, namespace: str, links: bool = True) -> list[Tree]:
+        """The Services whose variables a pod of the namespace sees: its own (enableServiceLinks), and `kubernetes`."""
+        found = [s for s in self.services.all() if links and s["metadata"]["namespace"] == namespace]
         kubernetes = self.services.get("default", "kubernetes")
-        if kubernetes and namespace != "default":
+        if kubernetes and (namespace != "default" or not links):
             found.append(kubernetes)
         return found
 

@@ -69,11 +69,15 @@ def make_point(root: str, path: str, is_file: bool) -> str:
 
 
 def bind(source: str, target: str, read_only: bool) -> None:
+    """Shows a folder or file of the node. A device node that a container makes there opens nothing."""
     linux.mount(source, target, None, linux.MS_BIND | linux.MS_REC)
-    if read_only:
-        info = os.statvfs(target)
-        keep = info.f_flag & (linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
-        linux.mount("none", target, None, linux.MS_BIND | linux.MS_REMOUNT | linux.MS_RDONLY | keep)
+    remount(target, (linux.MS_RDONLY if read_only else 0) | linux.MS_NODEV)
+
+
+def remount(target: str, more: int) -> None:
+    """Adds flags to a mount; those that it has stay: a user namespace may not take them away."""
+    keep = os.statvfs(target).f_flag & (linux.MS_RDONLY | linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+    linux.mount("none", target, None, linux.MS_BIND | linux.MS_REMOUNT | keep | more)
 
 
 def overlay(root: str, scratch: str, step: Plan) -> None:
@@ -114,7 +118,8 @@ def _proc(root: str, privileged: bool) -> None:
 
 def _dev(root: str) -> None:
     target = make_point(root, "/dev", False)
-    linux.mount("tmpfs", target, "tmpfs", linux.MS_NOSUID, "mode=755,size=64k")
+    # The devices are mounts of their own: a node made here opens nothing.
+    linux.mount("tmpfs", target, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=755,size=64k")
     for name in DEVICES:
         where = os.path.join(target, name)
         os.close(os.open(where, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
@@ -174,7 +179,8 @@ def enter_root(plan: Plan) -> None:
     linux.umount(".", linux.MNT_DETACH)  # the old root, stacked under the new one
     os.chdir("/")
     if plan.get("readOnlyRoot"):
-        linux.mount("none", "/", None, linux.MS_BIND | linux.MS_REMOUNT | linux.MS_RDONLY)
+        for path in ("/", *(s["path"] for s in plan["steps"] if s["do"] == "overlay" and s["path"] != "/")):
+            remount(path, linux.MS_RDONLY)
 
 
 def _step(root: str, scratch: str, step: Plan) -> None:

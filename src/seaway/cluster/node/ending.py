@@ -62,17 +62,29 @@ async def end(worker: PodWorker) -> None:
     deadline = seconds(get(worker.pod, "metadata", "deletionTimestamp")) or time.time()
     asked = float(get(worker.pod, "metadata", "deletionGracePeriodSeconds") or 0)
     grace = min(max(deadline - time.time(), 0.0) if asked else 0.0, asked)
+    await containers(worker, grace)
+    for name in list(worker.probing):
+        probing.stop(worker, name)
+    with contextlib.suppress(Exception):
+        await worker.report(final=True)
+    await sandbox.stop(worker)
+    await worker.agent.gone(worker)
+
+
+async def containers(worker: PodWorker, grace: float) -> None:
+    """Ends every container that runs: the regular ones together, then the sidecars in reverse order, within one grace."""
     spec = worker.pod["spec"]
-    sidecars = [c["name"] for c in spec.get("initContainers") or () if lifecycle.is_sidecar(c)]
+    sidecars = lifecycle.sidecars(worker.pod)
     regular = [c["name"] for c in spec["containers"]] + [
         c["name"] for c in spec.get("initContainers") or () if c["name"] not in sidecars
     ]
     for name in regular + sidecars:
         if name in worker.states and worker.states[name].status == "running":
-            worker.agent.event(
-                worker.pod, "Normal", "Killing", f"Stopping container {name}", f"spec.containers{{{name}}}"
-            )
+            worker.agent.event(worker.pod, "Normal", "Killing", f"Stopping container {name}", worker.path_of(name))
             probing.stop_liveness(worker, name)
+        hook = worker.hooks.get(name)
+        if hook:
+            hook.cancel()
     began = time.time()
     await asyncio.gather(*(kill(worker, n, grace) for n in regular))
     for name in reversed(sidecars):  # sidecars last, in reverse order
@@ -81,9 +93,3 @@ async def end(worker: PodWorker) -> None:
         if not worker.shim or not any(s.status == "running" for s in worker.states.values()):
             break
         await asyncio.sleep(0.02)
-    for name in list(worker.probing):
-        probing.stop(worker, name)
-    with contextlib.suppress(Exception):
-        await worker.report(final=True)
-    await sandbox.stop(worker)
-    await worker.agent.gone(worker)

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from seaway.cluster.node import volumes
-from seaway.cluster.node.volumes import Fetch, VolumeError
+from seaway.cluster.node.volumes import Fetch, VolumeError, expand
 
 Tree = dict[str, Any]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_REFERENCE = re.compile(r"\$(\$|\([^()]*\))")
-
-
-def expand(text: str, env: Mapping[str, str]) -> str:
-    """`$(NAME)` is replaced where NAME is known, `$$` is a `$` (third_party/forked/golang/expansion)."""
-
-    def replace(found: re.Match[str]) -> str:
-        if found[1] == "$":
-            return "$"
-        return env.get(found[1][1:-1], found[0])
-
-    return _REFERENCE.sub(replace, text)
 
 
 def needed(container: Tree) -> set[tuple[str, str]]:

@@ -5,11 +5,11 @@ Restart policy and back-off are the kubelet's: 10 s, doubled up to 300 s, forgot
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from seaway.api.tree import get, stamp, with_condition
+from seaway.api.tree import get, seconds, stamp, with_condition
 
 Tree = dict[str, Any]
 BACKOFF_FIRST, BACKOFF_LONGEST, BACKOFF_FORGET = 10.0, 300.0, 600.0
@@ -28,14 +28,16 @@ class Container:
     finished: float = 0.0
     reason: str = ""
     message: str = ""
+    streak: int = -1  # restarts since it last ran for long; -1: as many as attempts
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start this container now, as its attempt number `attempt`."""
+    """Start this container now, as its attempt number `attempt`, the `streak`-th in a row."""
 
     name: str
     attempt: int
+    streak: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,31 +59,43 @@ def is_sidecar(container: Tree) -> bool:
     return container.get("restartPolicy") == "Always"
 
 
-def restarts(policy: str, state: Container) -> bool:
+def restarts(container: Tree, policy: str, state: Container) -> bool:
+    """Whether a container that has ended is started again: by its own rules (KEP-5307), its own policy, the pod's."""
+    for rule in container.get("restartPolicyRules") or ():
+        codes = rule.get("exitCodes") or {}
+        inside = state.code in (codes.get("values") or ())
+        if rule.get("action") == "Restart" and inside == (codes.get("operator") == "In"):
+            return True
+    policy = container.get("restartPolicy") or policy
     return policy == "Always" or (policy == "OnFailure" and state.code != 0)
 
 
-def _again(container: Tree, policy: str, state: Container, now: float) -> Start | Waiting | None:
+def _again(pod: Tree, container: Tree, policy: str, state: Container, now: float) -> Start | Waiting | None:
     """What follows an exit."""
-    if not restarts(policy, state):
+    if not restarts(container, policy, state):
         return None
-    attempt = state.attempt + 1
-    steady = state.finished - state.started > BACKOFF_FORGET
-    wait = 0.0 if attempt == 1 or steady else backoff(attempt - 1)  # the first restart is immediate
+    streak = state.attempt if state.streak < 0 else state.streak
+    if state.finished - state.started > BACKOFF_FORGET:
+        streak = 0
+    wait = backoff(streak)  # the first restart is immediate
     if state.finished + wait <= now:
-        return Start(container["name"], attempt)
-    message = (
-        f"back-off {int(wait) // 60}m{int(wait) % 60}s restarting failed container={container['name']}"
-        if wait >= 60
-        else (f"back-off {int(wait)}s restarting failed container={container['name']}")
-    )
+        return Start(container["name"], state.attempt + 1, streak + 1)
+    meta = pod["metadata"]
+    shown = f"{int(wait) // 60}m{int(wait) % 60}s" if wait >= 60 else f"{int(wait)}s"
+    where = f"pod={meta['name']}_{meta.get('namespace', '')}({meta.get('uid', '')})"
+    message = f"back-off {shown} restarting failed container={container['name']} {where}"
     return Waiting(container["name"], "CrashLoopBackOff", message, state.finished + wait)
 
 
 def decide(
-    pod: Tree, states: Mapping[str, Container], started: Mapping[str, bool], now: float
+    pod: Tree,
+    states: Mapping[str, Container],
+    started: Mapping[str, bool],
+    now: float,
+    hooked: Collection[str] = (),
 ) -> list[Start | Waiting]:
-    """What to do next. `started` says of sidecars whether their startup probe has passed."""
+    """What to do next. `started` says of sidecars whether their startup probe has passed; `hooked` are containers whose
+    postStart hook still runs: what comes after them waits, as the kubelet starts one after the other."""
     spec = pod["spec"]
     policy = spec.get("restartPolicy", "Always")
     found: list[Start | Waiting] = []
@@ -89,29 +103,51 @@ def decide(
         name, state = container["name"], states.get(container["name"])
         if state is None:
             return [*found, Start(name, 0)]
+        if name in hooked:
+            return found
         if is_sidecar(container):
             if state.status == "exited":
-                step = _again(container, "Always", state, now)
+                step = _again(pod, container, "Always", state, now)
                 if step:
                     found.append(step)
-                return found
-            if not started.get(name, True):
+                if not begun(pod, states):
+                    return found
+            elif not started.get(name, True) and not begun(pod, states):
                 return found
             continue
         if state.status == "running":
             return found
         if state.code != 0:
-            step = _again(container, "OnFailure" if policy != "Never" else "Never", state, now)
+            step = _again(pod, container, "OnFailure" if policy != "Never" else "Never", state, now)
             return [*found, step] if step else found
     for container in spec["containers"]:
         state = states.get(container["name"])
+        if container["name"] in hooked:
+            return found
         if state is None:
             found.append(Start(container["name"], 0))
+            if "postStart" in (container.get("lifecycle") or {}):
+                return found
         elif state.status == "exited":
-            step = _again(container, policy, state, now)
+            step = _again(pod, container, policy, state, now)
             if step:
                 found.append(step)
     return found
+
+
+def begun(pod: Tree, states: Mapping[str, Container]) -> bool:
+    """Whether a regular container has ever run here: then a sidecar that ends holds nobody back."""
+    return any(c["name"] in states for c in pod["spec"]["containers"])
+
+
+def deadline(pod: Tree) -> float | None:
+    """When the pod's activeDeadlineSeconds are over; None without such."""
+    limit, start = pod["spec"].get("activeDeadlineSeconds"), seconds(get(pod, "status", "startTime"))
+    return start + limit if limit is not None and start is not None else None
+
+
+def sidecars(pod: Tree) -> list[str]:
+    return [c["name"] for c in pod["spec"].get("initContainers") or () if is_sidecar(c)]
 
 
 def phase(pod: Tree, states: Mapping[str, Container]) -> str:
@@ -131,7 +167,7 @@ def phase(pod: Tree, states: Mapping[str, Container]) -> str:
         return "Pending" if not any(s and s.status == "running" for s in regular) else "Running"
     if any(s and s.status == "running" for s in regular):
         return "Running"
-    if any(s and restarts(policy, s) for s in regular):
+    if any(s and restarts(c, policy, s) for c, s in zip(spec["containers"], regular, strict=True)):
         return "Running"
     return "Succeeded" if all(s and s.code == 0 for s in regular) else "Failed"
 

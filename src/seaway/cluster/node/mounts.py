@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from seaway.api.tree import get
@@ -66,7 +67,7 @@ def folder_of(worker: PodWorker, name: str) -> str:
     return os.path.join(worker.folder, "volumes", name)
 
 
-def of_container(worker: PodWorker, container: Tree) -> list[Tree]:
+def of_container(worker: PodWorker, container: Tree, env: Mapping[str, str]) -> list[Tree]:
     by_name = {v["name"]: v for v in worker.pod["spec"].get("volumes") or ()}
     found = []
     for mount in container.get("volumeMounts") or ():
@@ -75,14 +76,10 @@ def of_container(worker: PodWorker, container: Tree) -> list[Tree]:
             source = volumes.host_path(worker.agent.host_folder, volume["hostPath"])
         else:
             source = folder_of(worker, mount["name"])
-        if mount.get("subPath"):
-            volumes.check_path(mount["subPath"])
-            source = os.path.join(source, mount["subPath"])
-            if not os.path.exists(source):
-                os.makedirs(source)
-        read_only = bool(mount.get("readOnly")) or any(
-            k in volume for k in ("configMap", "secret", "downwardAPI", "projected")
-        )
+        part = mount.get("subPath") or volumes.expanded(mount.get("subPathExpr") or "", env)
+        if part:
+            source = volumes.sub_path(source, part)
+        read_only = bool(mount.get("readOnly")) or any(kind in volume for kind in volumes.WRITTEN)
         found.append(
             {
                 "path": os.path.normpath(mount["mountPath"]),

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from seaway.cluster.fabric.linux import CAPABILITIES, DEFAULT_CAPABILITIES
-from seaway.cluster.node import accounts, environment, images, mounts, rootfs
+from seaway.cluster.node import accounts, environment, images, messages, mounts, rootfs, volumes
 from seaway.cluster.node.volumes import VolumeError
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str,
     }
     privileged = bool(context.get("privileged"))
     account = identity(worker, context, image)
-    argv = [environment.expand(a, env) for a in container.get("command") or image.entrypoint]
+    argv = [volumes.expand(a, env) for a in container.get("command") or image.entrypoint]
     argv += [
-        environment.expand(a, env) for a in container.get("args") or (() if container.get("command") else image.command)
+        volumes.expand(a, env) for a in container.get("args") or (() if container.get("command") else image.command)
     ]
     if not argv:
         raise VolumeError(f"no command specified for image {container['image']}")
@@ -38,7 +38,10 @@ def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str,
         target = ""  # the pod brings its own command: the machine's programs run it
     if container.get("tty"):
         env = {"TERM": "xterm", **env}
-    wanted = mounts.of_container(worker, container)
+    wanted = mounts.of_container(worker, container, env)
+    message = messages.prepare(worker.message_path(name, attempt))
+    path = os.path.normpath(container.get("terminationMessagePath") or "/dev/termination-log")
+    wanted.append({"path": path, "source": message, "readOnly": False, "file": True})
     hostname = worker.agent.name if worker.host_network else spec.get("hostname") or meta["name"][:63].rstrip("-.")
     subdomain = f"{hostname}.{spec['subdomain']}.{meta['namespace']}.svc.cluster.local" if spec.get("subdomain") else ""
     hosts = rootfs.hosts_file(

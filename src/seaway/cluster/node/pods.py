@@ -11,6 +11,7 @@ import os
 import shutil
 import time
 import traceback
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from seaway.api.tree import Key, get, key_of
@@ -19,6 +20,7 @@ from seaway.cluster.node import (
     environment,
     images,
     lifecycle,
+    messages,
     mounts,
     plans,
     podstatus,
@@ -59,6 +61,9 @@ class PodWorker:
             for field in ("containerStatuses", "initContainerStatuses")
             for c in get(pod, "status", field) or ()
         }
+        self.hooks: dict[str, asyncio.Task[None]] = {}  # postStart hooks that run
+        self.restarting: set[str] = set()  # containers that a probe is ending
+        self.failed: tuple[str, str] | None = None  # (reason, message) of the whole pod's failure
         self.told: Tree | None = None
         self.told_at = 0  # the resourceVersion that the last word made
         self.wake = asyncio.Event()
@@ -121,18 +126,32 @@ class PodWorker:
             return MOUNT_RETRY
         now = time.time()
         later = self._refresh_due(now)
-        for step in lifecycle.decide(self.pod, self.states, self.started, now):
+        deadline = lifecycle.deadline(self.pod)
+        if deadline is not None and now >= deadline:
+            self.failed = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+            self.agent.event(self.pod, "Normal", *self.failed)
+            await self._complete()
+            return None
+        later = min(later, deadline - now) if deadline is not None else later
+        for step in lifecycle.decide(self.pod, self.states, self.started, now, self.hooks):
             if isinstance(step, Start):
                 again = await self._start(step)
                 later = min(later, again) if again is not None else later
             else:
                 self._wait(step)
                 later = min(later, max(step.until - now, 0.0))
-        await self.report()
         if lifecycle.phase(self.pod, self.states) in ("Succeeded", "Failed"):
-            await sandbox.stop(self)
+            await self._complete()
             return None
+        await self.report()
         return later if later < 3600 else None
+
+    async def _complete(self) -> None:
+        """The pod is over: what still runs (sidecars; everything, at a deadline) ends in good order, and then it is said."""
+        await self.report()
+        await ending.containers(self, float(self.pod["spec"].get("terminationGracePeriodSeconds", 30)))
+        await self.report()
+        await sandbox.stop(self)
 
     def _refresh_due(self, now: float) -> float:
         return max(self.token_due - now, 0.0) if self.token_due else 3600.0
@@ -148,10 +167,16 @@ class PodWorker:
     def _know(self, name: str, entry: Tree) -> None:
         fields = {
             k: entry[k]
-            for k in ("status", "id", "attempt", "started", "code", "signal", "finished", "reason", "message")
+            for k in ("status", "id", "attempt", "started", "code", "signal", "finished", "reason", "message", "streak")
             if k in entry
         }
-        self.states[name] = Container(**fields)
+        state = Container(**fields)
+        if state.status == "exited" and not state.message:
+            policy = self._message_policy(name)
+            log = self.log_path(name, state.attempt)
+            text = messages.read(policy, state.code, self.message_path(name, state.attempt), log)
+            state = replace(state, message=text)
+        self.states[name] = state
 
     def on_event(self, message: Tree) -> None:
         if message.get("event") == "exit":
@@ -208,13 +233,13 @@ class PodWorker:
                 "BackOff",
                 f"Back-off restarting failed container {step.name} in pod "
                 f"{self.key.name}_{self.key.namespace}({self.uid})",
-                f"spec.containers{{{step.name}}}",
+                self.path_of(step.name),
             )
 
     async def _start(self, step: Start) -> float | None:
         """Starts a container; seconds until the next try where it cannot be yet."""
         container = self.container(step.name)
-        path = f"spec.containers{{{step.name}}}"
+        path = self.path_of(step.name)
         resolved = await pulling.ensure(self, container, path)
         if not isinstance(resolved, images.Image):
             return resolved
@@ -228,7 +253,7 @@ class PodWorker:
             env = environment.declared(
                 mounts.pod_with_addresses(self),
                 container,
-                self.agent.services_of(namespace),
+                self.agent.services_of(namespace, self.pod["spec"].get("enableServiceLinks", True)),
                 lambda resource, n: self.agent.objects.get(resource, namespace, n),
                 self.agent.allocatable,
             )
@@ -245,6 +270,7 @@ class PodWorker:
         self.waiting.pop(step.name, None)
         try:
             entry = {k: plan[k] for k in ("id", "attempt", "log", "stdin", "tty", "targetContainer")}
+            entry["streak"] = step.streak
             await self.shim.ask("start", container=step.name, plan=plan_path, entry=entry)
         except ShimGone:
             raise
@@ -255,25 +281,58 @@ class PodWorker:
             self.agent.event(self.pod, "Normal", "Started", f"Container started: {step.name}", path)
         self._know(step.name, (await self.shim.ask("state"))["state"]["containers"][step.name])
         if self.states[step.name].status == "running":
-            probing.start(self, container, fresh=True)
             hook = get(container, "lifecycle", "postStart")
             if hook:
-                asyncio.ensure_future(probing.hook(self, container, hook, 60.0, "FailedPostStartHook"))
+                self.hooks[step.name] = asyncio.ensure_future(self._post_start(container, hook))
+            else:
+                probing.start(self, container, fresh=True)
         self.wake.set()
         return None
+
+    async def _post_start(self, container: Tree, hook: Tree) -> None:
+        """The container counts as started when its hook has ended; where it fails, the container is ended with it."""
+        name = container["name"]
+        self.ready[name] = self.started[name] = False
+        try:
+            problem = await probing.hook(self, container, hook, None, "FailedPostStartHook")
+            if problem:
+                self._killing(name, f"FailedPostStartHook: container {name} will be restarted")
+                await ending.kill(self, name, float(self.pod["spec"].get("terminationGracePeriodSeconds", 30)))
+            elif name in self.states and self.states[name].status == "running":
+                probing.start(self, container, fresh=True)
+        finally:
+            self.hooks.pop(name, None)
+            self.wake.set()
+
+    def _killing(self, name: str, text: str) -> None:
+        self.agent.event(self.pod, "Normal", "Killing", text, self.path_of(name))
 
     def log_path(self, name: str, attempt: int) -> str:
         return os.path.join(self.folder, "logs", name, f"{attempt}.log")
 
-    def restart(self, name: str, which: str) -> None:
-        self.agent.event(
-            self.pod,
-            "Normal",
-            "Killing",
-            f"Container {name} failed {which} probe, will be restarted",
-            f"spec.containers{{{name}}}",
-        )
-        asyncio.ensure_future(ending.kill(self, name, float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))))
+    def _message_policy(self, name: str) -> str:
+        sections = ("containers", "initContainers", "ephemeralContainers")
+        every = (c for section in sections for c in self.pod["spec"].get(section) or ())
+        return str(next((c.get("terminationMessagePolicy") for c in every if c["name"] == name), "") or "File")
+
+    def message_path(self, name: str, attempt: int) -> str:
+        return os.path.join(self.folder, "messages", name, str(attempt))
+
+    def path_of(self, name: str) -> str:
+        """A container as events name it."""
+        field = "containers" if any(c["name"] == name for c in self.pod["spec"]["containers"]) else "initContainers"
+        return f"spec.{field}{{{name}}}"
+
+    def restart(self, name: str, which: str, grace: float | None = None) -> None:
+        """A probe has failed too often: the container ends, with the probe's own grace period where it has one."""
+        if name in self.restarting:
+            return
+        self.restarting.add(name)
+        self._killing(name, f"Container {name} failed {which} probe, will be restarted")
+        if grace is None:
+            grace = float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))
+        task = asyncio.ensure_future(ending.kill(self, name, grace))
+        task.add_done_callback(lambda _: self.restarting.discard(name))
 
     async def _terminate(self) -> None:
         """The end of a pod; the endpoint controllers see its deletionTimestamp at the same time, not before or after."""

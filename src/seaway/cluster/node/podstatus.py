@@ -17,7 +17,9 @@ Tree = dict[str, Any]
 def status(worker: PodWorker) -> Tree:
     """The pod's status as it is now."""
     pod, spec, now = worker.pod, worker.pod["spec"], time.time()
-    phase = lifecycle.phase(pod, worker.states)
+    phase = "Failed" if worker.failed else lifecycle.phase(pod, worker.states)
+    if phase in ("Succeeded", "Failed") and any(s.status == "running" for s in worker.states.values()):
+        phase = "Running"  # it is over when its sidecars are
     over = phase if phase in ("Succeeded", "Failed") else ""
     is_initialized = lifecycle.initialized(pod, worker.states, worker.started)
     found: Tree = {
@@ -27,6 +29,8 @@ def status(worker: PodWorker) -> Tree:
         "startTime": get(pod, "status", "startTime") or stamp(now),
         "observedGeneration": pod["metadata"].get("generation", 1),
     }
+    if worker.failed:
+        found.update(reason=worker.failed[0], message=worker.failed[1])
     if worker.addresses:
         found.update(podIP=worker.addresses[0], podIPs=[{"ip": a} for a in worker.addresses])
     elif get(pod, "status", "podIP"):

@@ -1,4 +1,4 @@
-"""Probes: httpGet, tcpSocket, exec and their thresholds. `Thresholds` is pure; `attempt` makes the connection.
+"""Probes: httpGet, tcpSocket, exec, grpc and their thresholds. `Thresholds` is pure; `attempt` makes the connection.
 
 The agent lives in its node's network namespace and pods are routed: a probe is an ordinary connection to the pod.
 """
@@ -10,9 +10,13 @@ import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from seaway.cluster.node import grpcprobe
 
 Tree = dict[str, Any]
 EAGER, EAGER_STEP = 2.0, 0.05
+REDIRECTS, MOST_REDIRECTS = (301, 302, 303, 307, 308), 10
 Exec = Callable[[list[str], float], Awaitable[tuple[int, str]]]
 
 
@@ -44,13 +48,43 @@ def port_of(container: Tree, port: int | str) -> int:
     raise ValueError(f'couldn\'t find port: "{port}"')
 
 
+def _location(url: str, head: bytes) -> str:
+    """Where a redirect leads; empty where it stays unfollowed: the kubelet follows it on the same host only."""
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"location":
+            target = urljoin(url, value.strip().decode("latin-1"))
+            return target if urlsplit(target).hostname == urlsplit(url).hostname else ""
+    return ""
+
+
+async def _get(url: str, headers: dict[str, str]) -> tuple[int, bytes]:
+    """(status, header lines) of one GET."""
+    parts = urlsplit(url)
+    tls = None
+    if parts.scheme == "https":
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the kubelet does not check certificates either
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    writer = None
+    try:
+        port = parts.port or (443 if tls else 80)
+        reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=tls)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        head = f"GET {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items())
+        writer.write(head.encode("latin-1", "replace") + b"\r\n")
+        answer = await reader.readuntil(b"\r\n")
+        status = int(answer.split(b" ", 2)[1])
+        rest = await reader.readuntil(b"\r\n\r\n") if status in REDIRECTS else b""
+        return status, rest
+    finally:
+        if writer is not None:
+            writer.close()
+
+
 async def _http(address: str, container: Tree, action: Tree, timeout: float) -> tuple[bool, str]:
     host = action.get("host") or address
     port = port_of(container, action["port"])
-    tls = None
-    if action.get("scheme", "HTTP").upper() == "HTTPS":
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the kubelet does not check certificates either
-        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    scheme = action.get("scheme", "HTTP").lower()
     path = action.get("path") or "/"
     if any(c in path for c in "\r\n \0"):
         return False, f"parse {path!r}: invalid character in the path"
@@ -58,26 +92,53 @@ async def _http(address: str, container: Tree, action: Tree, timeout: float) -> 
     headers = {"Host": f"{shown}:{port}", "User-Agent": "kube-probe/1.36", "Accept": "*/*", "Connection": "close"}
     for entry in action.get("httpHeaders") or ():
         if not any(c in entry["name"] + entry.get("value", "") for c in "\r\n\0"):
-            headers[entry["name"]] = entry.get("value", "")
-    url = f"{'https' if tls else 'http'}://{shown}:{port}{path}"
-    writer = None
+            name = next((k for k in headers if k.lower() == entry["name"].lower()), entry["name"])
+            headers[name] = entry.get("value", "")
+    url = first = f"{scheme}://{shown}:{port}{path if path.startswith('/') else '/' + path}"
     try:
         async with asyncio.timeout(timeout):
-            reader, writer = await asyncio.open_connection(host, port, ssl=tls)
-            head = f"GET {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items())
-            writer.write(head.encode("latin-1", "replace") + b"\r\n")
-            line = await reader.readline()
-            status = int(line.split(b" ", 2)[1])
+            for _ in range(MOST_REDIRECTS):
+                status, head = await _get(url, headers)
+                target = _location(url, head) if status in REDIRECTS else ""
+                if not target:
+                    break
+                url = target
+            else:
+                return False, f'Get "{url}": stopped after {MOST_REDIRECTS} redirects'
     except TimeoutError:
-        return False, f'Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
-    except (OSError, ValueError, IndexError) as e:
-        return False, f'Get "{url}": {e}'
-    finally:
-        if writer is not None:
-            writer.close()
+        return False, f'Get "{first}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
+    except (OSError, ValueError, IndexError, EOFError, asyncio.LimitOverrunError) as e:
+        return False, f'Get "{url}": {e or "EOF"}'
     if 200 <= status < 400:
         return True, ""
     return False, f"HTTP probe failed with statuscode: {status}"
+
+
+async def _grpc(address: str, container: Tree, action: Tree, timeout: float) -> tuple[bool, str]:
+    port, service = port_of(container, action["port"]), str(action.get("service") or "")
+    shown = f"[{address}]" if ":" in address else address
+    writer, answer = None, grpcprobe.Answer()
+    late = f'timeout: failed to connect service "{shown}:{port}" within {timeout:g}s: context deadline exceeded'
+    try:
+        async with asyncio.timeout(timeout):
+            reader, writer = await asyncio.open_connection(address, port)
+            late = f"timeout: health rpc did not complete within {timeout:g}s"
+            writer.write(grpcprobe.request(f"{shown}:{port}", service))
+            while not answer.done:
+                data = await reader.read(65536)
+                if not data:
+                    break
+                writer.write(answer.feed(data))
+    except TimeoutError:
+        return False, late
+    except OSError as e:
+        return False, f'error: failed to connect service at "{shown}:{port}": {e}'
+    finally:
+        if writer is not None:
+            writer.close()
+    if not answer.done:
+        return False, "error: health rpc probe failed: the connection ended before the answer"
+    return answer.verdict(service)
 
 
 async def _tcp(address: str, container: Tree, action: Tree, timeout: float) -> tuple[bool, str]:
@@ -101,12 +162,14 @@ async def attempt(probe: Tree, container: Tree, address: str, execute: Exec) -> 
             return await _http(address, container, probe["httpGet"], timeout)
         if "tcpSocket" in probe:
             return await _tcp(address, container, probe["tcpSocket"], timeout)
+        if "grpc" in probe:
+            return await _grpc(address, container, probe["grpc"], timeout)
         if "exec" in probe:
             code, output = await execute(list(probe["exec"].get("command") or ()), timeout)
             return code == 0, output.strip()
     except ValueError as e:
         return False, str(e)
-    return False, "gRPC probes are not supported yet" if "grpc" in probe else "no handler"
+    return False, "no handler"
 
 
 async def run(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from seaway.cluster.node.pods import PodWorker
 
 Tree = dict[str, Any]
+HOOK_LONGEST = 24 * 3600.0  # postStart has no limit of its own
 
 
 def start(worker: PodWorker, container: Tree, fresh: bool) -> None:
@@ -35,7 +36,7 @@ async def _run(worker: PodWorker, container: Tree, adopted: bool | None) -> None
         def attempted(ok: bool, why: str) -> None:
             if not ok:
                 worker.agent.event(
-                    worker.pod, "Warning", "Unhealthy", f"{kind} probe failed: {why}", f"spec.containers{{{name}}}"
+                    worker.pod, "Warning", "Unhealthy", f"{kind} probe failed: {why}", worker.path_of(name)
                 )
 
         return attempted
@@ -50,7 +51,7 @@ async def _run(worker: PodWorker, container: Tree, adopted: bool | None) -> None
                 passed.set()
                 worker.wake.set()
             else:
-                worker.restart(name, "startup")
+                worker.restart(name, "startup", _grace(container["startupProbe"]))
 
         task = asyncio.ensure_future(
             probes.run(
@@ -71,7 +72,7 @@ async def _run(worker: PodWorker, container: Tree, adopted: bool | None) -> None
 
         def liveness(ok: bool, why: str) -> None:
             if not ok:
-                worker.restart(name, "liveness")
+                worker.restart(name, "liveness", _grace(container["livenessProbe"]))
 
         worker.probing[name]["liveness"] = asyncio.ensure_future(
             probes.run(
@@ -106,6 +107,11 @@ async def _run(worker: PodWorker, container: Tree, adopted: bool | None) -> None
         )
 
 
+def _grace(probe: Tree) -> float | None:
+    found = probe.get("terminationGracePeriodSeconds")
+    return None if found is None else float(found)
+
+
 def stop(worker: PodWorker, name: str) -> None:
     for task in worker.probing.pop(name, {}).values():
         task.cancel()
@@ -118,27 +124,24 @@ def stop_liveness(worker: PodWorker, name: str) -> None:
         task.cancel()
 
 
-async def hook(worker: PodWorker, container: Tree, hook: Tree, limit: float, failed: str) -> None:
+async def hook(worker: PodWorker, container: Tree, hook: Tree, limit: float | None, failed: str) -> str:
+    """Runs a lifecycle hook, for `limit` seconds at most; what went wrong, which an event has told."""
     name = container["name"]
     problem = ""
+    patience = limit if limit is not None else HOOK_LONGEST
     if "sleep" in hook:
-        await asyncio.sleep(min(float(hook["sleep"]["seconds"]), limit))
+        await asyncio.sleep(min(float(hook["sleep"]["seconds"]), patience))
     elif "exec" in hook:
-        code, output = await execute(worker, name, list(hook["exec"]["command"]), limit)
+        code, output = await execute(worker, name, list(hook["exec"]["command"]), patience)
         problem = f"command exited with {code}: {output.strip()}" if code else ""
     elif "httpGet" in hook or "tcpSocket" in hook:
-        ok, why = await probes.attempt(
-            {**hook, "timeoutSeconds": limit}, container, worker.addresses[0] if worker.addresses else "", _no_exec
-        )
+        address = worker.addresses[0] if worker.addresses else ""
+        ok, why = await probes.attempt({**hook, "timeoutSeconds": patience}, container, address, _no_exec)
         problem = "" if ok else why
     if problem:
-        worker.agent.event(
-            worker.pod,
-            "Warning",
-            failed,
-            f"{failed.removeprefix('Failed')} failed: {problem}",
-            f"spec.containers{{{name}}}",
-        )
+        text = f"{failed.removeprefix('Failed')} failed: {problem}"
+        worker.agent.event(worker.pod, "Warning", failed, text, worker.path_of(name))
+    return problem
 
 
 async def execute(worker: PodWorker, name: str, command: list[str], timeout: float) -> tuple[int, str]:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import shutil
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from seaway.api import quantities
 from seaway.api.tree import get
+from seaway.cluster.node.container import inside as container_paths
 
 Tree = dict[str, Any]
 Files = dict[str, tuple[bytes, int]]
@@ -22,8 +25,22 @@ Fetch = Callable[[str, str], Tree | None]  # (resource, name) -> object of the p
 WRITTEN = ("configMap", "secret", "downwardAPI", "projected")
 
 
+_REFERENCE = re.compile(r"\$(\$|\([^()]*\))")
+
+
 class VolumeError(Exception):
     """A volume that cannot be made yet, or at all; the text is for FailedMount."""
+
+
+def expand(text: str, env: Mapping[str, str]) -> str:
+    """`$(NAME)` is replaced where NAME is known, `$$` is a `$` (third_party/forked/golang/expansion)."""
+
+    def replace(found: re.Match[str]) -> str:
+        if found[1] == "$":
+            return "$"
+        return env.get(found[1][1:-1], found[0])
+
+    return _REFERENCE.sub(replace, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,19 +229,56 @@ def _read(folder: str) -> Files:
     return found
 
 
+def inside(root: str, path: str) -> str:
+    """A path below a folder, with links followed as if the folder were `/`: what a container has written there leads
+    nowhere else."""
+    found = container_paths(root, path)
+    if found != root and not found.startswith(root + "/"):
+        raise VolumeError(f"the path {path!r} leads out of its volume")
+    return found
+
+
+def sub_path(folder: str, path: str) -> str:
+    """A subPath of a volume, made where it is missing."""
+    check_path(path)
+    where = inside(folder, path)
+    if not os.path.lexists(where):
+        os.makedirs(where)
+        os.chmod(where, os.stat(folder).st_mode & 0o7777)
+    return where
+
+
+def expanded(text: str, env: Mapping[str, str]) -> str:
+    """A subPathExpr's value: every name in it must be known."""
+    missing = next((n for n in re.findall(r"(?<!\$)\$\(([^()]*)\)", text) if n not in env), None)
+    if missing is not None:
+        raise VolumeError(f'missing value for "{missing}"')
+    return expand(text, env)
+
+
+_KINDS: dict[str, tuple[Callable[[int], bool], str]] = {
+    "Directory": (stat.S_ISDIR, "a directory"),
+    "File": (stat.S_ISREG, "a file"),
+    "Socket": (stat.S_ISSOCK, "a socket file"),
+    "CharDevice": (stat.S_ISCHR, "a character device"),
+    "BlockDevice": (stat.S_ISBLK, "a block device"),
+}
+
+
 def host_path(node_folder: str, source: Tree) -> str:
-    """A hostPath as a folder of the *node*; made or required as its type says."""
-    path = os.path.normpath("/" + str(source["path"]).lstrip("/"))
-    where, kind = node_folder + path, str(source.get("type", ""))
-    if kind in ("", "DirectoryOrCreate"):
-        if not os.path.exists(where):
-            os.makedirs(where, 0o755, exist_ok=True)
-    elif kind == "FileOrCreate":
-        os.makedirs(os.path.dirname(where), exist_ok=True)
-        if not os.path.exists(where):
-            open(where, "w").close()
-    elif (kind == "Directory" and not os.path.isdir(where)) or (kind == "File" and not os.path.isfile(where)):
-        raise VolumeError(f"hostPath type check failed: {source['path']} is not a {kind.lower()}")
-    elif kind not in ("Directory", "File"):
+    """A hostPath as a folder of the *node*; made or required as its type says (pkg/volume/hostpath)."""
+    shown, kind = str(source["path"]), str(source.get("type") or "")
+    where = inside(node_folder, shown)
+    if kind in ("", "DirectoryOrCreate") and not os.path.lexists(where):
+        os.makedirs(where, 0o755)
+    elif kind == "FileOrCreate" and not os.path.lexists(where):
+        os.makedirs(os.path.dirname(where), 0o755, exist_ok=True)  # a node of ours begins empty
+        os.close(os.open(where, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+    if kind == "":
+        return where
+    check, noun = _KINDS.get(kind.removesuffix("OrCreate"), (None, ""))
+    if check is None:
         raise VolumeError(f"hostPath type {kind} is not supported")
+    if not os.path.lexists(where) or not check(os.lstat(where).st_mode):
+        raise VolumeError(f"hostPath type check failed: {shown} is not {noun}")
     return where
