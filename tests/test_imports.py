@@ -14,7 +14,7 @@ proxy.plan proxy.table proxy.nftables dns.zone dns.message dns.answer cluster.co
 cluster.scheduler.snapshot cluster.scheduler.resources cluster.scheduler.interpod cluster.scheduler.spread
 cluster.scheduler.filters cluster.scheduler.scores cluster.scheduler.preemption cluster.scheduler.decide cluster.scheduler.claims
 cluster.scheduler.queue cluster.workloads.nodehealth cluster.node.nodestatus cluster.node.grpcprobe
-cluster.node.lifecycle cluster.node.streaming.spdy cluster.node.streaming.channels cluster.node.images cluster.node.references
+cluster.node.lifecycle cluster.node.streaming.spdy cluster.node.streaming.channels cluster.node.images cluster.node.references cluster.node.packages
 cluster.node.accounts cluster.node.environment cluster.apiserver.patches cluster.apiserver.strategic
 cluster.apiserver.schema cluster.apiserver.protobuf cluster.apiserver.status cluster.apiserver.requests
 cluster.apiserver.metadata cluster.apiserver.allocation cluster.apiserver.authz

@@ -17,7 +17,8 @@ from seaway.client import kubeconfig
 from seaway.client.errors import ApiStatusError, Unavailable
 from seaway.client.rest import Rest, kind_of
 from seaway.cluster import place
-from seaway.cluster.node import references
+from seaway.cluster.node import images, packages, references
+from seaway.cluster.node.debian import Fetched, FetchError, cache
 from seaway.cluster.node.layers import Refused
 from seaway.cluster.node.store import Store
 from seaway.cluster.place import Place
@@ -36,6 +37,8 @@ def options() -> argparse.ArgumentParser:
     load.add_argument(
         "--limit", default="16Gi", metavar="SIZE", help="refuse what unpacks to more (default %(default)s)"
     )
+    pull = commands.add_parser("pull", help="fetch the program that an image stands for, for all clusters of this user")
+    pull.add_argument("images", nargs="+", metavar="IMAGE")
     shown = commands.add_parser("list", help="what is loaded")
     shown.add_argument("-o", dest="output", choices=("table", "json"), default="table")
     remove = commands.add_parser("rm", help="take a name away; an image goes with its last one")
@@ -55,9 +58,9 @@ def shown_size(size: float) -> str:
     return f"{size:.3g}GB"
 
 
-def rows(images: tuple[Tree, ...], now: float) -> list[tuple[str, ...]]:
+def rows(records: tuple[Tree, ...], now: float) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = [("REPOSITORY", "TAG", "IMAGE ID", "LOADED", "SIZE")]
-    for image in images:
+    for image in records:
         short = image["id"].removeprefix("sha256:")[:12]
         minutes = int(now - image["loaded"]) // 60
         age = f"{minutes // 1440}d" if minutes >= 1440 else f"{minutes // 60}h" if minutes >= 60 else f"{minutes}m"
@@ -70,9 +73,9 @@ def rows(images: tuple[Tree, ...], now: float) -> list[tuple[str, ...]]:
     return found
 
 
-async def users(where: Place, images: list[Tree]) -> list[str]:
+async def users(where: Place, records: list[Tree]) -> list[str]:
     """Pods of the cluster that run one of these images."""
-    names = {n for i in images for n in (*i["names"], *i["digests"])}
+    names = {n for i in records for n in (*i["names"], *i["digests"])}
     found = []
     async with Rest(kubeconfig.from_file(where.kubeconfig), "seaway-image") as api:
         for pod in (await api.list(kind_of("pods")))["items"]:
@@ -135,8 +138,27 @@ def remove(where: Place, store: Store, text: str, force: bool) -> int:
     return 0
 
 
+def pull(text: str) -> int:
+    """Fetches on this side what a node would ask for."""
+    program = packages.program_of(images.normalize(text))
+    if program is None:
+        known = ", ".join(sorted(packages.PROGRAMS))
+        print(f"seaway image pull: no program is fetched for {text!r} (there are: {known})", file=sys.stderr)
+        return 1
+    try:
+        taken = Fetched(cache()).fetch(program)
+    except FetchError as e:
+        names = " ".join(program.packages)
+        print(f"seaway image pull: {text}: {e}; or install it: apt-get install {names}", file=sys.stderr)
+        return 1
+    print(f"{text}: {program.program} is there, out of {', '.join(taken)}")
+    return 0
+
+
 def main(argv: list[str]) -> int:
     args = options().parse_args(argv)
+    if args.command == "pull":
+        return max(pull(text) for text in args.images)
     where = place.of(args.name)
     state = where.state()
     if not place.is_alive(state):

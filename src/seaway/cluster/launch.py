@@ -24,6 +24,7 @@ from seaway.cluster import place
 from seaway.cluster.config import ClusterConfig
 from seaway.cluster.fabric import linux
 from seaway.cluster.layout import API_PORT, Layout
+from seaway.cluster.node import debian
 from seaway.cluster.place import Place
 from seaway.pki.authority import Authority, Pair, new_key
 
@@ -201,6 +202,8 @@ def processes(
                     "kubeconfig": f"{folder}/node-{node.name}",
                     "images": dict(config.images),
                     "store": str(store),
+                    "cache": debian.cache(),
+                    "fetcher": str(where.folder / "fetch.sock"),
                     "rootless": os.geteuid() != 0,
                     "leaseSeconds": config.components.node_lifecycle.lease_duration,
                 },
@@ -312,6 +315,32 @@ def _born(plan: Tree, inherit: list[int], log: Path) -> int:
     return int(line)
 
 
+def _fetch_socket(where: Place) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with linux.socket_path(str(where.folder / "fetch.sock")) as short:
+        sock.bind(short)
+    sock.listen(16)
+    return sock
+
+
+def _start_fetcher(where: Place, listener: socket.socket, init: int) -> None:
+    """The process on the host's side that fetches programs; it ends with init."""
+    source = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fetcher.py")
+    words = [str(listener.fileno()), str(init), debian.cache(), source]
+    with open(where.folder / "logs" / "fetcher.log", "ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-I", "-S", program, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[listener.fileno()],
+            start_new_session=True,
+            cwd="/",
+        )
+    listener.close()
+
+
 def up(config: ClusterConfig, data: Path | None, publishes: list[Publish]) -> Place:
     """Starts a cluster and returns when init has its network; the API server is still on its way."""
     where = place.of(config.name)
@@ -350,6 +379,7 @@ def up(config: ClusterConfig, data: Path | None, publishes: list[Publish]) -> Pl
         "processes": processes(where, config, layout, store, image_store, published),
         "ready": ready_write,
     }
+    fetches = _fetch_socket(where)
     pid = _born(plan, [ready_write, *sockets.values()], where.folder / "logs" / "init.log")
     where.write_state(
         {
@@ -363,6 +393,7 @@ def up(config: ClusterConfig, data: Path | None, publishes: list[Publish]) -> Pl
         }
     )
     os.close(ready_write)
+    _start_fetcher(where, fetches, pid)
     for sock in (api, *opened.values()):
         sock.close()
     with os.fdopen(ready_read) as f:

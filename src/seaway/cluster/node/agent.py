@@ -8,6 +8,7 @@ import asyncio
 import ipaddress
 import os
 import shutil
+import sys
 from typing import Any
 
 import uvloop
@@ -20,7 +21,8 @@ from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import STRATEGIC, Rest, kind_of, wait_ready
 from seaway.cluster.layout import NodeLayout, load
-from seaway.cluster.node import images, pulling, registration, rootfs
+from seaway.cluster.node import applets, images, pulling, registration, rootfs
+from seaway.cluster.node.debian import Fetched
 from seaway.cluster.node.kubelet import serve
 from seaway.cluster.node.pods import PodWorker
 from seaway.cluster.node.sources import Objects, Tokens
@@ -72,6 +74,11 @@ class Agent:
         self.host_folder = os.path.join(self.folder, "files")
         self.images: dict[str, str] = args.get("images") or {}
         self.store = Store(args["store"])
+        self.fetched = Fetched(args["cache"])
+        self.fetcher: str = args["fetcher"]
+        self.applets = applets.make(os.path.join(args["private"], "applets"))
+        self.kubectl = shutil.which("kubectl") or os.path.join(sys.prefix, "bin", "kubectl")
+        self.fetches: dict[str, asyncio.Task[str]] = {}
         self.rootless = bool(args.get("rootless"))
         self.lease_seconds = float(args.get("leaseSeconds") or 40)
         self.unlimited = "resource limits are not enforced on this node" + (
@@ -90,11 +97,25 @@ class Agent:
         os.makedirs(self.host_folder, exist_ok=True)
 
     def has_program(self, name: str) -> bool:
-        return shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") is not None
+        if name == "kubectl":
+            return os.path.exists(self.kubectl)
+        return (
+            bool(self.fetched.root(name))
+            or shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") is not None
+        )
 
     def image(self, name: str) -> images.Image | images.Missing:
         """What an image name means on this node now."""
-        return images.resolve(name, self.images, self.has_program, self.store.find)
+        return images.resolve(name, self.images, self.has_program, self.store.find, self._whose)
+
+    def _whose(self, program: str) -> str:
+        return "Debian's" if self.fetched.root(program) else "this machine's"
+
+    def fetch(self, program: str) -> asyncio.Task[str]:
+        """Has a program fetched that an image stands for, once however many ask; the result is what went wrong."""
+        if program not in self.fetches:
+            self.fetches[program] = asyncio.ensure_future(pulling.fetch(self.fetcher, program))
+        return self.fetches[program]
 
     async def _images_changed(self) -> None:
         for worker in self.workers.values():

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from seaway.cluster.node import packages
+
 Tree = dict[str, Any]
 
 PROGRAMS = "seaway.cluster.node.programs"
@@ -23,11 +25,21 @@ BASES: dict[str, tuple[str, ...]] = {
     "ubuntu": ("/bin/bash",),
     "python": ("python3",),
     "curlimages/curl": ("curl",),
-    "nicolaka/netshoot": ("zsh",),
+    "nicolaka/netshoot": ("bash",),
     "rancher/curl": ("curl",),
     "bash": ("bash",),
 }
-ENTRYPOINTS = {"curlimages/curl": ("curl",)}
+ENTRYPOINTS = {
+    "curlimages/curl": ("curl",),
+    "bitnami/kubectl": ("kubectl",),
+    "registry.k8s.io/kubectl": ("/bin/kubectl",),
+    "rancher/kubectl": ("/bin/kubectl",),
+    "alpine/kubectl": ("kubectl",),
+    "alpine/curl": ("curl",),
+}
+KUBECTL = ("bitnami/kubectl", "registry.k8s.io/kubectl", "rancher/kubectl", "alpine/kubectl")
+# Images whose programs are busybox's.
+APPLETS = ("busybox", "alpine")
 # Programs of ours that behave as the image does, and refuse what they do not know.
 BUILT_IN: dict[str, str] = {
     "traefik/whoami": "whoami",
@@ -37,18 +49,14 @@ BUILT_IN: dict[str, str] = {
     "registry.k8s.io/pause": "pause",
     "k8s.gcr.io/pause": "pause",
 }
-# Programs that Debian packages: image -> (program, arguments, package).
-PACKAGED: dict[str, tuple[str, tuple[str, ...], str]] = {
-    "redis": ("redis-server", (), "redis-server"),
-    "haproxy": ("haproxy", ("-f", "/usr/local/etc/haproxy/haproxy.cfg"), "haproxy"),
-}
 OWN = "seaway/seaway"
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
     """What an image name means here. `target`: a function of ours (module:function) instead of an exec. `layers`: the
-    folders of a loaded archive, the lowest first; without any, the root shows the host's programs."""
+    folders of a loaded archive, the lowest first; without any, the root shows the host's programs. `program`: the name
+    in `packages.PROGRAMS` whose files lie around it; `base`: the base image's name."""
 
     name: str
     entrypoint: tuple[str, ...]
@@ -62,14 +70,17 @@ class Image:
     stop_signal: str = ""
     layers: tuple[str, ...] = ()
     size: int = 0
+    program: str = ""
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Nothing stands for the image; `text` says what to do."""
+    """Nothing stands for the image yet; `text` says what to do. `program`: what can be fetched for it."""
 
     name: str
     text: str
+    program: str = ""
 
 
 def normalize(image: str) -> str:
@@ -117,6 +128,7 @@ def resolve(
     table: Mapping[str, str],
     has_program: Callable[[str], bool],
     find: Callable[[str], Tree | None] = lambda name: None,
+    whose: Callable[[str], str] = lambda program: "this machine's",
 ) -> Image | Missing:
     """What `image` means: a loaded archive, the user's own table, then what is built in."""
     name = normalize(image)
@@ -138,27 +150,44 @@ def resolve(
             f"{PROGRAMS}.{program}:main",
             f'{said}Seaway\'s own "{program}" stands in for image "{image}"',
         )
-    if name in BASES:
+    if name in KUBECTL and not has_program("kubectl"):
+        return Missing(
+            image,
+            f'image "{image}" means the program kubectl, which this machine lacks: install it, or load the image '
+            f"(`docker save {image} | seaway image load -`)",
+        )
+    if name in BASES or name in ENTRYPOINTS:
         return Image(
             image,
             ENTRYPOINTS.get(name, ()),
             () if name in ENTRYPOINTS else BASES[name],
-            "",
-            f'{said}this machine\'s programs stand in for image "{image}"',
+            note=f'{said}this machine\'s programs stand in for image "{image}"',
+            base=name,
         )
-    if name in PACKAGED:
-        program, arguments, package = PACKAGED[name]
-        if has_program(program):
+    known = packages.program_of(name)
+    if known:
+        if has_program(known.program):
+            note = f'{said}{whose(known.program)} {known.program} stands in for image "{image}"'
             return Image(
-                image, (), (program, *arguments), "", f'{said}this machine\'s {program} stands in for image "{image}"'
+                image,
+                known.entrypoint,
+                known.command,
+                note=note,
+                env=known.env,
+                workdir=known.workdir,
+                stop_signal=known.stop_signal,
+                program=packages.SAME.get(name, name),
             )
         return Missing(
             image,
-            f'image "{image}" stands for the program {program}, which this machine lacks: apt-get install {package}',
+            f'image "{image}" stands for the program {known.program}, which this machine lacks and which could not be '
+            f"fetched: `seaway image pull {name}` tries again where there is a network, or apt-get install "
+            f"{' '.join(known.packages)}",
+            known.program,
         )
     return Missing(
         image,
         f'image "{image}" is not known here: nothing is pulled from registries. Load it (`docker save {image} | seaway '
         f'image load -`), give it a meaning in the Cluster file ("images: {{{name}: busybox}}"), or use one of: '
-        f"{', '.join(sorted([*BASES, *BUILT_IN, *PACKAGED]))}",
+        f"{', '.join(sorted([*BASES, *BUILT_IN, *packages.PROGRAMS]))}",
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
 from seaway.cluster.fabric.linux import CAPABILITIES, DEFAULT_CAPABILITIES
-from seaway.cluster.node import accounts, environment, images, messages, mounts, rootfs, volumes
+from seaway.cluster.node import accounts, environment, images, messages, mounts, packages, rootfs, volumes
 from seaway.cluster.node.volumes import VolumeError
 
 if TYPE_CHECKING:
@@ -83,8 +84,38 @@ def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str,
             wanted,
         )
         if image.layers
-        else rootfs.steps(worker.agent.host, hosts, resolv, hostname, wanted, bool(image.target)),
+        else rootfs.steps(
+            worker.agent.host, hosts, resolv, hostname, wanted, bool(image.target), *surroundings(worker, image)
+        ),
     }
+
+
+def surroundings(worker: PodWorker, image: images.Image) -> tuple[list[Tree], list[str], list[str]]:
+    """What an image that stands for a program has beside the host's: steps, and roots over and under the host's."""
+    agent = worker.agent
+    if image.base in images.APPLETS:
+        return [], *agent.applets
+    if image.base in images.KUBECTL:
+        bind = {"do": "bind", "path": "/usr/local/bin/kubectl", "source": agent.kubectl, "readOnly": True}
+        link = {"do": "link", "path": "/usr/bin/kubectl", "to": "/usr/local/bin/kubectl"}
+        return [bind, link], [], []
+    if image.base == "python":
+        return (
+            [
+                {
+                    "do": "link",
+                    "path": "/usr/local/bin/python",
+                    "to": shutil.which("python3", path=environment.PATH) or "",
+                }
+            ],
+            [],
+            [],
+        )
+    program = packages.program_of(image.program) if image.program else None
+    if program is None:
+        return [], [], []
+    fetched = agent.fetched.root(program.program)
+    return rootfs.program_steps(program, fetched), [fetched] if fetched else [], []
 
 
 def identity(worker: PodWorker, context: Tree, image: images.Image) -> accounts.Account:
@@ -100,7 +131,7 @@ def identity(worker: PodWorker, context: Tree, image: images.Image) -> accounts.
             raise VolumeError("container's runAsUser breaks non-root policy")
         if user is None and int(image.user.partition(":")[0] or 0) == 0:
             raise VolumeError("container has runAsNonRoot and image will run as root")
-    passwd, groups = rootfs.PASSWD, rootfs.GROUP
+    passwd, groups = worker.agent.host.passwd, worker.agent.host.group
     if image.layers:
         record = {"layers": image.layers}
         passwd = worker.agent.store.read(record, "/etc/passwd")
@@ -109,6 +140,8 @@ def identity(worker: PodWorker, context: Tree, image: images.Image) -> accounts.
         found = accounts.account(image.user if user is None else str(user), passwd, groups)
     except accounts.UserError as e:
         raise VolumeError(str(e)) from None
+    if worker.agent.host.one_user and image.user and user is None:
+        return accounts.Account(0, 0, (), found.home)  # the image's user is not there; root here is nobody's but ours
     pod = worker.pod["spec"].get("securityContext") or {}
     merged = [] if pod.get("supplementalGroupsPolicy") == "Strict" else list(found.groups)
     merged += pod.get("supplementalGroups") or []

@@ -7,10 +7,13 @@ what a package must bring first is pulled; all else fails to be pulled, with the
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from seaway.cluster.fabric import linux
 from seaway.cluster.node import references
 from seaway.cluster.node.images import Image, Missing
 
@@ -108,6 +111,16 @@ async def _pull(
     if not pull.began:
         pull.began = now
         event("Normal", "Pulling", f'Pulling image "{text}"')
+    if isinstance(found, Missing) and found.program:
+        worker.waiting[name] = ("ContainerCreating", "")
+        task = worker.agent.fetch(found.program)
+        if not task.done():
+            task.add_done_callback(lambda _: worker.wake.set())
+            return None
+        worker.agent.fetches.pop(found.program, None)
+        error, found = task.result(), worker.agent.image(text)
+        if isinstance(found, Missing) and error:
+            found = Missing(text, f"{found.text} ({error})")
     if isinstance(found, Missing):
         pull.fail(found.text, now)
         worker.waiting.pop(name, None)
@@ -115,14 +128,25 @@ async def _pull(
         return AGAIN
     spent = took(now - pull.began)
     worker.pulls.pop(text, None)
-    note = f": {found.note}" if found.note else ""
-    event(
-        "Normal",
-        "Pulled",
-        f'Successfully pulled image "{text}" in {spent} ({spent} including waiting). '
-        f"Image size: {found.size} bytes.{note}",
-    )
+    size = f"Image size: {found.size} bytes." if found.layers else f"{found.note[:1].upper()}{found.note[1:]}."
+    event("Normal", "Pulled", f'Successfully pulled image "{text}" in {spent} ({spent} including waiting). {size}')
     return found
+
+
+async def fetch(path: str, program: str) -> str:
+    """Asks the fetcher for a program; what went wrong, empty: nothing."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        with linux.socket_path(path) as short:
+            sock.connect(short)
+        reader, writer = await asyncio.open_unix_connection(sock=sock)
+        writer.write(json.dumps({"program": program}).encode() + b"\n")
+        answer = json.loads(await reader.readline() or b'{"error": "the fetcher ended"}')
+        writer.close()
+        return str(answer.get("error", ""))
+    except (OSError, ValueError) as e:
+        sock.close()
+        return f"the fetcher of this cluster does not answer: {e}"
 
 
 def status_images(records: tuple[Tree, ...], most: int = 50) -> list[Tree]:

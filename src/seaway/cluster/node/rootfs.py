@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from seaway.cluster.node.packages import Program
 
 Plan = dict[str, Any]
 PROGRAM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32", "/opt")
@@ -56,6 +59,22 @@ NSSWITCH = (
 )
 
 
+def has_one_user(uid_map: str = "/proc/self/uid_map") -> bool:
+    """Whether this user namespace maps a single user: an ordinary user's cluster without ranges in /etc/subuid."""
+    try:
+        with open(uid_map) as f:
+            return [line.split()[2] for line in f] == ["1"]
+    except (OSError, IndexError):
+        return False
+
+
+def as_root(text: str) -> str:
+    """Accounts and groups that all are root under other names: where there is one user, programs that give up root's
+    rights for their own account's go on as who they are."""
+    rows = (line.split(":") for line in text.splitlines())
+    return "".join(":".join([r[0], r[1], *("0" if c.isdigit() else c for c in r[2:4]), *r[4:]]) + "\n" for r in rows)
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """What of the machine's file system containers may be shown."""
@@ -65,6 +84,7 @@ class Host:
     etc_folders: tuple[str, ...]
     etc_files: tuple[tuple[str, str], ...]
     python: tuple[str, ...]
+    one_user: bool = False
 
     @classmethod
     def look(cls) -> Host:
@@ -80,7 +100,15 @@ class Host:
         source = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
         python = {os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix), sys.prefix, source}
         outside = tuple(sorted(p for p in python if not any(p == f or p.startswith(f + "/") for f in folders)))
-        return cls(tuple(links), tuple(folders), etc, files, outside)
+        return cls(tuple(links), tuple(folders), etc, files, outside, has_one_user())
+
+    @property
+    def passwd(self) -> str:
+        return as_root(PASSWD) if self.one_user else PASSWD
+
+    @property
+    def group(self) -> str:
+        return as_root(GROUP) if self.one_user else GROUP
 
 
 def points_below(folder: str, mounts: list[Plan]) -> list[str]:
@@ -89,8 +117,30 @@ def points_below(folder: str, mounts: list[Plan]) -> list[str]:
     return sorted({m["path"][len(prefix) :] for m in mounts if m["path"].startswith(prefix) and not m.get("file")})
 
 
-def steps(host: Host, hosts: str, resolv: str, hostname: str, mounts: list[Plan], with_python: bool) -> list[Plan]:
-    """The steps of a root that shows the host's programs. `mounts` are the pod's volumes: {path, source, readOnly}."""
+def program_steps(program: Program, fetched: str) -> list[Plan]:
+    """What the official image of a program lays around it: configuration, folders, links, and files of its package."""
+    found: list[Plan] = [{"do": "dir", "path": path, "mode": 0o755} for path in program.folders]
+    for path in program.keep:
+        sources = [p for p in (fetched + path if fetched else "", path) if p and os.path.isfile(p)]
+        if sources:
+            found.append({"do": "bind", "path": path, "source": sources[0], "readOnly": True})
+    found += [{"do": "file", "path": f.path, "text": f.text, "mode": f.mode} for f in program.files]
+    return found + [{"do": "link", "path": path, "to": to} for path, to in program.links]
+
+
+def steps(
+    host: Host,
+    hosts: str,
+    resolv: str,
+    hostname: str,
+    mounts: list[Plan],
+    with_python: bool,
+    around: Sequence[Plan] = (),
+    above: Sequence[str] = (),
+    below: Sequence[str] = (),
+) -> list[Plan]:
+    """The steps of a root that shows the host's programs. `mounts` are the pod's volumes: {path, source, readOnly};
+    `around`: what an image lays there before them; `above`, `below`: roots whose folders lie over and under the host's."""
     found: list[Plan] = []
     for path, mode in (
         ("/tmp", 0o1777),
@@ -113,13 +163,18 @@ def steps(host: Host, hosts: str, resolv: str, hostname: str, mounts: list[Plan]
         found.append({"do": "dir", "path": path, "mode": mode})
     found.append({"do": "link", "path": "/var/run", "to": "/run"})
     for folder in host.folders:
-        found.append({"do": "overlay", "path": folder, "lower": [folder], "points": points_below(folder, mounts)})
+        lower = [
+            *(root + folder for root in above if os.path.isdir(root + folder)),
+            folder,
+            *(root + folder for root in below if os.path.isdir(root + folder)),
+        ]
+        found.append({"do": "overlay", "path": folder, "lower": lower, "points": points_below(folder, mounts)})
     found += [{"do": "link", "path": path, "to": to} for path, to in host.links]
     found += [{"do": "bind", "path": path, "source": path, "readOnly": True} for path in host.etc_folders]
     found += [{"do": "bind", "path": path, "source": source, "readOnly": True} for path, source in host.etc_files]
     for name, text in (
-        ("passwd", PASSWD),
-        ("group", GROUP),
+        ("passwd", host.passwd),
+        ("group", host.group),
         ("nsswitch.conf", NSSWITCH),
         ("hosts", hosts),
         ("resolv.conf", resolv),
@@ -128,7 +183,7 @@ def steps(host: Host, hosts: str, resolv: str, hostname: str, mounts: list[Plan]
         found.append({"do": "file", "path": f"/etc/{name}", "text": text})
     if with_python:
         found += [{"do": "bind", "path": path, "source": path, "readOnly": True} for path in host.python]
-    found += [{"do": "dev"}, {"do": "sys"}]
+    found += [*around, {"do": "dev"}, {"do": "sys"}]
     for mount in sorted(mounts, key=lambda m: m["path"].count("/")):
         found.append(
             {"do": "bind", "path": mount["path"], "source": mount["source"], "readOnly": mount.get("readOnly", False)}
