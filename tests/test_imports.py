@@ -15,6 +15,7 @@ cluster.scheduler.snapshot cluster.scheduler.resources cluster.scheduler.interpo
 cluster.scheduler.filters cluster.scheduler.scores cluster.scheduler.preemption cluster.scheduler.decide cluster.scheduler.claims
 cluster.scheduler.queue cluster.workloads.nodehealth cluster.node.nodestatus cluster.node.grpcprobe
 cluster.node.lifecycle cluster.node.streaming.spdy cluster.node.streaming.channels cluster.node.images cluster.node.references cluster.node.packages
+cluster.apiserver.openapi_v2 cluster.apiserver.impersonation
 cluster.node.accounts cluster.node.environment cluster.apiserver.patches cluster.apiserver.strategic
 cluster.apiserver.schema cluster.apiserver.protobuf cluster.apiserver.status cluster.apiserver.requests
 cluster.apiserver.metadata cluster.apiserver.allocation cluster.apiserver.authz

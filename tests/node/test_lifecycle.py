@@ -14,6 +14,7 @@ from seaway.cluster.node.lifecycle import (
     container_status,
     deadline,
     decide,
+    ephemeral,
     initialized,
     phase,
 )
@@ -263,3 +264,13 @@ def test_the_wait_is_forgotten_after_ten_minutes_and_grows_again_from_ten_second
     assert again == [Start("c", 10)] and isinstance(again[0], Start) and again[0].streak == 1
     (wait,) = decide(pod(), {"c": Container("exited", "id", 10, 900.0, 1, 0, 901.0, streak=1)}, {}, 901.0)
     assert isinstance(wait, Waiting) and wait.until == 911.0
+
+
+def test_ephemeral_containers_start_once_and_wait_for_their_target() -> None:
+    spec = {"containers": [{"name": "c"}], "ephemeralContainers": [{"name": "e"}, {"name": "t", "targetContainerName": "c"}]}
+    tree = {"spec": spec}
+    running, exited = Container("running", "i", 0, 0.0), Container("exited", "i", 0, 0.0, code=1)
+    assert ephemeral(tree, {}) == [Start("e", 0)]
+    assert ephemeral(tree, {"c": running, "e": exited}) == [Start("t", 0)]
+    assert ephemeral(tree, {"c": exited, "e": running}) == []
+    assert ephemeral(tree, {"c": running, "e": exited, "t": exited}) == []

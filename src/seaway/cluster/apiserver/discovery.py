@@ -12,6 +12,7 @@ import msgspec
 from seaway import KUBERNETES_VERSION
 from seaway.api import facts, kinds
 from seaway.api.kinds import Kind
+from seaway.cluster.apiserver import openapi_v2
 
 Tree = dict[str, Any]
 SUBRESOURCE_KINDS = {
@@ -212,6 +213,12 @@ def _schema(name: str, found: set[str]) -> Tree:
         return {"oneOf": ONE_OF[name], **own}
     schema: Tree = _refs(facts.definitions()[name], found, name)
     return schema
+
+
+@functools.cache
+def openapi_v2_document() -> bytes:
+    """The paths of all kinds, in the form of version 2."""
+    return openapi_v2.document((k for k in kinds.builtin() if k.definition), KUBERNETES_VERSION)
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from seaway.api import kinds
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import authz, paths, requests, resources
+from seaway.cluster.apiserver import authz, impersonation, paths, requests, resources
 from seaway.cluster.apiserver.authn import Tokens, identify
 from seaway.cluster.apiserver.authz import Rbac, User
 from seaway.cluster.apiserver.reads import Reads
@@ -88,6 +88,7 @@ class Door:
         transport = request.transport
         certificate = transport.get_extra_info("peercert") if transport is not None else None
         user = identify(request.headers.get("Authorization", ""), certificate, self.tokens)
+        user = impersonation.act(user, request.headers.items(), self.rbac.allowed, self.refused)
         if not (
             info.path in PUBLIC or info.path.startswith(("/livez/", "/readyz/", "/healthz/"))
         ) and not self.rbac.allowed(user, info):

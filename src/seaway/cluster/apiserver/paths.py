@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from seaway.cluster.apiserver import answers, discovery
+from seaway.cluster.apiserver import answers, discovery, openapi_v2
 from seaway.cluster.apiserver.requests import RequestInfo
 from seaway.cluster.apiserver.status import ApiError, no_resource, not_allowed
 from seaway.cluster.apiserver.storage import encode
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Tree = dict[str, Any]
 HEALTH = ("healthz", "livez", "readyz")
-ROOT = ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]
+ROOT = ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
@@ -34,6 +34,8 @@ def answer(door: Door, request: web.BaseRequest, info: RequestInfo) -> web.Strea
         return _health(door.ready, parts, request.query)
     if path == "/version":
         return _json(discovery.version())
+    if path == "/openapi/v2":
+        return _openapi_v2(request.headers.get("Accept", ""))
     if path == "/openapi/v3":
         return web.Response(body=discovery.openapi_index(), content_type=answers.JSON)
     if parts[:2] == ["openapi", "v3"]:
@@ -96,6 +98,13 @@ def _health(ready: bool, parts: list[str], query: Mapping[str, str]) -> web.Resp
         text = "\n".join([*lines, f"{parts[0]} check {'passed' if well else 'failed'}", ""])
         return web.Response(status=200 if well else 500, text=text)
     return web.Response(text="ok")
+
+
+def _openapi_v2(accept: str) -> web.Response:
+    """In protobuf alone: kubectl takes version 2 as JSON for a whole one, which this is not."""
+    if not any(media == openapi_v2.ACCEPT for media, _ in answers.clauses(accept)):
+        raise answers.not_acceptable()
+    return web.Response(body=discovery.openapi_v2_document(), headers={"Content-Type": openapi_v2.CONTENT_TYPE})
 
 
 def _openapi(parts: list[str]) -> web.Response:

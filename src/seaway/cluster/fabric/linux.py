@@ -102,6 +102,18 @@ def set_name(name: str) -> None:
     _check(_libc.prctl(PR_SET_NAME, buffer, 0, 0, 0), "prctl(PR_SET_NAME)")
 
 
+def set_arguments(argv: list[str]) -> None:
+    """What `ps` and /proc/PID/cmdline show of this process from now on, cut to the room there is; its first environment,
+    which /proc/PID/environ shows, is wiped."""
+    with open("/proc/self/stat") as f:
+        fields = f.read().rpartition(")")[2].split()
+    arguments, arguments_end, environment, environment_end = (int(n) for n in fields[45:49])
+    room = arguments_end - arguments
+    text = b"\0".join(a.encode() for a in argv)[: room - 1] if room > 0 else b""
+    ctypes.memmove(arguments, text.ljust(room, b"\0"), room)
+    ctypes.memset(environment, 0, environment_end - environment)
+
+
 def die_with_parent(signal: int = 9) -> None:
     prctl(PR_SET_PDEATHSIG, signal)
 

@@ -337,6 +337,7 @@ def hold(root: str, alive: int, say: int) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.setsid()
         linux.set_name("pause")
+        linux.set_arguments(["/pause"])
         linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
         linux.mount("tmpfs", root, "tmpfs", linux.MS_NODEV | linux.MS_NOSUID | linux.MS_NOEXEC, "mode=555,size=4k")
         os.chdir(root)
@@ -371,6 +372,7 @@ def become(plan: Plan) -> None:
         os.environ.clear()
         os.environ.update(env)
         linux.set_name(plan.get("name", "program"))
+        linux.set_arguments(argv)
         module, function = plan["target"].split(":")
         try:
             code = getattr(importlib.import_module(module), function)(argv)

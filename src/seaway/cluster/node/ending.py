@@ -78,6 +78,7 @@ async def containers(worker: PodWorker, grace: float) -> None:
     regular = [c["name"] for c in spec["containers"]] + [
         c["name"] for c in spec.get("initContainers") or () if c["name"] not in sidecars
     ]
+    regular += [c["name"] for c in spec.get("ephemeralContainers") or ()]
     for name in regular + sidecars:
         if name in worker.states and worker.states[name].status == "running":
             worker.agent.event(worker.pod, "Normal", "Killing", f"Stopping container {name}", worker.path_of(name))

@@ -150,6 +150,18 @@ def sidecars(pod: Tree) -> list[str]:
     return [c["name"] for c in pod["spec"].get("initContainers") or () if is_sidecar(c)]
 
 
+def ephemeral(pod: Tree, states: Mapping[str, Container]) -> list[Start]:
+    """Ephemeral containers that are to be started: each once, beside whatever else the pod does; one with a target when
+    that runs, for it joins its processes."""
+    found = []
+    for container in pod["spec"].get("ephemeralContainers") or ():
+        target = states.get(container.get("targetContainerName") or "")
+        waits = container.get("targetContainerName") and (target is None or target.status != "running")
+        if container["name"] not in states and not waits:
+            found.append(Start(container["name"], 0))
+    return found
+
+
 def phase(pod: Tree, states: Mapping[str, Container]) -> str:
     """The pod's phase from its containers (kubelet getPhase)."""
     spec = pod["spec"]

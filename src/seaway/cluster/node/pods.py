@@ -133,7 +133,8 @@ class PodWorker:
             await self._complete()
             return None
         later = min(later, deadline - now) if deadline is not None else later
-        for step in lifecycle.decide(self.pod, self.states, self.started, now, self.hooks):
+        steps = lifecycle.ephemeral(self.pod, self.states)
+        for step in [*steps, *lifecycle.decide(self.pod, self.states, self.started, now, self.hooks)]:
             if isinstance(step, Start):
                 again = await self._start(step)
                 later = min(later, again) if again is not None else later
@@ -218,7 +219,8 @@ class PodWorker:
         self.wake.set()
 
     def container(self, name: str) -> Tree:
-        every = [*self.pod["spec"]["containers"], *(self.pod["spec"].get("initContainers") or ())]
+        spec = self.pod["spec"]
+        every = [n for field in ("containers", "initContainers", "ephemeralContainers") for n in spec.get(field) or ()]
         found: Tree = next(c for c in every if c["name"] == name)
         return found
 

@@ -50,6 +50,10 @@ def status(worker: PodWorker) -> Tree:
             for c, s in zip(spec["initContainers"], found["initContainerStatuses"], strict=True)
             if lifecycle.is_sidecar(c) and not s["ready"]
         ]
+    if spec.get("ephemeralContainers"):
+        found["ephemeralContainerStatuses"] = [
+            {**container_status(worker, c, ""), "ready": False} for c in spec["ephemeralContainers"]
+        ]
     found["conditions"] = lifecycle.conditions(
         pod, is_initialized, not unready and not over, unready, worker.shim is not None, over, now
     )

@@ -514,7 +514,9 @@ class Shim:
         if op == "exec":
             return self.execute(request, fds, client)
         if op == "close-stdin":
-            self.close_stdin(request["container"])
+            entry = self.state["containers"].get(request["container"], {})
+            if entry.get("attempt") == request["attempt"]:  # not that of a container started since
+                self.close_stdin(request["container"])
             return {}
         if op == "stop":
             self.running = False

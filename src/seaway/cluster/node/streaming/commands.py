@@ -219,7 +219,7 @@ async def attach(worker: PodWorker, name: str, wants: Wants, session: Session) -
     """Joins a running container's own streams until it ends, or the client has gone (None)."""
     assert worker.shim
     shim, container = worker.shim, worker.container(name)
-    tty = bool(container.get("tty"))
+    tty, attempt = bool(container.get("tty")), worker.states[name].attempt
     # stdinOnce: the first client that attaches has the container's input, and its end is the input's end.
     once = bool(container.get("stdinOnce")) and wants.stdin and not tty
     out_read, out_write = os.pipe2(os.O_CLOEXEC)
@@ -229,7 +229,7 @@ async def attach(worker: PodWorker, name: str, wants: Wants, session: Session) -
     async def input_ended() -> None:
         if once:
             with contextlib.suppress(ShimError):
-                await shim.ask("close-stdin", container=name)
+                await shim.ask("close-stdin", container=name, attempt=attempt)
 
     try:
         try:
