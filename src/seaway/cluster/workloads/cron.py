@@ -81,7 +81,7 @@ def zone_of(name: str) -> tzinfo:
         return UTC
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):
         raise CronError(f"provided bad location {name}: unknown time zone {name}") from None
 
 

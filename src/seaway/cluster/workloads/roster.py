@@ -7,6 +7,7 @@ from seaway.client.events import Events
 from seaway.client.rest import Rest
 from seaway.cluster.workloads.accounts import AccountController, TokenController
 from seaway.cluster.workloads.aggregation import AggregationController
+from seaway.cluster.workloads.autoscaler import AutoscalerController
 from seaway.cluster.workloads.cronjob import CronJobController
 from seaway.cluster.workloads.daemonset import DaemonSetController
 from seaway.cluster.workloads.deployment import DeploymentController
@@ -47,6 +48,7 @@ def controllers(
         CronJobController(caches, events("cronjob-controller")),
         DisruptionController(caches, events("controllermanager")),
         StaleTargets(caches),
+        AutoscalerController(caches, events("horizontal-pod-autoscaler")),
         AccountController(caches, ca),
         TokenController(caches, ca),
         AggregationController(caches),
