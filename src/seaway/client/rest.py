@@ -130,6 +130,21 @@ class Rest:
         self, kind: Kind, namespace: str = "", query: Mapping[str, str] | None = None
     ) -> AsyncIterator[Tree]:
         """Watch events as trees, until the server ends the stream."""
+        rest = b""
+        chunks = self.chunks(kind, namespace, query)
+        try:
+            async for chunk in chunks:
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line:
+                        yield _decode(line)
+        finally:
+            await chunks.aclose()  # type: ignore[attr-defined]
+
+    async def chunks(
+        self, kind: Kind, namespace: str = "", query: Mapping[str, str] | None = None
+    ) -> AsyncIterator[bytes]:
+        """A watch as it comes: bytes of JSON lines, cut anywhere."""
         assert self._session, "use `async with`"
         path = kinds.path(kind, namespace)
         asked = {"watch": "true", **(query or {})}
@@ -139,12 +154,8 @@ class Rest:
             ) as answer:
                 if answer.status >= 400:
                     raise from_answer(answer.status, self._status(await answer.read()), f"WATCH {path}")
-                rest = b""
                 async for chunk in answer.content.iter_any():
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    for line in lines:
-                        if line:
-                            yield _decode(line)
+                    yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as e:
             raise Unavailable(f"WATCH {path}: {type(e).__name__}: {e}") from e
 

@@ -1,0 +1,44 @@
+"""The labs as a user runs them: a table, sentences and a picture."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as xml
+from pathlib import Path
+
+import pytest
+from clusters import Cluster
+
+from seaway.labs.frame import LABS
+
+pytestmark = pytest.mark.e2e
+
+
+def lab(folder: Path, name: str, *args: str) -> str:
+    cluster = Cluster(name=f"lab-{name}")
+    picture = folder / f"{name}.svg"
+    said = cluster.seaway("lab", name, "--output", str(picture), *args, within=170).stdout
+    assert xml.parse(picture).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    assert f"The picture is in {picture}." in said
+    return said
+
+
+def test_one_change_sends_a_slice_and_not_all_endpoints(tmp_path: Path) -> None:
+    said = lab(tmp_path, "endpointslices", "--quick")
+    rows = {line.split("  ")[0]: line for line in said.splitlines()}
+    assert {"100 as Endpoints", "100 as slices of 100", "1,000 as Endpoints", "1,000 as slices of 100"} <= rows.keys()
+    (told,) = [line for line in said.splitlines() if line.startswith("At 1,000 endpoints one change sends")]
+    assert int(told.split()[6]) >= 5, told
+
+
+def test_a_hook_or_a_handler_saves_what_a_plain_end_loses(tmp_path: Path) -> None:
+    said = lab(tmp_path, "termination", "--quick")
+    lost = {line.split("  ")[0]: line for line in said.splitlines() if "/s" in line}
+    assert " none" not in lost["no hook"], said
+    assert lost["preStop sleep"].endswith(" none") and lost["signal handler"].endswith(" none"), said
+
+
+def test_help_lists_every_lab() -> None:
+    cluster = Cluster()
+    said = cluster.seaway("lab", "--help").stdout
+    assert all(name in said for name in LABS)
+    assert "invalid choice" in cluster.seaway("lab", "nonsense", check=False).stderr
