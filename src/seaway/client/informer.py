@@ -59,6 +59,10 @@ class Informer:
         found = self._indexes[index][1].get(value, ())
         return [self._reflector.cache[k] for k in sorted(found)]
 
+    def count(self, index: str, value: str) -> int:
+        """How many objects `by` would give."""
+        return len(self._indexes[index][1].get(value, ()))
+
     def listen(self, listener: Callable[[Change], None]) -> None:
         self._listeners.append(listener)
 

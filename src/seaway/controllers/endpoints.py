@@ -39,23 +39,25 @@ def _address(service: Tree, pod: Tree) -> Tree | None:
 def subsets_of(service: Tree, pods: Iterable[Tree]) -> list[Tree]:
     """The canonical subsets of a Service, not yet truncated."""
     published = bool(service["spec"].get("publishNotReadyAddresses"))
-    found: list[Tree] = []
+    with_ports = bool(service["spec"].get("ports"))
+    groups: dict[podendpoints.PortSet, Tree] = {}
     for pod in pods:
         if not podendpoints.listed(pod, terminating=published):
             continue
         address = _address(service, pod)
-        if address is None:
+        ports = podendpoints.port_set(service, pod)
+        # A pod that lacks all named ports answers nobody; a headless Service may have no ports at all.
+        if address is None or not (ports if with_ports else not podendpoints.has_address(service)):
             continue
         section = "addresses" if published or is_true(pod, "Ready") else "notReadyAddresses"
-        ports = [
+        groups.setdefault(ports, {}).setdefault(section, []).append(address)
+    found = []
+    for ports, subset in groups.items():
+        rows = [
             {k: v for k, v in {"name": n, "port": number, "protocol": p, "appProtocol": a}.items() if v}
-            for n, p, number, a in podendpoints.port_set(service, pod)
+            for n, p, number, a in ports
         ]
-        if service["spec"].get("ports"):
-            # A subset a port: a pod that lacks one of them is listed under the others.
-            found += [{section: [address], "ports": [port]} for port in ports]
-        elif not podendpoints.has_address(service):
-            found.append({section: [address]})
+        found.append({**subset, "ports": rows})
     return repack(found)
 
 

@@ -18,12 +18,11 @@ from seaway.controllers import hints, selecting
 from seaway.controllers.packing import Draft, Drafts, EndpointKey, PortRows, identity, pack, port_key, recycle
 from seaway.controllers.podendpoints import (
     ZONE,
+    Memory,
     PortSet,
-    endpoint,
     families_of,
     has_address,
     listed,
-    port_set,
 )
 from seaway.controllers.run import Caches, Expectations
 from seaway.controllers.triggers import ANNOTATION, Triggers
@@ -70,11 +69,13 @@ def plan(
     limit: int,
     trigger: str,
     ratios: Mapping[str, float] | None = None,
+    memory: Memory | None = None,
 ) -> tuple[list[Write], str]:
     """The writes for one Service, and why topology hints could not be given ('': they were, or nobody asked).
 
-    `trigger` is the annotation's new value ('': it goes), `ratios` the zones' shares of CPU.
+    `trigger` is the annotation's new value ('': it goes), `ratios` the zones' shares of CPU; `memory` only saves work.
     """
+    memory = memory or Memory()
     own = [s for s in slices if labels(s).get(MANAGED_BY) == MANAGER and not s["metadata"].get("deletionTimestamp")]
     chosen = [p for p in pods if listed(p)]
     families = families_of(service)
@@ -82,7 +83,7 @@ def plan(
     why = ""
     for family in families:
         there = [s for s in own if s.get("addressType") == family]
-        drafts = _family(service, chosen, nodes, family, there, limit)
+        drafts = _family(service, chosen, nodes, family, there, limit, memory)
         problem = hints.apply(service, drafts, ratios)
         why = why or (problem and f"{problem}, addressType: {family}")
         recycle(drafts, [s for s in drafts.delete if owned_by(s, service["metadata"]["uid"])])
@@ -92,7 +93,13 @@ def plan(
 
 
 def _family(
-    service: Tree, pods: list[Tree], nodes: Mapping[str, Tree], family: str, there: list[Tree], limit: int
+    service: Tree,
+    pods: list[Tree],
+    nodes: Mapping[str, Tree],
+    family: str,
+    there: list[Tree],
+    limit: int,
+    memory: Memory,
 ) -> Drafts:
     """The drafts of one address type."""
     drafts = Drafts(delete=[s for s in there if not owned_by(s, service["metadata"]["uid"])])
@@ -100,14 +107,9 @@ def _family(
     for tree in there:
         if owned_by(tree, service["metadata"]["uid"]):
             by_ports.setdefault(port_key(tree.get("ports")), []).append(tree)
-    published = bool(service["spec"].get("publishNotReadyAddresses"))
     groups: dict[PortSet, dict[EndpointKey, Tree]] = {}
-    for pod in pods:
-        group = groups.setdefault(port_set(service, pod), {})
-        node = nodes.get(pod["spec"].get("nodeName") or "")
-        if node is None and not published:
-            continue  # nowhere yet, or its node is gone: a phantom
-        found = endpoint(service, pod, node, family)
+    for ports, found in memory.of(service, pods, nodes, family):
+        group = groups.setdefault(ports, {})
         if found is not None:
             group[identity(found)] = found
     wanted_labels = labels_for(service)
@@ -197,6 +199,7 @@ class EndpointSliceController:
         self._triggers = Triggers()
         self._ratios: Mapping[str, float] | None = None
         self._hinted: dict[Key, str] = {}
+        self._memories: dict[Key, Memory] = {}
         self._services.listen(lambda change: self.queue.add(change.key))
         self._pods.listen(lambda change: selecting.tell(change, self._services, self.queue.add))
         self._slices.listen(self._slice_changed)
@@ -227,6 +230,7 @@ class EndpointSliceController:
         if service is None:
             self._triggers.forget(key)
             self._hinted.pop(key, None)
+            self._memories.pop(key, None)
             return None
         if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
             return None
@@ -236,8 +240,16 @@ class EndpointSliceController:
         nodes = {n["metadata"]["name"]: n for n in self._nodes.all()}
         trigger = self._triggers.time_of(key, service, pods)
         writes, why = plan(
-            service, pods, nodes, self._slices.by("service", str(key)), self._limit, trigger, self._ratios
+            service,
+            pods,
+            nodes,
+            self._slices.by("service", str(key)),
+            self._limit,
+            trigger,
+            self._ratios,
+            self._memories.setdefault(key, Memory()),
         )
+        self._memories[key].keep(pods)
         for write in writes:
             answer = await apply(self._caches.api, write)
             if not isinstance(write, Delete):

@@ -50,7 +50,7 @@ def identity(entry: Tree) -> EndpointKey:
     """What makes an endpoint the same one: addresses, hostname, and whose they are."""
     ref = entry.get("targetRef") or {}
     return (
-        tuple(sorted(entry.get("addresses") or ())),
+        tuple(found) if len(found := entry.get("addresses") or ()) < 2 else tuple(sorted(found)),
         entry.get("hostname") or "",
         ref.get("namespace") or "",
         ref.get("name") or "",
@@ -59,6 +59,8 @@ def identity(entry: Tree) -> EndpointKey:
 
 def same(new: Tree, old: Tree) -> bool:
     """Equal beyond identity: hints are somebody else's to compare, a pod's resourceVersion does not count."""
+    if new == old:
+        return True  # nearly always, and quickly
     for name in ("nodeName", "zone", "deprecatedTopology"):
         if (new.get(name) or None) != (old.get(name) or None):
             return False

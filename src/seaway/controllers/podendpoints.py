@@ -3,8 +3,10 @@ Endpoints controller (kubernetes/endpointslice, pkg/controller/util/endpoint).""
 
 from __future__ import annotations
 
+import functools
 import ipaddress
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from seaway.api.tree import get, is_true, labels
 
@@ -62,10 +64,15 @@ def listed(pod: Tree, terminating: bool = True) -> bool:
     return terminating or not pod["metadata"].get("deletionTimestamp")
 
 
+@functools.lru_cache(1 << 15)
+def canonical(address: str) -> str:
+    return str(ipaddress.ip_address(address))
+
+
 def addresses(pod: Tree, family: str) -> list[str]:
     """The pod's addresses of one family, in canonical form."""
     own = [i["ip"] for i in get(pod, "status", "podIPs") or ()] or [pod["status"]["podIP"]]
-    return [str(ipaddress.ip_address(a)) for a in own if (":" in a) == (family == "IPv6")]
+    return [canonical(a) for a in own if (":" in a) == (family == "IPv6")]
 
 
 def hostname(service: Tree, pod: Tree) -> str:
@@ -101,3 +108,44 @@ def endpoint(service: Tree, pod: Tree, node: Tree | None, family: str) -> Tree |
     if name:
         tree["hostname"] = name
     return tree
+
+
+class Contribution(NamedTuple):
+    """What a pod adds to a Service's slices of one family; `endpoint` None: its port set counts, it has no endpoint."""
+
+    ports: PortSet
+    endpoint: Tree | None
+
+
+class Memory:
+    """Contributions of one Service as they were: a pod that has not changed is not looked at again. The trees of a cache are
+    the same objects until they change, which is all that this relies on."""
+
+    def __init__(self) -> None:
+        self._service: Tree | None = None
+        self._known: dict[tuple[str, str], tuple[Tree, str | None, Contribution]] = {}
+
+    def of(self, service: Tree, pods: Iterable[Tree], nodes: Mapping[str, Tree], family: str) -> Iterator[Contribution]:
+        """The contribution of each pod that can be listed, in the pods' order."""
+        if self._service is not service:
+            self._service, self._known = service, {}
+        published = bool(service["spec"].get("publishNotReadyAddresses"))
+        for pod in pods:
+            node = nodes.get(pod["spec"].get("nodeName") or "")
+            zone = None if node is None else labels(node).get(ZONE, "")
+            place = (family, pod["metadata"]["uid"])
+            known = self._known.get(place)
+            if known is not None and known[0] is pod and known[1] == zone:
+                yield known[2]
+                continue
+            # Nowhere yet, or on a node that is gone: a phantom, unless the Service publishes whatever there is.
+            found = endpoint(service, pod, node, family) if node is not None or published else None
+            contribution = Contribution(port_set(service, pod), found)
+            self._known[place] = (pod, zone, contribution)
+            yield contribution
+
+    def keep(self, pods: Iterable[Tree]) -> None:
+        """Forgets all pods but these."""
+        alive = {p["metadata"]["uid"] for p in pods}
+        if len(self._known) > 2 * len(alive) + 64:
+            self._known = {place: v for place, v in self._known.items() if place[1] in alive}

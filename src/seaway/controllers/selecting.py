@@ -15,14 +15,24 @@ Tree = dict[str, Any]
 
 def index(services: Informer, pods: Informer) -> None:
     """Makes the indexes, before the informers run."""
-    pods.add_index("namespace", lambda t: [t["metadata"]["namespace"]])
+    pods.add_index("label", _labels_of)
     services.add_index("selecting", lambda t: [t["metadata"]["namespace"]] if t["spec"].get("selector") else [])
 
 
+def _labels_of(pod: Tree) -> list[str]:
+    namespace = pod["metadata"]["namespace"]
+    return [f"{namespace}/{key}={value}" for key, value in labels(pod).items()]
+
+
 def pods_of(service: Tree, pods: Informer) -> list[Tree]:
-    """The pods that a Service selects."""
-    selector = selectors.exact(service["spec"]["selector"])
-    return [p for p in pods.by("namespace", service["metadata"]["namespace"]) if selector.matches(labels(p))]
+    """The pods that a Service selects: those with its rarest label, if they have the others too."""
+    terms, namespace = service["spec"]["selector"], service["metadata"]["namespace"]
+    values = sorted((f"{namespace}/{k}={v}" for k, v in terms.items()), key=lambda value: pods.count("label", value))
+    found = pods.by("label", values[0])
+    if len(terms) == 1:
+        return found
+    selector = selectors.exact(terms)
+    return [p for p in found if selector.matches(labels(p))]
 
 
 def tell(change: Change, services: Informer, add: Callable[[Key], None]) -> None:
