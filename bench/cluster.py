@@ -10,25 +10,18 @@ import argparse
 import asyncio
 import json
 import os
-import shutil
-import ssl
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import uvloop
+from rig import Cluster, Raw, row, run, scratch, until
 
 from seaway.client import kubeconfig
-from seaway.client.rest import Rest, kind_of
+from seaway.client.rest import kind_of
 
-ROOT = Path(__file__).resolve().parent.parent
-SEAWAY = str(ROOT / ".venv" / "bin" / "seaway")
 WEB = """
 apiVersion: apps/v1
 kind: Deployment
@@ -50,52 +43,10 @@ spec: {{type: NodePort, selector: {{app: web}}, ports: [{{port: 80, nodePort: 30
 """
 
 
-class Cluster:
-    """A cluster named bench; `with` takes it down."""
-
-    def __init__(self, *args: str) -> None:
-        self.args = args
-
-    def __enter__(self) -> Cluster:
-        run("up", "--name", "bench", "--detach", *self.args)
-        self.folder = Path(os.environ["SEAWAY_RUNTIME"]) / "bench"
-        self.kubeconfig = self.folder / "kubeconfig"
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        run("down", "--name", "bench")
-
-    def rest(self) -> Rest:
-        return Rest(kubeconfig.from_file(self.kubeconfig), "bench")
-
-    def outside(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([SEAWAY, "outside", "--name", "bench", "--", *command], capture_output=True, text=True)
-
-
-def run(*args: str) -> str:
-    done = subprocess.run([SEAWAY, *args], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"seaway {' '.join(args)}: {done.stdout}{done.stderr}")
-    return done.stdout
-
-
 def manifest(folder: str, replicas: int) -> str:
     path = Path(folder, f"web-{replicas}.yaml")
     path.write_text(WEB.format(replicas=replicas))
     return str(path)
-
-
-def row(what: str, value: str, goal: str, good: bool | None) -> None:
-    mark = "" if good is None else ("  meets" if good else "  MISSES")
-    print(f"{what:<62} {value:>16}   {goal}{mark}", flush=True)
-
-
-async def until(check: Callable[[], Any], within: float = 120.0) -> None:
-    end = time.monotonic() + within
-    while not await check():
-        if time.monotonic() > end:
-            sys.exit("bench: a condition was not met in time")
-        await asyncio.sleep(0.01)
 
 
 def first_request(scratch: str) -> None:
@@ -134,28 +85,6 @@ async def memory(scratch: str) -> None:
     own = total - sums.get("web", (0, 0))[1] / 1024
     row("memory, 50 pods, after a minute of load: without the 50 programs", f"{own:.0f} MiB", "", None)
     row("memory, 50 pods, after a minute of load: all", f"{total:.0f} MiB", "goal 250 MB", total < 250)
-
-
-class Raw:
-    """A keep-alive TLS connection that sends prepared requests."""
-
-    def __init__(self, credentials: kubeconfig.Credentials) -> None:
-        url = urlsplit(credentials.server)
-        self.host, self.port, self.tls = url.hostname or "", url.port or 443, credentials.tls
-
-    async def open(self) -> Raw:
-        context: ssl.SSLContext | None = self.tls
-        self.reader, self.writer = await asyncio.open_connection(self.host, self.port, ssl=context, limit=1 << 20)
-        return self
-
-    async def send(self, method: str, path: str, body: bytes, media: str = "application/json") -> int:
-        head = f"{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {media}\r\nContent-Length: {len(body)}\r\n\r\n"
-        self.writer.write(head.encode() + body)
-        answer = await self.reader.readuntil(b"\r\n\r\n")
-        for line in answer.split(b"\r\n"):
-            if line.lower().startswith(b"content-length:"):
-                await self.reader.readexactly(int(line.split(b":")[1]))
-        return int(answer.split(b" ", 2)[1])
 
 
 async def creates(cluster: Cluster, count: int, connections: int) -> float:
@@ -262,21 +191,15 @@ def main() -> None:
     parser = argparse.ArgumentParser("bench/cluster.py")
     parser.add_argument("parts", nargs="*", default=["first", "memory", "api", "many"])
     parts = parser.parse_args().parts
-    scratch = tempfile.mkdtemp(prefix="seaway-bench-", dir=str(ROOT))
-    os.environ["SEAWAY_RUNTIME"] = tempfile.mkdtemp(prefix="swb", dir="/tmp")
-    try:
+    with scratch() as folder:
         if "first" in parts:
-            first_request(scratch)
+            first_request(folder)
         if "memory" in parts:
-            asyncio.run(memory(scratch))
+            asyncio.run(memory(folder))
         if "api" in parts:
-            uvloop.run(api(scratch))
+            uvloop.run(api(folder))
         if "many" in parts:
-            asyncio.run(many(scratch))
-    finally:
-        subprocess.run([SEAWAY, "down", "--name", "bench"], capture_output=True)
-        shutil.rmtree(scratch, ignore_errors=True)
-        shutil.rmtree(os.environ["SEAWAY_RUNTIME"], ignore_errors=True)
+            asyncio.run(many(folder))
 
 
 if __name__ == "__main__":
