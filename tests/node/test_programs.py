@@ -27,7 +27,9 @@ def test_an_unknown_flag_ends_the_program(words: list[str], capsys: pytest.Captu
 
 
 def test_what_is_not_built_in_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert agnhost.main(["agnhost", "porter"]) == 2
+    with pytest.raises(SystemExit) as caught:
+        agnhost.main(["agnhost", "guestbook"])
+    assert caught.value.code == 2
     assert http_echo.main(["http-echo"]) == 127
     assert "not built in here" in capsys.readouterr().err
 

@@ -46,7 +46,10 @@ PRELOAD = (
     "seaway.cli.main",
     "argparse",
     "seaway.cluster.node.programs.agnhost",
+    "seaway.cluster.node.programs.echo_basic",
+    "seaway.cluster.node.programs.echo_server",
     "seaway.cluster.node.programs.http_echo",
+    "seaway.cluster.node.programs.httpbin",
     "seaway.cluster.node.programs.pause",
     "seaway.cluster.node.programs.whoami",
 )

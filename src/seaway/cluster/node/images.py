@@ -46,6 +46,13 @@ BUILT_IN: dict[str, str] = {
     "containous/whoami": "whoami",
     "hashicorp/http-echo": "http_echo",
     "registry.k8s.io/e2e-test-images/agnhost": "agnhost",
+    "k8s.gcr.io/e2e-test-images/agnhost": "agnhost",
+    "ealen/echo-server": "echo_server",
+    "kennethreitz/httpbin": "httpbin",
+    "mccutchen/go-httpbin": "httpbin:go_main",
+    "ghcr.io/mccutchen/go-httpbin": "httpbin:go_main",
+    "registry.k8s.io/gateway-api/echo-basic": "echo_basic",
+    "gcr.io/k8s-staging-gateway-api/echo-basic": "echo_basic",
     "registry.k8s.io/pause": "pause",
     "k8s.gcr.io/pause": "pause",
 }
@@ -95,6 +102,14 @@ def normalize(image: str) -> str:
     return name
 
 
+def is_own_program(image: Image, word: str) -> bool:
+    """Whether a pod's command names the program that the image is: `/agnhost`, `/whoami`, `/bin/go-httpbin`."""
+    if image.name.startswith(OWN):
+        return True
+    program = word.rpartition("/")[2].replace("-", "_")
+    return program in (image.entrypoint[0], normalize(image.name).rpartition("/")[2].replace("-", "_"))
+
+
 def _words(value: object) -> tuple[str, ...]:
     return tuple(str(v) for v in value) if isinstance(value, list) else ()
 
@@ -142,12 +157,12 @@ def resolve(
     if name == OWN:
         return Image(image, ("seaway",), (), "seaway.cli.main:program", f"{said}Seaway itself")
     if name in BUILT_IN:
-        program = BUILT_IN[name]
+        program, _, function = BUILT_IN[name].partition(":")
         return Image(
             image,
             (program,),
             (),
-            f"{PROGRAMS}.{program}:main",
+            f"{PROGRAMS}.{program}:{function or 'main'}",
             f'{said}Seaway\'s own "{program}" stands in for image "{image}"',
         )
     if name in KUBECTL and not has_program("kubectl"):

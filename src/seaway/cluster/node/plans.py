@@ -35,7 +35,7 @@ def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str,
     if not argv:
         raise VolumeError(f"no command specified for image {container['image']}")
     target = image.target
-    if target and container.get("command") and not image.name.startswith(images.OWN):
+    if target and container.get("command") and not images.is_own_program(image, container["command"][0]):
         target = ""  # the pod brings its own command: the machine's programs run it
     if container.get("tty"):
         env = {"TERM": "xterm", **env}

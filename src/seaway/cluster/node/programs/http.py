@@ -9,19 +9,38 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-LIMIT = 1 << 16
+if TYPE_CHECKING:
+    import ssl
+
+LIMIT, BODY_LIMIT = 1 << 16, 64 << 20
 REASONS = {
     200: "OK",
     201: "Created",
+    202: "Accepted",
     204: "No Content",
+    301: "Moved Permanently",
+    302: "Found",
+    304: "Not Modified",
+    307: "Temporary Redirect",
+    308: "Permanent Redirect",
     400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
+    409: "Conflict",
+    413: "Payload Too Large",
+    418: "I'm a teapot",
+    429: "Too Many Requests",
     500: "Internal Server Error",
     501: "Not Implemented",
+    502: "Bad Gateway",
     503: "Service Unavailable",
+    504: "Gateway Timeout",
 }
 
 
@@ -33,6 +52,7 @@ class Request:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     peer: tuple[str, int]
+    tls: ssl.SSLSocket | None = None
 
     @property
     def path(self) -> str:
@@ -50,23 +70,51 @@ class Answer:
     status: int
     body: bytes
     kind: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()
 
 
-Handler = Callable[[Request], Answer]
+@dataclass(frozen=True, slots=True)
+class Later:
+    """An answer that takes its time: `run` is called in a thread of its own."""
+
+    run: Callable[[], Answer]
+
+
+Handler = Callable[[Request], Answer | Later]
 Echo = Callable[[bytes, tuple[str, int]], bytes]
+
+
+def _chunked(data: bytes) -> tuple[bytes, bytes] | None:
+    """A chunked body and what follows it; None while it is not whole. RFC 9112 7.1; ValueError where it is none."""
+    body = b""
+    while True:
+        line, found, rest = data.partition(b"\r\n")
+        if not found:
+            return None
+        size = int(line.split(b";")[0], 16)
+        if size == 0:
+            trailer, ended, after = rest.partition(b"\r\n")
+            while trailer and ended:
+                trailer, ended, after = after.partition(b"\r\n")
+            return (body, after) if ended else None
+        if len(rest) < size + 2:
+            return None
+        body, data = body + rest[:size], rest[size + 2 :]
 
 
 class _Connection:
     """One client: bytes in, answers out, in order."""
 
-    __slots__ = ("close", "data", "out", "peer", "sock")
+    __slots__ = ("asked", "close", "data", "later", "out", "peer", "sock")
 
     def __init__(self, sock: socket.socket, peer: tuple[str, int]) -> None:
         self.sock, self.peer, self.data, self.out, self.close = sock, peer, b"", b"", False
+        self.later: tuple[Later, bool, bool] | None = None  # an answer that is waited for; those behind it wait too
+        self.asked = False
 
     def feed(self, handler: Handler) -> None:
         """Answers every whole request that has arrived."""
-        while not self.close:
+        while not self.close and self.later is None:
             head, found, rest = self.data.partition(b"\r\n\r\n")
             if not found:
                 self.close = len(head) > LIMIT
@@ -78,55 +126,92 @@ class _Connection:
             if len(parts) != 3 or not length.isdigit():
                 self.answer(Answer(400, b"bad request\n"), True)
                 return
-            if len(rest) < int(length):
+            if int(length) > BODY_LIMIT or len(rest) > BODY_LIMIT:
+                self.answer(Answer(413, b"too long for a test server\n"), True)
                 return
-            self.data = rest[int(length) :]
-            request = Request(parts[0], parts[1], parts[2], headers, rest[: int(length)], self.peer)
+            if any(k.lower() == "transfer-encoding" and v.lower() == "chunked" for k, v in headers):
+                try:
+                    whole = _chunked(rest)
+                except ValueError:
+                    self.answer(Answer(400, b"bad request\n"), True)
+                    return
+            else:
+                whole = (rest[: int(length)], rest[int(length) :]) if len(rest) >= int(length) else None
+            if whole is None:
+                if not self.asked and any(k.lower() == "expect" and v.lower() == "100-continue" for k, v in headers):
+                    self.out += b"HTTP/1.1 100 Continue\r\n\r\n"
+                    self.asked = True
+                return
+            body, self.data = whole
+            self.asked = False
+            tls = self.sock if hasattr(self.sock, "cipher") else None
+            request = Request(parts[0], parts[1], parts[2], headers, body, self.peer, tls)  # type: ignore[arg-type]
             close = request.header("Connection").lower() == "close" or request.version == "HTTP/1.0"
-            self.answer(handler(request), close, request.method == "HEAD")
+            answer = handler(request)
+            if isinstance(answer, Later):
+                self.later = (answer, close, request.method == "HEAD")
+            else:
+                self.answer(answer, close, request.method == "HEAD")
 
     def answer(self, answer: Answer, close: bool, head_only: bool = False) -> None:
-        lines = [
-            f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Status')}",
-            f"Content-Type: {answer.kind}",
-            f"Content-Length: {len(answer.body)}",
-        ]
+        lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Status')}"]
+        bare = answer.status < 200 or answer.status in (204, 304)
+        if not bare:
+            lines += [f"Content-Type: {answer.kind}", f"Content-Length: {len(answer.body)}"]
+        lines += [f"{k}: {v}" for k, v in answer.headers]
         if close:
             lines.append("Connection: close")
-        self.out += ("\r\n".join(lines) + "\r\n\r\n").encode() + (b"" if head_only else answer.body)
+        self.out += ("\r\n".join(lines) + "\r\n\r\n").encode() + (b"" if head_only or bare else answer.body)
         self.close = self.close or close
 
 
 class _Server:
     """One epoll loop. Without asyncio: fifty of these run beside each other, and each page touched is memory."""
 
-    def __init__(self, handler: Handler, listener: socket.socket, udp: socket.socket | None, echo: Echo | None) -> None:
-        self._handler, self._listener, self._udp, self._echo = handler, listener, udp, echo
+    def __init__(
+        self,
+        handler: Handler,
+        listeners: list[tuple[socket.socket, ssl.SSLContext | None]],
+        udp: socket.socket | None,
+        echo: Echo | None,
+    ) -> None:
+        self._handler, self._udp, self._echo = handler, udp, echo
+        self._listeners = {sock.fileno(): (sock, context) for sock, context in listeners}
         self._poll = select.epoll()
         self._connections: dict[int, _Connection] = {}
-        self._wake, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        self._done: list[tuple[_Connection, Answer]] = []
+        self._wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._ended = False
+        signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-        for fd in (self._wake, listener.fileno(), *([udp.fileno()] if udp else [])):
+            signal.signal(number, self._end)
+        for fd in (self._wake, *self._listeners, *([udp.fileno()] if udp else [])):
             self._poll.register(fd, select.EPOLLIN)
+
+    def _end(self, *_: object) -> None:
+        self._ended = True
 
     def run(self) -> None:
         while True:
             for fd, events in self._poll.poll():
                 if fd == self._wake:
-                    return
-                if fd == self._listener.fileno():
-                    self._accept()
+                    os.read(self._wake, 4096)
+                    if self._ended:
+                        return
+                    self._finish()
+                elif fd in self._listeners:
+                    self._accept(*self._listeners[fd])
                 elif self._udp is not None and fd == self._udp.fileno():
                     self._datagram()
-                else:
+                elif fd in self._connections:
                     self._serve(self._connections[fd], events)
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
         for _ in range(64):
             try:
-                sock, peer = self._listener.accept()
+                sock, peer = listener.accept()
+                if context:
+                    sock = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             except OSError:
                 return
             sock.setblocking(False)
@@ -137,19 +222,63 @@ class _Server:
         try:
             if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
                 data = connection.sock.recv(65536)
+                while pending := getattr(
+                    connection.sock, "pending", int
+                )():  # TLS holds what the kernel no longer shows
+                    data += connection.sock.recv(pending)
                 if not data:
                     self._drop(connection)
                     return
                 connection.data += data
-                connection.feed(self._handler)
-            if connection.out:
-                connection.out = connection.out[connection.sock.send(connection.out) :]
-        except BlockingIOError:
+                self._answer(connection)
+            self._send(connection)
+        except (BlockingIOError, InterruptedError):
             pass
-        except OSError:
-            self._drop(connection)
-            return
-        if connection.close and not connection.out:
+        except OSError as e:
+            if type(e).__name__ not in ("SSLWantReadError", "SSLWantWriteError"):
+                self._drop(connection)
+                return
+        self._settle(connection)
+
+    def _answer(self, connection: _Connection) -> None:
+        before = connection.later
+        connection.feed(self._handler)
+        if connection.later is not None and before is None:
+            import threading
+
+            threading.Thread(target=self._run_later, args=(connection, connection.later[0]), daemon=True).start()
+
+    def _run_later(self, connection: _Connection, later: Later) -> None:
+        try:
+            answer = later.run()
+        except Exception as e:
+            answer = Answer(500, f"{e}\n".encode())
+        self._done.append((connection, answer))
+        os.write(self._waker, b"\0")
+
+    def _finish(self) -> None:
+        while self._done:
+            connection, answer = self._done.pop(0)
+            if connection.later is None or self._connections.get(connection.sock.fileno()) is not connection:
+                continue
+            _, close, head_only = connection.later
+            connection.later = None
+            connection.answer(answer, close, head_only)
+            self._answer(connection)  # requests that waited behind it
+            try:
+                self._send(connection)
+            except OSError as e:
+                if not isinstance(e, BlockingIOError) and not type(e).__name__.startswith("SSLWant"):
+                    self._drop(connection)
+                    continue
+            self._settle(connection)
+
+    def _send(self, connection: _Connection) -> None:
+        if connection.out:
+            connection.out = connection.out[connection.sock.send(connection.out) :]
+
+    def _settle(self, connection: _Connection) -> None:
+        if connection.close and not connection.out and connection.later is None:
             self._drop(connection)
             return
         self._poll.modify(connection.sock.fileno(), select.EPOLLIN | (select.EPOLLOUT if connection.out else 0))
@@ -190,14 +319,36 @@ def _bound(kind: socket.SocketKind, host: str | None, port: int) -> socket.socke
     raise OSError("no address family is there")
 
 
-def serve(handler: Handler, port: int, host: str | None = None, udp: tuple[int, Echo] | None = None) -> int:
-    """Serves until SIGTERM or SIGINT."""
+def tls_context(certificate: str, key: str, clients: str = "") -> ssl.SSLContext:
+    """A server's TLS; with `clients`, certificates of theirs are asked for and checked."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    if clients:
+        context.load_verify_locations(clients)
+        context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def serve(
+    handler: Handler,
+    port: int,
+    host: str | None = None,
+    udp: tuple[int, Echo] | None = None,
+    tls: ssl.SSLContext | None = None,
+    more: tuple[tuple[int, ssl.SSLContext | None], ...] = (),
+) -> int:
+    """Serves until SIGTERM or SIGINT: on `port`, with TLS where a context is given, and on the ports of `more`."""
+    opened = []
     try:
-        listener = _bound(socket.SOCK_STREAM, host, port)
-        listener.listen(1024)
+        for number, context in ((port, tls), *more):
+            listener = _bound(socket.SOCK_STREAM, host, number)
+            listener.listen(1024)
+            opened.append((listener, context))
         datagrams = _bound(socket.SOCK_DGRAM, host, udp[0]) if udp else None
     except OSError as e:
-        print(f"cannot listen on port {port}: {e}", file=sys.stderr)
+        print(f"cannot listen on port {number}: {e}", file=sys.stderr)
         return 1
-    _Server(handler, listener, datagrams, udp[1] if udp else None).run()
+    _Server(handler, opened, datagrams, udp[1] if udp else None).run()
     return 0
