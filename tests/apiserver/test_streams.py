@@ -26,7 +26,7 @@ def pod(*containers: str, inits: tuple[str, ...] = (), ephemeral: tuple[str, ...
     [
         (pod("a"), "", "a"), (pod("a", "b"), "b", "b"), (pod("a", inits=("i",)), "i", "i"), (pod("a", ephemeral=("e",)), "e", "e"),
         (pod("a", "b"), "", "!a container name must be specified for pod p, choose one of: [a b]"),
-        (pod("a", "b", inits=("i", "j")), "", "!a container name must be specified for pod p, choose one of: [a b] or one of the init containers: [i j]"),
+        (pod("a", "b", inits=("i", "j")), "", "!a container name must be specified for pod p, choose one of: [i j a b]"),
         (pod("a"), "x", "!container x is not valid for pod p"),
     ],
 )

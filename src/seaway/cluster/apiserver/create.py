@@ -57,7 +57,7 @@ async def store(writer: Writer, call: Call, tree: Tree, rule: Rule) -> Tree:
     admit(writer, call, rule, tree, None)
     causes = metadata.validate(meta, kind)
     if kind.group_resource == "pods":
-        admission.pod(kind, call.namespace, tree, writer.edges.suffix(5))
+        admission.pods.admit(kind, call.namespace, tree, writer.edges.suffix(5))
     if kind.group_resource == "nodes":
         admission.node(tree)
     if kind.group_resource == "services":
@@ -66,6 +66,8 @@ async def store(writer: Writer, call: Call, tree: Tree, rule: Rule) -> Tree:
         causes += rule.validate(tree)
     if causes:
         raise invalid(kind.group, kind.kind, call.name, causes)
+    if kind.group_resource == "pods":
+        admission.pods.judge(kind, tree)
     _free_name(writer, call, meta, generated)
     if kind.group_resource == "services":
         admission.allocator.hold(call.key, tree["spec"])  # under the name that it has now

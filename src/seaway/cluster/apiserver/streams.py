@@ -113,17 +113,17 @@ def choose_container(pod: Tree, asked: str) -> str:
     spec = pod.get("spec") or {}
     names = [c["name"] for c in spec.get("containers") or ()]
     inits = [c["name"] for c in spec.get("initContainers") or ()]
+    ephemeral = [c["name"] for c in spec.get("ephemeralContainers") or ()]
     name = pod["metadata"]["name"]
     if asked:
-        if asked not in names + inits + [c["name"] for c in spec.get("ephemeralContainers") or ()]:
+        if asked not in inits + names + ephemeral:
             raise bad_request(f"container {asked} is not valid for pod {name}")
         return asked
     if len(names) == 1:
         return str(names[0])
-    text = f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]"
-    if inits:
-        text += f" or one of the init containers: [{' '.join(inits)}]"
-    raise bad_request(text)
+    raise bad_request(
+        f"a container name must be specified for pod {name}, choose one of: [{' '.join(inits + names + ephemeral)}]"
+    )
 
 
 def kubelet_path(pod: Tree, info: RequestInfo, query: Any) -> str:

@@ -19,6 +19,7 @@ IMAGE = re.compile(
     rf"(?P<path>{COMPONENT}(?:/{COMPONENT})*)(?::(?P<tag>\w[\w.-]{{0,127}}))?"
     r"(?P<digest>@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?\Z"
 )
+DEFAULT_TOLERATIONS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
 # Fields of volume sources that are given a value where they have none.
 SOURCES: dict[str, Tree] = {
@@ -145,6 +146,15 @@ def drop_disabled(spec: Tree) -> None:
         for source in (volume.get("projected") or {}).get("sources") or ():
             source.pop("clusterTrustBundle", None)
             source.pop("podCertificate", None)
+
+
+def default_tolerations(spec: Tree) -> None:
+    """Five minutes on a node that is not ready or not reachable, unless the pod says otherwise (create and update)."""
+    have = spec.get("tolerations") or []
+    for key in DEFAULT_TOLERATIONS:
+        if not any(t.get("key", "") in (key, "") and t.get("effect", "") in ("NoExecute", "") for t in have):
+            have = [*have, {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}]
+    spec["tolerations"] = have
 
 
 def default_pod(tree: Tree) -> None:

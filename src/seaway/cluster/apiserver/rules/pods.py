@@ -100,6 +100,14 @@ def revalidate(tree: Tree, old: Tree) -> list[Cause]:
     return _validate(tree) + pod_update.validate_update(tree, old)
 
 
+def prepare(new: Tree, old: Tree) -> None:
+    """What the server gave the pod, an update need not repeat (plugins Priority and DefaultTolerationSeconds)."""
+    for name in ("priority", "preemptionPolicy"):
+        if new["spec"].get(name) is None and old["spec"].get(name) is not None:
+            new["spec"][name] = old["spec"][name]
+    pod_defaults.default_tolerations(new["spec"])
+
+
 def _ephemeral(new: Tree, old: Tree) -> Tree:
     found = copy.deepcopy(pod_update.prepare_ephemeral(new, old))
     default(found)
@@ -160,6 +168,7 @@ PODS = Rule(
     default=default,
     begin=begin,
     validate=validate,
+    prepare=prepare,
     revalidate=revalidate,
     grace=grace,
     warnings=warnings,
