@@ -69,6 +69,8 @@ async def answer(
     if info.subresource and info.subresource not in STATUS_LIKE:
         tree = await _subresource(door, call, method, info)
         return show(door, tree, form, 201 if method == "POST" else 200)
+    if kind.group_resource == "bindings":
+        return show(door, await subresources.bind_named(door.verbs, call), form, 201)
     if not kind.stored:
         return show(door, reviews.answer(door, call), form, 201)
     if method in ("GET", "HEAD"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from seaway.api import kinds
@@ -100,6 +101,16 @@ def _unbindable(pod: Tree, meta: Tree) -> str:
     if pod["spec"].get("schedulingGates"):
         return f"pod {name} has non-empty .spec.schedulingGates"
     return ""
+
+
+async def bind_named(verbs: Verbs, call: Call) -> Tree:
+    """POST of a Binding to the namespace's bindings: the body says which pod (LegacyBindingREST)."""
+    body = bodies.decode(call.body, call.content_type)
+    if not isinstance(body, dict):
+        raise bad_request("the object provided is unrecognized (must be of type Binding)")
+    body = bodies.typed(body, call.kind, None, call.field_validation, call.warnings)
+    pods = kinds.by_resource()[("", "v1", "pods")]
+    return await bind(verbs, dataclasses.replace(call, kind=pods, name=body["metadata"].get("name", "")), body)
 
 
 async def bind(verbs: Verbs, call: Call, body: Tree) -> Tree:
