@@ -89,7 +89,7 @@ def subdomain(value: str) -> list[str]:
 
 def name_prefix(value: str) -> list[str]:
     """A subdomain of which more may follow: a dash may end it."""
-    return subdomain(value[:-1] + "a" if value.endswith("-") else value)
+    return subdomain(value[:-2] + "a" if len(value) > 1 and value.endswith("-") else value)
 
 
 def subdomain_with_underscore(value: str) -> list[str]:

@@ -60,7 +60,7 @@ GENERATE_LIMIT = 58
 
 def name_problems(group_resource: str, name: str, prefix: bool = False) -> list[str]:
     """What is wrong with a name; `prefix`: it is a generateName, whose end will be followed by more."""
-    masked = name[:-1] + "a" if prefix and name.endswith("-") else name
+    masked = name[:-2] + "a" if prefix and len(name) > 1 and name.endswith("-") else name
     if group_resource in PATH_NAMES:
         if name in (".", ".."):
             return [f"may not be '{name}'"]

@@ -143,24 +143,30 @@ def _controller_status(new: Tree, old: Tree) -> list[Cause]:
     return replicas.validate_status(new.get("status") or {}, (*COUNTS, "observedGeneration"), COUNTS[1:])
 
 
+def controller_warnings(tree: Tree, old: Tree | None) -> list[str]:
+    """On an update upstream warns of the template that was."""
+    return TEMPLATE_WARNINGS(tree, None) if old is None else TEMPLATE_WARNINGS({**tree, "spec": old["spec"]}, tree)
+
+
+TEMPLATE_WARNINGS = replicas.warnings()
 DEPLOYMENTS = Rule(
     default_deployment,
     validate=validate_deployment,
     validate_update=replicas.immutable_selector,
     prepare=prepare_deployment,
-    warnings=replicas.warnings(),
+    warnings=TEMPLATE_WARNINGS,
     parts={"status": Part(validate=_deployment_status)},
 )
 REPLICASETS = Rule(
     default_replicaset,
     validate=validate_replicaset,
     validate_update=replicas.immutable_selector,
-    warnings=replicas.warnings(),
+    warnings=TEMPLATE_WARNINGS,
     parts={"status": Part(validate=_replicaset_status)},
 )
 REPLICATION_CONTROLLERS = Rule(
     default_controller,
     validate=validate_controller,
-    warnings=replicas.warnings(),
+    warnings=controller_warnings,
     parts={"status": Part(validate=_controller_status)},
 )

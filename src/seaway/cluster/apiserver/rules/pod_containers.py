@@ -183,14 +183,15 @@ def _common(container: Tree, pod: Pod, path: str) -> list[Cause]:
     return found + pod_security.validate_container(context, pod.host_users, f"{path}.securityContext")
 
 
-def _restart_rules(container: Tree, path: str) -> list[Cause]:
+def _restart_rules(container: Tree, path: str, init: bool = False) -> list[Cause]:
     """A container's own restart policy and its rules by exit code (KEP-5307)."""
     policy, rules, found = container.get("restartPolicy"), container.get("restartPolicyRules") or [], []
     if policy is None:
         if not rules:
             return []
-        why = "must specify restartPolicy when restart rules are used"
-        found.append(required(f"{path}.restartPolicy", why))
+        found.append(required(f"{path}.restartPolicy", "must specify restartPolicy when restart rules are used"))
+        if init:
+            return found
     else:
         found += fieldrules.listed(f"{path}.restartPolicy", policy, RESTART_POLICIES)
     if len(rules) > 20:
@@ -229,7 +230,7 @@ def validate_init(containers: list[Tree], main: list[Tree], pod: Pod, path: str)
     for i, container in enumerate(containers):
         at, name = f"{path}[{i}]", container.get("name", "")
         sidecar = container.get("restartPolicy") == "Always"
-        found += _common(container, pod, at) + _restart_rules(container, at)
+        found += _common(container, pod, at) + _restart_rules(container, at, init=True)
         if name in names:
             found.append(duplicate(f"{at}.name", name))
         elif name:

@@ -13,6 +13,7 @@ from seaway.cluster.apiserver.rules import pod_resources, volume_claims
 
 Tree = dict[str, Any]
 CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
+NAME_LENGTH = 256
 COMPONENT = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 IMAGE = re.compile(
     rf"(?:(?P<domain>(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?)/)?"
@@ -38,7 +39,7 @@ SOURCES: dict[str, Tree] = {
 def pull_policy(image: str) -> str:
     """Always where the tag is `latest`, written or implied; a digest alone implies none."""
     form = IMAGE.match(image)
-    if form is None:
+    if form is None or len(f"{form['domain'] or ''}/{form['path']}") > NAME_LENGTH:
         return "IfNotPresent"
     tag = form["tag"] or ("" if form["digest"] else "latest")
     return "Always" if tag == "latest" else "IfNotPresent"
@@ -141,7 +142,9 @@ def drop_disabled(spec: Tree) -> None:
     spec.pop("schedulingGroup", None)
     for name in CONTAINER_LISTS:
         for container in spec.get(name) or ():
-            (container.get("lifecycle") or {}).pop("stopSignal", None)
+            lifecycle = container.get("lifecycle") or {}
+            if lifecycle.pop("stopSignal", None) is not None and not lifecycle:
+                del container["lifecycle"]
     for volume in spec.get("volumes") or ():
         for source in (volume.get("projected") or {}).get("sources") or ():
             source.pop("clusterTrustBundle", None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from seaway.api import quantities
 from seaway.cluster.apiserver import formats
@@ -110,7 +110,8 @@ def _claims(claims: list[Tree], pod_claims: set[str], path: str) -> list[Cause]:
         at, name, request = f"{path}[{i}]", claim.get("name", ""), claim.get("request", "")
         if not name:
             found.append(required(at))
-        elif name in names:
+            continue
+        if name in names:
             found.append(duplicate(at, name))
         else:
             key = f"{name}/{request}" if request else name
@@ -172,36 +173,49 @@ def validate_resize_policy(policies: list[Tree], pod_restart: str, path: str) ->
     return found
 
 
-def aggregate(spec: Tree, section: str) -> Amounts:
+class Sum(NamedTuple):
+    """An amount, and the suffix that its first part was written with: the form that it is shown in."""
+
+    amount: Fraction
+    suffix: str
+
+    def __str__(self) -> str:
+        return quantities.render(self.amount, self.suffix)
+
+    def plus(self, other: Sum) -> Sum:
+        return Sum(self.amount + other.amount, self.suffix if self.amount else other.suffix)
+
+
+def _sums(container: Tree, section: str) -> dict[str, Sum]:
+    have = (container.get("resources") or {}).get(section) or {}
+    return {name: Sum(quantities.parse(text), "Ki" if text.endswith("i") else "") for name, text in have.items()}
+
+
+def _added(one: dict[str, Sum], other: dict[str, Sum]) -> dict[str, Sum]:
+    return {**one, **{name: one[name].plus(more) if name in one else more for name, more in other.items()}}
+
+
+def _most(one: dict[str, Sum], other: dict[str, Sum]) -> dict[str, Sum]:
+    larger = {n: more for n, more in other.items() if n not in one or more.amount > one[n].amount}
+    return {**one, **larger}
+
+
+def aggregate(spec: Tree, section: str) -> dict[str, Sum]:
     """What all containers of a pod ask for together: sidecars count beside, other init containers one at a time."""
-    total: Amounts = {}
-    sidecars: Amounts = {}
-    most: Amounts = {}
-
-    def add(to: Amounts, more: Amounts) -> None:
-        for name, amount in more.items():
-            to[name] = to.get(name, Fraction(0)) + amount
-
-    def amounts(container: Tree) -> Amounts:
-        have = (container.get("resources") or {}).get(section) or {}
-        return {name: quantities.parse(text) for name, text in have.items()}
-
+    total: dict[str, Sum] = {}
+    sidecars: dict[str, Sum] = {}
+    most: dict[str, Sum] = {}
     for container in spec.get("containers") or ():
-        add(total, amounts(container))
+        total = _added(total, _sums(container, section))
     for container in spec.get("initContainers") or ():
-        own = amounts(container)
+        own = _sums(container, section)
         if container.get("restartPolicy") == "Always":
-            add(total, own)
-            add(sidecars, own)
-            own = dict(sidecars)
+            total, sidecars = _added(total, own), _added(sidecars, own)
+            own = sidecars
         else:
-            add(own, sidecars)
-        most = {name: max(most.get(name, Fraction(0)), own.get(name, Fraction(0))) for name in {*most, *own}}
-    return {name: max(total.get(name, Fraction(0)), most.get(name, Fraction(0))) for name in {*total, *most}}
-
-
-def _shown(name: str, amount: Fraction) -> str:
-    return quantities.render(amount, "" if name == "cpu" else "Ki")
+            own = _added(own, sidecars)
+        most = _most(most, own)
+    return _most(total, most)
 
 
 def validate_pod_level(spec: Tree, pod_claims: set[str], path: str) -> list[Cause]:
@@ -216,13 +230,13 @@ def validate_pod_level(spec: Tree, pod_claims: set[str], path: str) -> list[Caus
         found.append(not_permitted(f"{at}.claims", "claims may not be set for Resources at pod-level"))
     found += _requirements(resources, _pod_name, pod_claims, at)
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
-    for name, amount in sorted(aggregate(spec, "requests").items()):
-        if name in requests and amount > quantities.parse(requests[name]):
-            why = f"must be greater than or equal to aggregate container requests of {_shown(name, amount)}"
+    for name, total in sorted(aggregate(spec, "requests").items()):
+        if name in requests and total.amount > quantities.parse(requests[name]):
+            why = f"must be greater than or equal to aggregate container requests of {total}"
             found.append(wrong(f"{at}.requests[{name}]", requests[name], why))
-    for name, amount in sorted(aggregate(spec, "limits").items()):
-        if is_huge_page(name) and name in limits and amount > quantities.parse(limits[name]):
-            why = f"must be greater than or equal to aggregate container limits of {_shown(name, amount)}"
+    for name, total in sorted(aggregate(spec, "limits").items()):
+        if is_huge_page(name) and name in limits and total.amount > quantities.parse(limits[name]):
+            why = f"must be greater than or equal to aggregate container limits of {total}"
             found.append(wrong(f"{at}.limits[{name}]", limits[name], why))
     for i, container in enumerate(spec.get("containers") or ()):
         for name, text in sorted(((container.get("resources") or {}).get("limits") or {}).items()):
@@ -239,13 +253,13 @@ def default_pod_level(spec: Tree) -> None:
         return
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     if limits or requests:
-        for name, amount in aggregate(spec, "limits").items():
+        for name, total in aggregate(spec, "limits").items():
             if is_huge_page(name) and name not in requests:
-                limits.setdefault(name, _shown(name, amount))
+                limits.setdefault(name, str(total))
     if limits:
-        for name, amount in aggregate(spec, "requests").items():
+        for name, total in aggregate(spec, "requests").items():
             if name in COMPUTE:
-                requests.setdefault(name, _shown(name, amount))
+                requests.setdefault(name, str(total))
         for name, text in limits.items():
             if name in COMPUTE or is_huge_page(name):
                 requests.setdefault(name, text)

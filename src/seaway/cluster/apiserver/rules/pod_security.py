@@ -45,6 +45,10 @@ WINDOWS_POD_FIELDS = (
     ("securityContext", "supplementalGroupsPolicy"),
     ("securityContext", "seLinuxChangePolicy"),
 )
+POLICIES: dict[str, tuple[str, ...]] = {
+    "supplementalGroupsPolicy": ("Merge", "Strict"),
+    "seLinuxChangePolicy": ("Recursive",),  # SELinuxMount is off in v1.36
+}
 WINDOWS_CONTAINER_FIELDS = (
     "appArmorProfile",
     "seLinuxOptions",
@@ -207,12 +211,9 @@ def validate_pod(spec: Tree, path: str) -> list[Cause]:
     found += seccomp(context.get("seccompProfile"), f"{at}.seccompProfile")
     found += _windows(context.get("windowsOptions"), f"{at}.windowsOptions")
     found += app_armor(context.get("appArmorProfile"), f"{at}.appArmorProfile")
-    for name, allowed in (
-        ("supplementalGroupsPolicy", ("Merge", "Strict")),
-        ("seLinuxChangePolicy", ("MountOption", "Recursive")),
-    ):
+    for name, policies in POLICIES.items():
         if context.get(name) is not None:
-            found += fieldrules.listed(f"{at}.{name}", context[name], allowed)
+            found += fieldrules.listed(f"{at}.{name}", context[name], policies)
     return found
 
 

@@ -160,7 +160,19 @@ def validate_template(tree: Tree) -> list[Cause]:
     return templates.validate(tree.get("template") or {}, "template")
 
 
+def begin_template(tree: Tree) -> None:
+    tree["metadata"]["generation"] = 1
+
+
+def prepare_template(new: Tree, old: Tree) -> None:
+    """A PodTemplate has no spec: its template is what its generation counts."""
+    if "generation" in old["metadata"] and new.get("template") != old.get("template"):
+        new["metadata"]["generation"] = old["metadata"]["generation"] + 1
+
+
 def template_warnings(tree: Tree, old: Tree | None) -> list[str]:
+    if old is not None and tree.get("template") == old.get("template"):
+        return []
     return pod_warnings.of_template(tree.get("template"), "template")
 
 
@@ -179,4 +191,10 @@ PODS = Rule(
         "binding": Part(_bound),
     },
 )
-POD_TEMPLATES = Rule(default=default_template, validate=validate_template, warnings=template_warnings)
+POD_TEMPLATES = Rule(
+    default=default_template,
+    begin=begin_template,
+    prepare=prepare_template,
+    validate=validate_template,
+    warnings=template_warnings,
+)
