@@ -82,6 +82,9 @@ class Shim:
             flags |= linux.CLONE_NEWNET
         linux.unshare(flags)
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        # Our children run this program until they exec, some for ever. Not dumpable, they show a container's root neither
+        # the program's file (which it could write to, CVE-2019-5736), nor descriptors, environment and memory.
+        linux.prctl(linux.PR_SET_DUMPABLE, 0, 0, 0, 0)
         try:
             socket.sethostname(args["hostname"])
         except OSError:
