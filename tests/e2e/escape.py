@@ -35,9 +35,9 @@ def apart(name, run):
     if pid == 0:
         try:
             found = run()
-        except OSError as e:
-            found = None if e.errno else None
-        os.write(write, json.dumps(found or []).encode())
+        except OSError:
+            found = []
+        os.write(write, json.dumps(found).encode())
         os._exit(0)
     os.close(write)
     data = b""
