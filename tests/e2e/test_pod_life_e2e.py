@@ -4,7 +4,9 @@ made at once; each test reads its own."""
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from clusters import NUMBERS, Cluster, wait_for
@@ -250,3 +252,49 @@ def test_paths_groups_names_and_variables_are_as_asked(pods: Cluster) -> None:
     assert re.search(r"\binet 172\.30\.", pods.exec("onnode", "ip", "-4", "addr"))
     same = pods.get("pod", "places")["spec"]["nodeName"] == node
     assert pods.exec("places", "ls", "/host").split() == (["of-node"] if same else [])
+
+
+LIMITED = """
+apiVersion: v1
+kind: Pod
+metadata: {name: hungry}
+spec:
+  restartPolicy: Never
+  containers:
+  - name: c
+    image: python
+    command: [python3, -c, "b = bytearray(300 << 20); print(len(b))"]
+    resources: {limits: {memory: 48Mi}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: slowed}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - {name: c, image: python, command: [sleep, infinity], resources: {limits: {cpu: 100m, memory: 64Mi}}}
+"""
+BUSY = "import time; e = time.time() + 1.5\nwhile time.time() < e: pass\nprint(time.process_time())"
+
+
+def test_limits_are_enforced_or_the_node_says_that_they_are_not(cluster: Cluster) -> None:
+    node = cluster.get("nodes")["items"][0]
+    condition = next(c for c in node["status"]["conditions"] if c["type"] == "ResourceLimits")
+    if condition["status"] != "True":
+        assert "not enforced" in condition["message"]
+        return
+    cluster.apply(LIMITED)
+    wait_for(lambda: phase(cluster, "hungry") == "Failed", 20)
+    ended = statuses(cluster, "hungry")["c"]["state"]["terminated"]
+    assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137)
+    cluster.ready("slowed")
+    assert float(cluster.exec("slowed", "python3", "-c", BUSY)) < 0.6  # a tenth of a cpu, and its start
+    uid = cluster.get("pod", "slowed")["metadata"]["uid"]
+
+    def groups() -> list[Path]:
+        found = subprocess.run(["find", "/sys/fs/cgroup", "-type", "d", "-name", uid], capture_output=True, text=True)
+        return [Path(p) for p in found.stdout.split()]
+
+    assert groups()
+    cluster.kubectl("delete", "pod", "slowed")
+    wait_for(lambda: not groups(), 10)

@@ -24,7 +24,7 @@ from seaway.cluster import place
 from seaway.cluster.config import ClusterConfig
 from seaway.cluster.fabric import linux
 from seaway.cluster.layout import API_PORT, Layout
-from seaway.cluster.node import debian
+from seaway.cluster.node import cgroups, debian
 from seaway.cluster.place import Place
 from seaway.pki.authority import Authority, Pair, new_key
 
@@ -205,6 +205,7 @@ def processes(
                     "cache": debian.cache(),
                     "fetcher": str(where.folder / "fetch.sock"),
                     "rootless": os.geteuid() != 0,
+                    "cgroup": cgroups.name_of(str(where.folder)),
                     "leaseSeconds": config.components.node_lifecycle.lease_duration,
                 },
             }
@@ -389,6 +390,7 @@ def up(config: ClusterConfig, data: Path | None, publishes: list[Publish]) -> Pl
             "nodes": [n.name for n in config.nodes],
             "api": f"https://127.0.0.1:{api.getsockname()[1]}",
             "data": str(store) if data else "",
+            "cgroups": cgroups.folders(cgroups.name_of(str(where.folder))),
             "images": str(image_store),
         }
     )
@@ -430,6 +432,7 @@ def down(where: Place, within: float = 15.0) -> bool:
 def clean(where: Place) -> None:
     """What only a living process could remove: the runtime folder of a cluster that has ended."""
     if where.folder.is_dir() and not place.is_alive(where.state()):
+        cgroups.sweep_all((where.state() or {}).get("cgroups") or [])
         shutil.rmtree(where.folder, ignore_errors=True)
     with contextlib.suppress(OSError):
         where.folder.parent.rmdir()  # the folder of all clusters, when this was the last

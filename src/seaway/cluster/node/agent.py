@@ -22,6 +22,7 @@ from seaway.client.reflector import Change
 from seaway.client.rest import STRATEGIC, Rest, kind_of, wait_ready
 from seaway.cluster.layout import NodeLayout, load
 from seaway.cluster.node import applets, images, pulling, registration, rootfs
+from seaway.cluster.node.cgroups import Cgroups
 from seaway.cluster.node.debian import Fetched
 from seaway.cluster.node.kubelet import serve
 from seaway.cluster.node.pods import PodWorker
@@ -81,9 +82,12 @@ class Agent:
         self.fetches: dict[str, asyncio.Task[str]] = {}
         self.rootless = bool(args.get("rootless"))
         self.lease_seconds = float(args.get("leaseSeconds") or 40)
-        self.unlimited = "resource limits are not enforced on this node" + (
-            " (started without root: no cgroups, no eBPF, one user id)" if self.rootless else ""
-        )
+        self.cgroups = Cgroups("" if self.rootless else args.get("cgroup", ""), self.name)
+        self.unlimited = self.cgroups.unlimited
+        if self.rootless:
+            self.unlimited = (
+                "resource limits are not enforced on this node (started without root: no cgroups, no eBPF, one user id)"
+            )
         self.host = rootfs.Host.look()
         self.addresses = Addresses(self.layout)
         self.workers: dict[str, PodWorker] = {}
@@ -182,6 +186,8 @@ class Agent:
             except ShimError:
                 pass
             shutil.rmtree(os.path.join(root, uid), ignore_errors=True)
+        for uid in self.cgroups.pods() - wanted:
+            self.forget_groups(uid)
 
     async def write_status(self, worker: PodWorker, status: Tree) -> int | None:
         """Writes a pod's status; the resourceVersion it made (0: the pod is gone), None where it has to be tried again.
@@ -216,10 +222,16 @@ class Agent:
             except (ApiStatusError, Unavailable):
                 await asyncio.sleep(0.2)
         self.workers.pop(worker.uid, None)
+        self.forget_groups(worker.uid)
         self.objects.forget(worker.uid)
         self.tokens.forget(worker.uid)
         shutil.rmtree(worker.folder, ignore_errors=True)
         worker.task.cancel()
+
+    def forget_groups(self, uid: str, tries: int = 20) -> None:
+        """A pod's cgroups go when its last process has."""
+        if not self.cgroups.remove(uid) and tries:
+            asyncio.get_running_loop().call_later(0.2, self.forget_groups, uid, tries - 1)
 
     def find(self, namespace: str, name: str) -> PodWorker | None:
         return next((w for w in self.workers.values() if w.key == Key(namespace, name)), None)

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from seaway.cluster.fabric.linux import CAPABILITIES, DEFAULT_CAPABILITIES
-from seaway.cluster.node import accounts, environment, images, messages, mounts, packages, rootfs, volumes
+from seaway.cluster.node import accounts, cgroups, environment, images, messages, mounts, packages, rootfs, volumes
 from seaway.cluster.node.volumes import VolumeError
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str,
         "stdin": bool(container.get("stdin")),
         "tty": bool(container.get("tty")),
         "targetContainer": container.get("targetContainerName", ""),
+        "cgroups": worker.agent.cgroups.place(worker.uid, name, cgroups.limits(container)),
         "steps": rootfs.image_steps(
             worker.agent.store.layers,
             image.layers,
@@ -156,7 +157,8 @@ def exec_plan(worker: PodWorker, name: str, command: list[str], tty: bool) -> Tr
     """What an exec inherits from its container: identity, environment, folder."""
     with open(os.path.join(worker.folder, f"{name}.json")) as f:
         plan = json.load(f)
-    kept = {k: plan[k] for k in ("uid", "gid", "groups", "capabilities", "privileged", "noNewPrivileges", "cwd")}
+    fields = ("uid", "gid", "groups", "capabilities", "privileged", "noNewPrivileges", "cwd", "cgroups")
+    kept = {k: plan[k] for k in fields if k in plan}
     env = {**({"TERM": "xterm"} if tty else {}), **plan["env"]}
     return {**kept, "argv": command, "env": env, "tty": tty}
 

@@ -177,6 +177,8 @@ class PodWorker:
             log = self.log_path(name, state.attempt)
             text = messages.read(policy, state.code, self.message_path(name, state.attempt), log)
             state = replace(state, message=text)
+        if state.status == "exited" and state.code == 137 and self.agent.cgroups.out_of_memory(self.uid, name):
+            state = replace(state, reason="OOMKilled")
         self.states[name] = state
 
     def on_event(self, message: Tree) -> None:
@@ -355,6 +357,7 @@ class PodWorker:
         await sandbox.stop(self)
         self.task.cancel()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.agent.forget_groups(self.uid)
 
     async def report(self, final: bool = False) -> None:
         status = podstatus.status(self)

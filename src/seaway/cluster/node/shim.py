@@ -56,6 +56,13 @@ def join(addresses: list[str], mac: str) -> None:
     build.leaf("eth0", tuple(ipaddress.ip_address(a) for a in addresses), mac)
 
 
+def join_groups(plan: Plan) -> None:
+    """Into the container's cgroups, while their files are still in sight."""
+    for path in plan.get("cgroups") or ():
+        with open(path, "w") as f:
+            f.write("0")
+
+
 class Shim:
     def __init__(self, args: Plan) -> None:
         self.folder: str = args["folder"]
@@ -172,6 +179,7 @@ class Shim:
                 linux.unshare(linux.CLONE_NEWNS | (0 if processes else linux.CLONE_NEWPID))
                 with open(path) as f:
                     plan = json.load(f)
+                join_groups(plan)
                 container.prepare_root(plan)
                 # A component of ours has event loops and locks: Python's hooks are for those.
                 child = os.fork() if plan["component"] else linux.fork()
@@ -303,6 +311,7 @@ class Shim:
                 ]
                 # Nothing of ours may stay open here for as long as the command runs: a container's input would not end.
                 container.close_all_but({*fds, problem_write, *(fd for fd, _ in namespaces)})
+                join_groups(plan)
                 for fd, kind in namespaces:
                     linux.setns(fd, kind)
                 child = linux.fork()
