@@ -268,7 +268,7 @@ def test_logs_have_every_option(pod: Cluster) -> None:
         expect(out, b"written later\n")
 
 
-def test_debug_enters_a_pod_a_copy_of_it_and_a_node(pod: Cluster) -> None:
+def test_debug_enters_a_pod_and_a_copy_of_it(pod: Cluster) -> None:
     code, out, _ = run(pod, "debug", "p", "--image=busybox", "--target=w", "-c", "look", "-i", "--", "sh", "-c", "head -1; cat /proc/1/cmdline /proc/1/environ; curl -s localhost", data=b"typed\n")
     assert code == 0 and b"whoami" in out and b"Hostname: p" in out and b"typed" in out
     assert b"zygote" not in out and b"SEAWAY_PRIVATE" not in out
@@ -280,11 +280,24 @@ def test_debug_enters_a_pod_a_copy_of_it_and_a_node(pod: Cluster) -> None:
     seen = pod.kubectl("exec", "copy", "-c", "side", "--", "ps", "-eo", "pid,args")
     assert re.search(r"^ +1 /pause", seen, re.M) and "whoami" in seen and "sleep infinity" in seen
     assert "Permission denied" in run(pod, "exec", "copy", "-c", "side", "--", "ls", "/proc/1/root/")[2]
-    node = pod.get("nodes")["items"][0]["metadata"]["name"]
-    code, out, _ = run(pod, "debug", f"node/{node}", "--image=busybox", "-i", "--", "sh", "-c", "head -1 >/dev/null; hostname; ls -d /host/root/.* /host/work; ip -br addr; sleep 0.5", data=b"\n")
-    assert f"{node}\n".encode() in out and b"172.30.0." in out and b"/host/work" not in out.replace(b"cannot access '/host/work'", b"")
     with suppress(AssertionError):
-        pod.kubectl("delete", "pod", "--all", "--now")
+        pod.kubectl("delete", "pod", "--all", "--now", "--wait=false")
+
+
+def test_debug_of_a_node_is_the_nodes_and_never_the_machines(cluster: Cluster) -> None:
+    """Its network and its folder; the cluster's processes, into whose roots, memory and environment nobody is led."""
+    node = cluster.get("nodes")["items"][0]["metadata"]["name"]
+    look = "head -1 >/dev/null; hostname; ip -br addr; ps -eo args; ls /host; for p in /proc/[0-9]*; do ls $p/root/ $p/cwd/ $p/fd/; cat $p/environ; done 2>&1; sleep 0.3"
+    for profile in ("general", "sysadmin"):
+        code, out, err = run(cluster, "debug", f"node/{node}", f"--profile={profile}", "--image=busybox", "-i", "--", "sh", "-c", look, data=b"\n")
+        text = out.decode("utf-8", "replace")
+        assert code == 0 and f"{node}\n" in text and "172.30.0." in text, text + err
+        assert re.search(r"^whoami|kube-proxy", text, re.M), "processes of other pods are seen"
+        assert str(os.getpid()) not in re.findall(r"^ *(\d+)", text, re.M)
+        assert "SEAWAY_PRIVATE" not in text and "boot\n" not in text, "nothing of the machine's root or of our environment"
+        assert "Permission denied" in text or "Permission non" in text
+    with suppress(AssertionError):
+        cluster.kubectl("delete", "pod", "--all", "--now", "--wait=false")
 
 
 def test_a_killed_api_server_ends_streams_and_says_so(pod: Cluster) -> None:

@@ -142,6 +142,8 @@ def test_too_many_streams_are_refused_one_by_one() -> None:
         (syn(2, packed()), "stream 2 may not be opened"),
         (syn(0, packed()), "stream 0 may not be opened"),
         (data(5, b"x"), "stream 5, which was never opened"),
+        (data(6, b"x"), "stream 6, which was never opened"),
+        (b"GET / HTTP/1.1\r\n", "which was never opened"),
         (syn(1, b"no zlib at all"), "cannot be unpacked"),
         (syn(1, packed(("a", "b" * HEADERS_LIMIT))), "longer than"),
         (syn(1, packed()[:2]), "too short"),

@@ -118,6 +118,13 @@ def die_with_parent(signal: int = 9) -> None:
     prctl(PR_SET_PDEATHSIG, signal)
 
 
+def permitted_capabilities() -> frozenset[str]:
+    """What this process may have: on some machines not even root has everything."""
+    with open("/proc/self/status") as f:
+        mask = next(int(line.split()[1], 16) for line in f if line.startswith("CapPrm:"))
+    return frozenset(name for number, name in enumerate(CAPABILITIES) if mask >> number & 1)
+
+
 def limit_capabilities(keep: frozenset[str] | set[str], effective: bool = True) -> None:
     """Drops everything but `keep` from the bounding set and, with `effective`, sets the others to exactly `keep`.
 

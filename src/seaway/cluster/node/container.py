@@ -28,6 +28,10 @@ MASKED = (
     "/proc/acpi",
     "/proc/scsi",
 )
+# What leads from one process into another: by ptrace, by reading its memory (kernel/fork.c may_access_mm), by file handles.
+NOT_AMONG_OTHERS = frozenset(
+    "SYS_PTRACE SYS_ADMIN PERFMON BPF DAC_READ_SEARCH SYS_BOOT SYS_MODULE SYS_TIME SYSLOG".split()
+)
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
@@ -239,15 +243,27 @@ def take_identity(plan: Plan) -> None:
     of user clears the parent-death signal, and a user without capabilities cannot change user."""
     uid, gid = plan.get("uid", 0), plan.get("gid", 0)
     keep = frozenset(linux.CAPABILITIES) if plan.get("privileged") else frozenset(plan["capabilities"])
+    # Among the cluster's own processes: /proc/PID/root of one of them is the machine's, and led there is only who has all
+    # of its capabilities or SYS_PTRACE (security/commoncap.c cap_ptrace_access_check).
+    among = bool(plan.get("hostPids"))
+    if among:
+        held = linux.permitted_capabilities()
+        keep -= NOT_AMONG_OTHERS
+        keep &= (
+            held
+            if plan.get("privileged") and not held <= keep
+            else linux.DEFAULT_CAPABILITIES | frozenset(plan["capabilities"])
+        )
+    limited = among or not plan.get("privileged")
     try:
         os.setgroups(plan.get("groups", []))
     except OSError:
         pass  # rootless: setgroups is denied, there is one group
-    if not plan.get("privileged"):
+    if limited:
         linux.limit_capabilities(keep | {"SETUID", "SETGID", "SETPCAP"}, effective=False)
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
-    if not plan.get("privileged") and uid == 0:
+    if limited and uid == 0:
         linux.limit_capabilities(keep)
     if plan.get("noNewPrivileges", True) and not plan.get("privileged"):
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

@@ -67,6 +67,7 @@ def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str,
         "groups": groups,
         "capabilities": sorted(capabilities),
         "privileged": privileged,
+        "hostPids": bool(spec.get("hostPID")),
         "noNewPrivileges": True,
         "readOnlyRoot": bool(context.get("readOnlyRootFilesystem")),
         "root": os.path.join(worker.folder, "roots", name),
@@ -157,7 +158,7 @@ def exec_plan(worker: PodWorker, name: str, command: list[str], tty: bool) -> Tr
     """What an exec inherits from its container: identity, environment, folder."""
     with open(os.path.join(worker.folder, f"{name}.json")) as f:
         plan = json.load(f)
-    fields = ("uid", "gid", "groups", "capabilities", "privileged", "noNewPrivileges", "cwd", "cgroups")
+    fields = ("uid", "gid", "groups", "capabilities", "privileged", "hostPids", "noNewPrivileges", "cwd", "cgroups")
     kept = {k: plan[k] for k in fields if k in plan}
     env = {**({"TERM": "xterm"} if tty else {}), **plan["env"]}
     return {**kept, "argv": command, "env": env, "tty": tty}

@@ -79,6 +79,8 @@ async def ensure(worker: PodWorker) -> None:
             "name": meta["name"],
             "hostNetwork": worker.host_network,
             "sharePids": bool(spec.get("shareProcessNamespace")),
+            "hostPids": bool(spec.get("hostPID")),
+            "hostIpc": bool(spec.get("hostIPC")),
             "hostname": hostname,
         }
         await spawn(

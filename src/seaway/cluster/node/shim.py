@@ -73,6 +73,7 @@ class Shim:
             "addresses": [],
             "hostNetwork": args["hostNetwork"],
             "sharePids": args.get("sharePids", False),
+            "hostPids": args.get("hostPids", False),
             "containers": {},
         }
         self.pids: dict[int, tuple[str, str]] = {}  # pid -> ("container", name) or ("exec", id)
@@ -84,7 +85,7 @@ class Shim:
         self.mounts: dict[str, int] = {}  # container in somebody else's PID namespace -> its mount namespace
         self.holder = 0  # PID 1 of the namespace that the containers share
         self.clients: dict[int, socket.socket] = {}
-        flags = linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
+        flags = linux.CLONE_NEWUTS | (0 if args.get("hostIpc") else linux.CLONE_NEWIPC)
         if not args["hostNetwork"]:
             flags |= linux.CLONE_NEWNET
         linux.unshare(flags)
@@ -162,7 +163,7 @@ class Shim:
             self.stdins[name] = born.stdin
         self.pids[pid] = ("container", name)
         self.state["containers"][name] = {**entry, "status": "running", "pid": pid}
-        if self._process_namespace(wanted["entry"]):
+        if self.state["hostPids"] or self._process_namespace(wanted["entry"]):
             self.mounts[name] = container.mount_namespace(pid)
         return {"pid": pid}
 
@@ -176,7 +177,8 @@ class Shim:
             try:
                 if processes:
                     linux.enter(f"/proc/{processes}/ns/pid", linux.CLONE_NEWPID)
-                linux.unshare(linux.CLONE_NEWNS | (0 if processes else linux.CLONE_NEWPID))
+                apart = not processes and not self.state["hostPids"]
+                linux.unshare(linux.CLONE_NEWNS | (linux.CLONE_NEWPID if apart else 0))
                 with open(path) as f:
                     plan = json.load(f)
                 join_groups(plan)
@@ -535,6 +537,8 @@ class Shim:
             for entry in self.state["containers"].values():
                 if entry["status"] == "running":
                     os.kill(entry["pid"], signal.SIGKILL)
+            for mounts in self.mounts.values():
+                container.kill_all_in(mounts)
             return {}
         return {"error": f"unknown op {op}"}
 

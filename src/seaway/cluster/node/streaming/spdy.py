@@ -167,7 +167,7 @@ class Connection:
                 self._theirs.discard(stream)
             if data or over:
                 found.append(Data(stream, data, over))
-        elif stream > self._last and bool(stream % 2) != self._client:
+        elif stream > self._last if bool(stream % 2) != self._client else stream >= self._next:
             raise SpdyError(f"data on stream {stream}, which was never opened")
         return True  # of a stream that has ended here: dropped
 
