@@ -276,6 +276,11 @@ PROGRAMS: dict[str, Program] = {
 }
 SAME = {
     "registry.k8s.io/nginx": "nginx",
+    "registry.k8s.io/nginx-slim": "nginx",
+    "k8s.gcr.io/nginx-slim": "nginx",
+    "nginxinc/nginx": "nginx",
+    "haproxytech/haproxy-alpine": "haproxy",
+    "haproxytech/haproxy-debian": "haproxy",
     "k8s.gcr.io/nginx": "nginx",
     "apache2": "httpd",
     "registry.k8s.io/redis": "redis",

@@ -12,14 +12,9 @@ import time
 from typing import Any
 
 from seaway.cluster.node.programs import flags
-from seaway.cluster.node.programs.http import Answer, Later, Request, serve, tls_context
+from seaway.cluster.node.programs.http import Answer, Later, Request, canonical, serve, tls_context
 
 KNOWN = ("HTTP_PORT", "HTTPS_PORT", "TLS_SERVER_CERT", "TLS_SERVER_PRIVKEY", "TLS_CLIENT_CACERTS")
-
-
-def canonical(name: str) -> str:
-    """textproto.CanonicalMIMEHeaderKey."""
-    return "-".join(p[:1].upper() + p[1:].lower() for p in name.split("-"))
 
 
 def by_name(headers: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:

@@ -44,6 +44,11 @@ REASONS = {
 }
 
 
+def canonical(name: str) -> str:
+    """A header's name as Go's net/http shows it (textproto.CanonicalMIMEHeaderKey)."""
+    return "-".join(p[:1].upper() + p[1:].lower() for p in name.split("-"))
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     method: str

@@ -15,8 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from seaway.cluster.node.programs import flags
-from seaway.cluster.node.programs.echo_basic import canonical
-from seaway.cluster.node.programs.http import REASONS, Answer, Later, Request, serve
+from seaway.cluster.node.programs.http import REASONS, Answer, Later, Request, canonical, serve
 
 BYTES, STREAM, DELAY, HOPS = 100 * 1024, 100, 10.0, 20
 Route = Callable[[Request, "re.Match[str]"], "Answer | Later"]

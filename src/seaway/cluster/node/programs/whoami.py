@@ -7,7 +7,7 @@ import os
 import socket
 
 from seaway.cluster.node.programs import flags
-from seaway.cluster.node.programs.http import Answer, Request, serve
+from seaway.cluster.node.programs.http import Answer, Request, canonical, serve
 
 UNITS = {"": 1, "KB": 1024, "MB": 1 << 20, "GB": 1 << 30}
 DATA_LIMIT = 16 << 20
@@ -41,7 +41,8 @@ def describe(request: Request, name: str, hostname: str, addresses: list[str]) -
     peer, port = request.peer
     lines.append(f"RemoteAddr: {f'[{peer}]' if ':' in peer else peer}:{port}")
     lines.append(f"{request.method} {request.target} {request.version}")
-    lines += [f"{k}: {v}" for k, v in sorted(request.headers, key=lambda h: (h[0].lower() != "host", h[0].lower()))]
+    named = [(canonical(k), v) for k, v in request.headers]
+    lines += [f"{k}: {v}" for k, v in sorted(named, key=lambda h: (h[0] != "Host", h[0]))]
     return "\n".join(lines) + "\n\n"
 
 
@@ -77,7 +78,7 @@ def main(argv: list[str]) -> int:
             told = {
                 "hostname": hostname,
                 "ip": addresses,
-                "headers": {k: [v] for k, v in request.headers},
+                "headers": {canonical(k): [v] for k, v in request.headers if k.lower() != "host"},
                 "url": request.target,
                 "host": request.header("Host"),
                 "method": request.method,
