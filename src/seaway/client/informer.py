@@ -48,6 +48,11 @@ class Informer:
     def all(self) -> list[Tree]:
         return list(self._reflector.cache.values())
 
+    @property
+    def version(self) -> int:
+        """The resourceVersion that the cache has come to; 0 before the first list."""
+        return int(self._reflector.version or 0)
+
     def names(self) -> list[Key]:
         return list(self._reflector.cache)
 

@@ -131,7 +131,8 @@ class EndpointsController:
         self._services, self._pods, self._endpoints = caches.of("services"), caches.of("pods"), caches.of("endpoints")
         selecting.index(self._services, self._pods)
         self.queue: Reconciler[Key] = Reconciler("endpoints", self._reconcile)
-        self._expected = Expectations()
+        self._expected = Expectations(self._endpoints)
+        self._put_off: set[Key] = set()
         self._triggers = Triggers()
         self._services.listen(lambda change: self.queue.add(change.key))
         self._pods.listen(lambda change: selecting.tell(change, self._services, self.queue.add))
@@ -142,19 +143,23 @@ class EndpointsController:
             self.queue.add(change.key)
             return
         self._expected.seen(change.key, change.key.name, change.new["metadata"]["resourceVersion"])
-        if change.old is None and labels(change.new).get(MANAGED_BY) == MANAGER:
-            self.queue.add(change.key)  # ours, of a Service that went while nobody looked
+        ours = labels(change.new).get(MANAGED_BY) == MANAGER
+        if change.key in self._put_off or (change.old is None and ours):
+            self.queue.add(change.key)  # it waited for this; or it is of a Service that went while nobody looked
 
     async def _reconcile(self, key: Key) -> float | None:
         service = self._services.get(*key)
         if service is None:
             self._triggers.forget(key)
+            self._put_off.discard(key)
             await self._remove(key)
             return None
         if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
             return None
         if not self._expected.met(key):
+            self._put_off.add(key)
             return 0.5
+        self._put_off.discard(key)
         pods = selecting.pods_of(service, self._pods)
         trigger = self._triggers.time_of(key, service, pods)
         current = self._endpoints.get(*key)

@@ -195,7 +195,7 @@ class EndpointSliceController:
         selecting.index(self._services, self._pods)
         self._slices.add_index("service", slices_of)
         self.queue: Reconciler[Key] = Reconciler("endpointslices", self._reconcile)
-        self._expected = Expectations()
+        self._expected = Expectations(self._slices)
         self._triggers = Triggers()
         self._ratios: Mapping[str, float] | None = None
         self._hinted: dict[Key, str] = {}

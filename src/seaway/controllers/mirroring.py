@@ -132,9 +132,11 @@ def _reconcile(
 
 
 def _is_right(endpoints: Tree, old: Tree, wanted: dict[EndpointKey, Tree]) -> bool:
-    have = {identity(e): e for e in old.get("endpoints") or ()}
+    entries = old.get("endpoints") or ()
+    have = {identity(e): e for e in entries}
     return (
-        have.keys() == wanted.keys()
+        len(entries) == len(wanted)
+        and have.keys() == wanted.keys()
         and all(same(wanted[k], have[k]) for k in have)
         and labels(old) == _labels(endpoints)
         and (get(old, "metadata", "annotations") or {}) == _annotations(endpoints)
@@ -187,7 +189,7 @@ class MirroringController:
         self._slices = caches.of("endpointslices.discovery.k8s.io")
         self._slices.add_index("service", slices_of)
         self.queue: Reconciler[Key] = Reconciler("mirroring", self._reconcile)
-        self._expected = Expectations()
+        self._expected = Expectations(self._slices)
         self._told: dict[Key, Skipped] = {}
         self._endpoints.listen(lambda change: self.queue.add(change.key))
         self._services.listen(self._service_changed)

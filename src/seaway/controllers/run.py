@@ -46,9 +46,11 @@ class Controller(Protocol):
 
 class Expectations:
     """What a controller has done but not yet seen in its cache: until it has, it must not count again (client-go's
-    ControllerExpectations, with names and versions instead of numbers). resourceVersions grow (KEP-5504)."""
+    ControllerExpectations, with names and versions instead of numbers). resourceVersions grow (KEP-5504): a cache that has come
+    past a version has seen what became of that write, even where the object was gone again before a list could show it."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache: Informer | None = None) -> None:
+        self._cache = cache
         self._waiting: dict[Key, dict[str, tuple[int, float]]] = {}
 
     def expect(self, key: Key, name: str, version: str = "0") -> None:
@@ -72,8 +74,8 @@ class Expectations:
         waiting = self._waiting.get(key)
         if not waiting:
             return True
-        now = time.monotonic()
-        for name in [n for n, (_, until) in waiting.items() if now > until]:
+        now, past = time.monotonic(), self._cache.version if self._cache else 0
+        for name in [n for n, (version, until) in waiting.items() if now > until or 0 < version <= past]:
             del waiting[name]
         if not waiting:
             del self._waiting[key]
