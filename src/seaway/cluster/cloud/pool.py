@@ -28,6 +28,12 @@ class Grant(NamedTuple):
     problem: str = ""
 
 
+def _asked(wish: Wish) -> str:
+    """What spec.loadBalancerIP asks for in canonical form, '' for nothing; ValueError where it is no address: nobody else
+    checks it."""
+    return str(ipaddress.ip_address(wish.asks)) if wish.asks else ""
+
+
 def _free(network: Network, taken: set[str]) -> Iterator[str]:
     """The range's addresses in order; the first and the last of an IPv4 range stay unused, as on any network."""
     last = min(network.num_addresses - (1 if network.version == 4 else 0), LARGEST)
@@ -44,18 +50,26 @@ def assign(wishes: Iterable[Wish], ranges: Sequence[Network]) -> Mapping[Key, Gr
     pools: dict[int, Network] = {n.version: n for n in ranges}
     taken: set[str] = set()
     kept: dict[Key, dict[int, str]] = {}
+    bad: dict[Key, str] = {}
+    asks: dict[Key, str] = {}
     for wish in wishes:
+        try:
+            asks[wish.key] = _asked(wish)
+        except ValueError:
+            bad[wish.key] = f"spec.loadBalancerIP {wish.asks!r} is not an IP address"
+            continue
         for text in wish.has:
-            address = ipaddress.ip_address(text)
-            pool = pools.get(address.version)
-            wanted = not wish.asks or ipaddress.ip_address(wish.asks).version != address.version or wish.asks == text
-            if pool and address in pool and text not in taken and address.version in wish.families and wanted:
-                kept.setdefault(wish.key, {})[address.version] = text
-                taken.add(text)
+            address, own = ipaddress.ip_address(text), kept.setdefault(wish.key, {})
+            pool, asked = pools.get(address.version), asks[wish.key]
+            wanted = not asked or ipaddress.ip_address(asked).version != address.version or asked == str(address)
+            here = pool is not None and address in pool and address.version in wish.families
+            if here and wanted and address.version not in own and str(address) not in taken:
+                own[address.version] = str(address)
+                taken.add(str(address))
     found: dict[Key, Grant] = {}
     for wish in wishes:
-        own = kept.get(wish.key, {})
-        problem = ""
+        own, asks_for = dict(kept.get(wish.key, {})), asks.get(wish.key, "")
+        problem = bad.get(wish.key, "")
         for family in wish.families:
             if family in own or problem:
                 continue
@@ -63,7 +77,7 @@ def assign(wishes: Iterable[Wish], ranges: Sequence[Network]) -> Mapping[Key, Gr
             if pool is None:
                 problem = f"there is no IPv{family} pool of load balancer addresses"
                 continue
-            asked = wish.asks if wish.asks and ipaddress.ip_address(wish.asks).version == family else ""
+            asked = asks_for if asks_for and ipaddress.ip_address(asks_for).version == family else ""
             if asked and ipaddress.ip_address(asked) not in pool:
                 problem = f"spec.loadBalancerIP {asked} is not in the pool {pool}"
             elif asked and asked in taken:

@@ -23,7 +23,7 @@ async def ask(address: str, port: int) -> bool:
                 return line.split(b" ", 2)[1:2] == [b"200"]
             finally:
                 writer.close()
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, ValueError):  # ValueError: a line without end
         return False
 
 

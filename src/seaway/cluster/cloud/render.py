@@ -8,6 +8,7 @@ from seaway.cluster.cloud.plan import Balancer
 
 TABLE = "seaway-cloud"
 OUTSIDE = "outside"
+TITLE = 110  # of a comment's 128 characters: two names of 63 and what follows them would be too many
 
 
 def routes(balancers: Iterable[Balancer]) -> dict[str, tuple[str, ...]]:
@@ -46,7 +47,7 @@ def nft(family: int, balancers: Iterable[Balancer], own_address: str) -> str:
     for balancer in sorted(balancers):
         if balancer.family != family or balancer.mode != "Proxy":
             continue
-        title = "".join(c for c in f"{balancer.key}" if c.isalnum() or c in "-./")
+        title = "".join(c for c in f"{balancer.key}" if c.isalnum() or c in "-./")[:TITLE]
         at = f"{f} daddr {balancer.address}"
         if balancer.sources:
             lines.append(

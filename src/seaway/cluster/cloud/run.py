@@ -107,8 +107,9 @@ class Cloud:
         try:
             self._network.apply(outcome)
         except (KernelError, OSError) as e:
+            # Nothing is promised that is not there, and nothing given back that may still be.
             log.error("the network refused: %s; again in 1 s", e)
-            later = 1.0
+            return 1.0
         for service in services:
             try:
                 await self._settle(service, outcome)
