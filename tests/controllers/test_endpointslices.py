@@ -366,3 +366,93 @@ def test_the_controller_makes_and_follows_slices_through_the_api() -> None:
             await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(go())
+
+
+def other_owner(tree: dict, uid: str = "gone") -> dict:
+    """The same slice, of a Service that had this name before."""
+    refs = [{**r, "uid": uid} for r in tree["metadata"]["ownerReferences"]]
+    return {**tree, "metadata": {**tree["metadata"], "ownerReferences": refs}}
+
+
+def test_slices_of_an_earlier_service_of_the_name_are_deleted_not_reused() -> None:
+    world = World()
+    world.step(service(), [pod(1)])
+    (name,) = world.slices
+    world.slices[name] = other_owner(world.slices[name])
+    assert sorted(kinds(world.step(service(), [pod(1)]))) == ["Create", "Delete"] and name not in world.slices
+    assert world.addresses() == ["10.244.0.2"]
+
+
+def test_a_slice_without_an_owner_is_not_reused() -> None:
+    world = World()
+    world.step(service(), [pod(1)])
+    (name,) = world.slices
+    del world.slices[name]["metadata"]["ownerReferences"]
+    assert sorted(kinds(world.step(service(), [pod(1)]))) == ["Create", "Delete"]
+
+
+def test_a_slice_that_is_going_does_not_count() -> None:
+    world = World()
+    world.step(service(), [pod(1)])
+    (name,) = world.slices
+    world.slices[name]["metadata"]["deletionTimestamp"] = "t"
+    assert kinds(plan(service(), [pod(1)], NODES, list(world.slices.values()), 100, "t")[0]) == ["Create"]
+
+
+def test_each_family_has_its_own_placeholder_and_its_own_packing() -> None:
+    world = World()
+    both = service(ipFamilies=["IPv4", "IPv6"])
+    assert kinds(world.step(both, [])) == ["Create", "Create"]
+    four = {"status__podIPs": [{"ip": "10.244.0.9"}], "status__podIP": "10.244.0.9"}
+    assert kinds(world.step(both, [pod(1, **four)])) == ["Patch"]
+    assert sorted((s["addressType"], len(s["endpoints"] or ())) for s in world.slices.values()) == [("IPv4", 1), ("IPv6", 0)]
+    assert kinds(world.step(both, [pod(1)])) == ["Patch", "Patch"]
+    assert kinds(world.step(service(ipFamilies=["IPv6"]), [pod(1)])) == ["Delete"]
+    assert [s["addressType"] for s in world.slices.values()] == ["IPv6"]
+
+
+def test_the_placeholder_follows_the_services_labels() -> None:
+    world = World()
+    world.step(service(), [])
+    (name,) = world.slices
+    tree = service()
+    tree["metadata"]["labels"] = {"new": "label"}
+    assert kinds(world.step(tree, [])) == ["Patch"] and list(world.slices) == [name]
+    assert labels(world.slices[name])["new"] == "label"
+
+
+@pytest.mark.parametrize("key", [MANAGED_BY, SERVICE_NAME, "service.kubernetes.io/headless"])
+def test_a_service_cannot_set_the_labels_that_say_whose_a_slice_is(key: str) -> None:
+    tree = service()
+    tree["metadata"]["labels"] = {key: "mine", "own": "label"}
+    world = World()
+    world.step(tree, [pod(1)])
+    (found,) = world.slices.values()
+    assert labels(found) == {"own": "label", SERVICE_NAME: "web", MANAGED_BY: MANAGER}
+
+
+def test_emptied_port_groups_are_recycled_by_others() -> None:
+    """All pods of one named port's number go, those of the other number come: the slice is rewritten, not replaced."""
+    world = World()
+    tree = service(ports=[{"name": "http", "port": 80, "targetPort": "web"}])
+    world.step(tree, [pod(1)])
+    (name,) = world.slices
+    assert kinds(world.step(tree, [pod(2)])) == ["Patch"] and list(world.slices) == [name]
+    assert world.slices[name]["ports"][0]["port"] == 8000
+
+
+def test_a_service_in_deletion_is_still_kept_true_without_new_slices() -> None:
+    world = World()
+    world.step(service(), [pod(i) for i in range(3)], limit=2)
+    tree = service()
+    tree["metadata"]["deletionTimestamp"] = "t"
+    assert kinds(world.step(tree, [pod(i, ready=False) for i in range(3)], limit=2)) == ["Patch", "Patch"]
+    assert kinds(world.step(tree, [pod(i, ready=False) for i in range(4)], limit=2)) == ["Patch"], "the one with room is filled"
+    assert len(world.slices) == 2
+
+
+def test_annotations_of_others_on_a_slice_live_on() -> None:
+    world = World()
+    world.step(service(), [pod(1)])
+    ((write,), _) = plan(service(), [pod(1, ready=False)], NODES, list(world.slices.values()), 100, "")
+    assert write.patch["metadata"]["annotations"] == {TRIGGER: None}, "no new trigger: only that annotation goes"

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 
 import pytest
+import virtual_time
 
+from seaway.client.fake import FakeApi
+from seaway.client.rest import kind_of
 from seaway.controllers import hints
+from seaway.controllers.endpointslices import EndpointSliceController
 from seaway.controllers.packing import Draft, Drafts
 from seaway.controllers.podendpoints import ZONE
+from seaway.controllers.run import Caches, run
 
 EVEN = {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}
 
@@ -318,3 +324,75 @@ def test_auto_settles_in_one_pass_within_bounds(seed: int) -> None:
     again = Drafts(unchanged=[untouched(f"s{i}", *d.endpoints) for i, d in enumerate(drafts.create)])
     assert hints.apply(AUTO, again, ratios) == why
     assert not again.update
+
+
+class Told:
+    """Stands for Events: keeps what was told."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str, str]] = []
+
+    def tell(self, about: dict, kind: str, reason: str, message: str, path: str = "") -> None:
+        self.said.append((kind, reason, message))
+
+
+ENABLED = ("Normal", "TopologyAwareHintsEnabled", "Topology Aware Hints has been enabled, addressType: IPv4")
+DISABLED = ("Warning", "TopologyAwareHintsDisabled", "Topology Aware Hints has been disabled, addressType: IPv4")
+FEW = ("Warning", "TopologyAwareHintsDisabled", "Insufficient number of endpoints (1 endpoints, 2 zones), addressType: IPv4")
+
+
+# what happens to a Service with two pods in two zones, one after the other -> what is told in the end
+@pytest.mark.parametrize(
+    ("steps", "want"),
+    [
+        (["on"], [ENABLED]),
+        (["on", "label"], [ENABLED]),
+        (["on", "off"], [ENABLED, DISABLED]),
+        (["on", "off", "label"], [ENABLED, DISABLED]),
+        (["on", "fewer"], [ENABLED, FEW]),
+        (["on", "fewer", "label"], [ENABLED, FEW]),
+        (["on", "fewer", "more"], [ENABLED, FEW, ENABLED]),
+        (["fewer", "on", "off"], [FEW]),
+        (["label", "off"], []),
+    ],
+)
+def test_hints_that_come_and_go_are_told(steps: list, want: list) -> None:
+    async def go() -> None:
+        api, told = FakeApi(), Told()
+        caches = Caches(api)
+        controller = EndpointSliceController(caches, 100, told)  # type: ignore[arg-type]
+        for zone in "ab":
+            tree = node(zone)
+            api.put({"apiVersion": "v1", "kind": "Node", **tree, "metadata": {"name": zone, **tree["metadata"]}})
+
+        def pod(zone: str) -> None:
+            api.put({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": zone, "labels": {"app": "x"}}, "spec": {"nodeName": zone, "containers": []},
+                     "status": {"phase": "Running", "podIP": f"10.0.0.{ord(zone)}", "conditions": [{"type": "Ready", "status": "True"}]}})
+
+        pod("a")
+        pod("b")
+        web = {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "shop", "name": "web", "labels": {}, "annotations": {}},
+               "spec": {"selector": {"app": "x"}, "clusterIP": "10.96.0.1", "ipFamilies": ["IPv4"], "ports": [{"port": 80, "targetPort": 80}]}}
+        api.put(web)
+        task = asyncio.ensure_future(run(caches, [controller]))
+        await asyncio.sleep(1)
+        for step in steps:
+            match step:
+                case "on" | "off":
+                    web["metadata"]["annotations"] = {"service.kubernetes.io/topology-mode": "Auto"} if step == "on" else {}
+                    api.put(web)
+                case "label":
+                    web["metadata"]["labels"] = {"n": str(api.version)}
+                    api.put(web)
+                case "fewer":
+                    api.remove(kind_of("pods"), "shop", "b")
+                case "more":
+                    pod("b")
+            await asyncio.sleep(1)
+        assert told.said == want
+        (found,) = api.of(kind_of("endpointslices.discovery.k8s.io"))
+        assert any("hints" in e for e in found["endpoints"]) is (want[-1:] == [ENABLED])
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    virtual_time.run(go())

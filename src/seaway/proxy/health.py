@@ -17,6 +17,8 @@ from seaway.services.resolve import Resolved
 
 log = logging.getLogger("kube-proxy")
 RETRY = 1.0
+NOSNIFF = {"X-Content-Type-Options": "nosniff"}
+ANY = {4: "0.0.0.0", 6: "::"}
 Place = tuple[int, int]  # family, port
 
 
@@ -38,15 +40,15 @@ class ProxyState(NamedTuple):
 
 
 def proxy_answer(path: str, state: ProxyState) -> tuple[int, dict[str, object]] | None:
-    """(status, body) of the proxy's own health; a node on its way out fails /healthz and not /livez. None: no such path."""
+    """(status, body) of the proxy's own health; a node on its way out fails /healthz and is not spoken of by /livez. None: no
+    such path. While all is well `lastUpdated` is now, as clients of the first releases expect."""
     if path not in ("/healthz", "/livez"):
         return None
-    body: dict[str, object] = {
-        "lastUpdated": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(state.last_sync)),
-        "currentTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(state.now)),
-        "nodeEligible": state.eligible,
-    }
     well = state.healthy and (state.eligible or path == "/livez")
+    times = {"lastUpdated": state.now if well else state.last_sync, "currentTime": state.now}
+    body: dict[str, object] = {k: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t)) for k, t in times.items()}
+    if path == "/healthz":
+        body["nodeEligible"] = state.eligible
     return 200 if well else 503, body
 
 
@@ -68,18 +70,15 @@ def answer(health: Health, proxy_healthy: bool) -> tuple[int, dict[str, object],
         "localEndpoints": health.local_endpoints,
         "serviceProxyHealthy": proxy_healthy,
     }
-    headers = {
-        "X-Content-Type-Options": "nosniff",
-        "X-Load-Balancing-Endpoint-Weight": str(health.local_endpoints),
-    }
-    return status, body, headers
+    return status, body, {**NOSNIFF, "X-Load-Balancing-Endpoint-Weight": str(health.local_endpoints)}
 
 
 class HealthPorts:
-    """The servers of the health ports, one a family and port; a port that is taken is tried again."""
+    """The servers of the health ports, one a family and port; a port that is taken is tried again. `hosts`: the address of
+    each family that is listened on."""
 
-    def __init__(self, healthy: Callable[[], bool]) -> None:
-        self._healthy = healthy
+    def __init__(self, healthy: Callable[[], bool], hosts: Mapping[int, str] = ANY) -> None:
+        self._healthy, self._hosts = healthy, hosts
         self._wanted: Mapping[Place, Health] = {}
         self._open: dict[Place, asyncio.Server] = {}
         self._wake = asyncio.Event()
@@ -113,7 +112,7 @@ class HealthPorts:
 
         family = socket.AF_INET if place[0] == 4 else socket.AF_INET6
         return await asyncio.get_running_loop().create_server(
-            web.Server(handle, access_log=None), "0.0.0.0" if place[0] == 4 else "::", place[1], family=family
+            web.Server(handle, access_log=None), self._hosts[place[0]], place[1], family=family
         )
 
 
@@ -124,7 +123,7 @@ async def serve(port: int, state: Callable[[], ProxyState]) -> None:
         found = proxy_answer(request.path, state())
         if found is None:
             return web.Response(status=404, text="404 page not found\n")
-        return web.json_response(found[1], status=found[0])
+        return web.json_response(found[1], status=found[0], headers=NOSNIFF)
 
     server = web.Server(say, access_log=None)
     await asyncio.get_running_loop().create_server(server, None, port, reuse_address=True)
