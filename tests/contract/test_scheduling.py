@@ -103,8 +103,12 @@ def test_a_pending_pod_says_why_and_goes_when_a_node_changes(cluster: Cluster) -
     cluster.until("p", scheduled, ("False", "Unschedulable"))
     message = cluster.read("p")["status"]["conditions"][0]["message"]
     assert "node(s) were unschedulable" in message and message.partition(" ")[0].startswith("0/")
-    events = cluster.server.request("GET", f"/api/v1/namespaces/{cluster.ns}/events")[1]["items"]
-    assert [(e["reason"], e["type"], e["message"]) for e in events] == [("FailedScheduling", "Warning", message)]
+
+    def told(_: dict) -> list[tuple[str, str, str]]:
+        events = cluster.server.request("GET", f"/api/v1/namespaces/{cluster.ns}/events")[1]["items"]
+        return [(e["reason"], e["type"], e["message"]) for e in events]
+
+    cluster.until("p", told, [("FailedScheduling", "Warning", message)])  # events are written in the background
     open_ = {"spec": {"unschedulable": None, "taints": None}}
     assert cluster.server.request("PATCH", f"/api/v1/nodes/{cluster.ns}-a", open_, media=MERGE)[0] == 200
     cluster.on("p", "a")
