@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from seaway.cluster.apiserver.eviction import budgets_of, check, ends_freely, is_spared
+from seaway.cluster.apiserver.metadata import told_name
 from seaway.cluster.apiserver.status import ApiError
 
 
@@ -77,3 +78,16 @@ def test_a_budget_with_room_lets_go_and_one_that_is_overrun_forbids() -> None:
         with pytest.raises(ApiError) as error:
             check(wrong)
         assert error.value.code == 403
+
+
+@pytest.mark.parametrize(
+    ("meta", "want"),
+    [
+        ({"name": "web-x7k2p", "generateName": "web-"}, "web-"),  # drawn after admission
+        ({"name": "s-0", "generateName": "s-"}, "s-0"),
+        ({"name": "p"}, "p"),
+        ({}, ""),
+    ],
+)
+def test_a_refusal_tells_the_name_that_was_asked_for(meta: dict, want: str) -> None:
+    assert told_name(meta) == want

@@ -3,6 +3,7 @@ the objects they are bound to (KEP-1205)."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +13,11 @@ from seaway.pki.tokens import Signer, TokenError
 
 Tree = dict[str, Any]
 CACHE = 4096
+CREDENTIAL = "authentication.kubernetes.io/credential-id"
 
 
-def from_certificate(certificate: Tree | None) -> User | None:
-    """`certificate` as ssl.SSLSocket.getpeercert gives it, verified by TLS already."""
+def from_certificate(certificate: Tree | None, raw: bytes | None = None) -> User | None:
+    """`certificate` as ssl.SSLSocket.getpeercert gives it, verified by TLS already; `raw` is the same as DER."""
     if not certificate:
         return None
     name, groups = "", []
@@ -25,7 +27,10 @@ def from_certificate(certificate: Tree | None) -> User | None:
                 name = value
             elif key == "organizationName":
                 groups.append(value)
-    return User(name, (*groups, AUTHENTICATED)) if name else None
+    if not name:
+        return None
+    extra = {CREDENTIAL: [f"X509SHA256={hashlib.sha256(raw).hexdigest()}"]} if raw else {}
+    return User(name, (*groups, AUTHENTICATED), "", extra)
 
 
 class Tokens:
@@ -50,7 +55,7 @@ class Tokens:
         namespace, account = own.get("namespace", ""), own.get("serviceaccount") or {}
         if not self._is_there("serviceaccounts", f"{namespace}/{account.get('name')}", account.get("uid")):
             raise unauthorized()
-        extra: dict[str, list[str]] = {"authentication.kubernetes.io/credential-id": [f"JTI={claims.get('jti', '')}"]}
+        extra: dict[str, list[str]] = {CREDENTIAL: [f"JTI={claims.get('jti', '')}"]}
         pod = own.get("pod")
         if pod:
             if not self._is_there("pods", f"{namespace}/{pod.get('name')}", pod.get("uid")):
@@ -69,7 +74,7 @@ class Tokens:
         return found is not None and found["metadata"]["uid"] == uid
 
 
-def identify(header: str, certificate: Tree | None, tokens: Tokens) -> User:
+def identify(header: str, certificate: Tree | None, tokens: Tokens, raw: bytes | None = None) -> User:
     """The user of a request; a token that is given but wrong is 401, no credentials at all are anonymous."""
     if header:
         scheme, _, value = header.partition(" ")
@@ -77,4 +82,4 @@ def identify(header: str, certificate: Tree | None, tokens: Tokens) -> User:
             return tokens.user(value.strip())
         if not certificate:
             raise unauthorized()
-    return from_certificate(certificate) or ANONYMOUS
+    return from_certificate(certificate, raw) or ANONYMOUS

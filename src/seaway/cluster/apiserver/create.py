@@ -50,7 +50,7 @@ async def store(writer: Writer, call: Call, tree: Tree, rule: Rule) -> Tree:
         _draw_name(writer, meta)
     call.name = meta.get("name", "")
     if kind.namespaced:
-        admission.namespace(kind, call.name, call.namespace)
+        admission.namespace(kind, metadata.told_name(meta), call.namespace)
         if kind.group_resource == "pods":
             await _wait_for_account(writer, call, tree)
     _begin(writer, kind, rule, tree)

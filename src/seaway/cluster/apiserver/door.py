@@ -87,7 +87,9 @@ class Door:
         info = requests.read(request.method, request.path, query)
         transport = request.transport
         certificate = transport.get_extra_info("peercert") if transport is not None else None
-        user = identify(request.headers.get("Authorization", ""), certificate, self.tokens)
+        tls = transport.get_extra_info("ssl_object") if certificate and transport is not None else None
+        raw = tls.getpeercert(binary_form=True) if tls is not None else None
+        user = identify(request.headers.get("Authorization", ""), certificate, self.tokens, raw)
         user = impersonation.act(user, request.headers.items(), self.rbac.allowed, self.refused)
         if not (
             info.path in PUBLIC or info.path.startswith(("/livez/", "/readyz/", "/healthz/"))

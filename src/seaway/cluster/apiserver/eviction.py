@@ -143,10 +143,20 @@ async def _ask(verbs: Verbs, call: Call, pod: Tree) -> None:
         status = tree["status"]
         status["disruptionsAllowed"] -= 1
         status["disruptedPods"] = {**(status.get("disruptedPods") or {}), call.name: now}
+        if is_true(pod, "Ready"):  # as the disruption controller is about to count: the next eviction is told the truth
+            status["currentHealthy"] = max(status.get("currentHealthy", 0) - 1, 0)
+        if not status["disruptionsAllowed"]:
+            status["conditions"] = [_insufficient(c, now) for c in status.get("conditions") or ()]
         return tree
 
     kind = kinds.by_resource()["policy", "v1", "poddisruptionbudgets"]
     await verbs.change(kind, call.namespace, budget["metadata"]["name"], edit, "status", call.user)
+
+
+def _insufficient(condition: Tree, now: str) -> Tree:
+    if condition["type"] != "DisruptionAllowed" or condition["status"] == "False":
+        return condition
+    return {**condition, "status": "False", "reason": "InsufficientPods", "message": "", "lastTransitionTime": now}
 
 
 async def _mark(verbs: Verbs, call: Call) -> None:

@@ -58,6 +58,13 @@ SUFFIX_CHARACTERS = "bcdfghjklmnpqrstvwxz2456789"
 GENERATE_LIMIT = 58
 
 
+def told_name(meta: dict[str, Any]) -> str:
+    """The name that a refusal tells: of a generated one its prefix, since admission comes before the drawing (upstream's
+    extractResourceName)."""
+    name, prefix = str(meta.get("name") or ""), str(meta.get("generateName") or "")
+    return prefix if prefix and name[:-5] == prefix[:GENERATE_LIMIT] else name
+
+
 def name_problems(group_resource: str, name: str, prefix: bool = False) -> list[str]:
     """What is wrong with a name; `prefix`: it is a generateName, whose end will be followed by more."""
     masked = name[:-2] + "a" if prefix and len(name) > 1 and name.endswith("-") else name

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from seaway.api.kinds import Kind
+from seaway.cluster.apiserver.metadata import told_name
 from seaway.cluster.apiserver.rules import pod_annotations, pod_defaults, pod_references
 from seaway.cluster.apiserver.status import forbidden
 from seaway.cluster.apiserver.storage import Storage
@@ -78,7 +79,7 @@ class PodAdmission:
 
     def admit(self, kind: Kind, namespace: str, tree: Tree, suffix: str) -> None:
         """Completes a new pod in place; ApiError where it may not be."""
-        spec, name = tree["spec"], tree["metadata"].get("name", "")
+        spec, name = tree["spec"], told_name(tree["metadata"])
         if pod_annotations.MIRROR in (tree["metadata"].get("annotations") or {}):
             why = pod_references.of_mirror(spec)
         else:
@@ -96,7 +97,7 @@ class PodAdmission:
         spec = tree["spec"]
         runtime = self._runtime_class(spec.get("runtimeClassName"))
         if spec.get("overhead") and not (runtime or {}).get("overhead"):
-            raise forbidden(kind, tree["metadata"].get("name", ""), OVERHEAD_ALONE)
+            raise forbidden(kind, told_name(tree["metadata"]), OVERHEAD_ALONE)
 
     def _account(self, namespace: str, spec: Tree, suffix: str) -> str:
         name = spec.get("serviceAccountName") or "default"

@@ -104,13 +104,20 @@ class Actor:
                     raise result
         return None
 
-    async def write_status(self, resource: str, key: Key, owner: Tree, status: Tree) -> bool:
-        """Patches what differs; holds only if the object is as it was read. Whether there was a difference."""
-        patch = difference(owner.get("status") or {}, status)
+    async def write_status(
+        self, resource: str, key: Key, owner: Tree, status: Tree, notes: dict[str, str] | None = None
+    ) -> bool:
+        """Patches what differs; holds only if the object is as it was read. Whether there was a difference. `notes`:
+        annotations that are written along, since a status does not raise the generation."""
+        changed, patch = difference(owner.get("status") or {}, status), {}
+        if changed:
+            patch["status"] = changed
+        if notes:
+            patch["metadata"] = {"annotations": notes}
         if not patch:
             return False
         version = owner["metadata"]["resourceVersion"]
-        made = await apply(self._caches.api, Patch(kind_of(resource), *key, {"status": patch}, "status", version))
+        made = await apply(self._caches.api, Patch(kind_of(resource), *key, patch, "status", version))
         self._written[key] = int(made["metadata"]["resourceVersion"])
         return True
 

@@ -11,13 +11,12 @@ from seaway.client.errors import ApiStatusError, Conflict, is_namespace_ending
 from seaway.client.events import Events
 from seaway.client.reconcile import Reconciler
 from seaway.client.reflector import Change
-from seaway.client.rest import kind_of
 from seaway.cluster.workloads import adoption, progress, rollout
 from seaway.cluster.workloads.acting import Actor, by_controller, dependents, in_namespace
 from seaway.cluster.workloads.podfacts import failure_text
 from seaway.cluster.workloads.rollout import REVISION, new_set, notes_of, replicas_of
 from seaway.controllers.run import Caches
-from seaway.controllers.writes import Create, Delete, Patch, Write, apply
+from seaway.controllers.writes import Create, Delete, Write, apply
 
 Tree = dict[str, Any]
 RESOURCE = "deployments.apps"
@@ -105,20 +104,18 @@ class DeploymentController:
                 return 0.05
         sets = list(known.values())
         current = new_set(deployment, sets)
-        began = deployment
+        began, notes = deployment, {}
         if current is not None:
             revision = notes_of(current).get(REVISION, "")
             if revision and notes_of(deployment).get(REVISION) != revision:
-                note = {"metadata": {"annotations": {REVISION: revision}}}
-                patched = await apply(api, Patch(kind_of(RESOURCE), *key, note))
-                began = {**deployment, "metadata": patched["metadata"]}
-            name = current["metadata"]["name"]
+                notes = {REVISION: revision}
             if not deployment["spec"].get("paused"):
-                began = {**began, "status": progress.began(began, name, False, now)}
+                name = current["metadata"]["name"]
+                began = {**deployment, "status": progress.began(deployment, name, False, now)}
         found = progress.status(began, sets, now)
         stored = self._deployments.get(*key) or deployment
-        stored = {**stored, "metadata": began["metadata"]}
-        await self._actor.write_status(RESOURCE, key, stored, found)
+        stored = {**stored, "metadata": deployment["metadata"]}  # the state that this turn began from
+        await self._actor.write_status(RESOURCE, key, stored, found, notes)
         return progress.look_again(deployment, found, now)
 
     async def _write(self, key: Key, deployment: Tree, write: Write) -> Tree | None:
@@ -131,12 +128,12 @@ class DeploymentController:
             if made is None:
                 return None
         else:
+            before = self._sets.get(key.namespace, write.name)
             made = await apply(self._caches.api, write)
+            if "replicas" in (write.patch.get("spec") or {}):
+                self._scaled(deployment, write.name, replicas_of(before) if before else 0, replicas_of(made))
         meta = made["metadata"]
         self._expected.expect_answer(key, made, self._sets.get(key.namespace, meta["name"]))
-        if isinstance(write, Patch) and "replicas" in (write.patch.get("spec") or {}):
-            before = self._sets.get(key.namespace, write.name)
-            self._scaled(deployment, meta["name"], replicas_of(before) if before else 0, replicas_of(made))
         return made
 
     def _scaled(self, deployment: Tree, name: str, was: int, now: int) -> None:
