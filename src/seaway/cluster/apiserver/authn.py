@@ -9,7 +9,7 @@ from typing import Any
 
 from seaway.cluster.apiserver.authz import ANONYMOUS, AUTHENTICATED, User
 from seaway.cluster.apiserver.status import unauthorized
-from seaway.pki.tokens import Signer, TokenError
+from seaway.pki.tokens import ISSUER, Signer, TokenError
 
 Tree = dict[str, Any]
 CACHE = 4096
@@ -41,6 +41,7 @@ class Tokens:
         self._read: dict[str, Tree] = {}
 
     def user(self, token: str) -> User:
+        """Whose token it is, for this API server."""
         claims = self._read.get(token)
         if claims is None or claims.get("exp", 0) <= self._now():
             self._read.pop(token, None)
@@ -51,6 +52,18 @@ class Tokens:
             if len(self._read) >= CACHE:
                 self._read.clear()
             self._read[token] = claims
+        return self._owner(claims)
+
+    def review(self, token: str, audiences: tuple[str, ...]) -> tuple[User, list[str]]:
+        """Whose token it is for these audiences (none: the API server), and for which of them."""
+        try:
+            claims = self.signer.read(token, self._now(), audiences or (ISSUER,))
+        except TokenError:
+            raise unauthorized() from None
+        meant = claims.get("aud") or []
+        return self._owner(claims), [a for a in audiences or (ISSUER,) if a in meant]
+
+    def _owner(self, claims: Tree) -> User:
         own = claims.get("kubernetes.io") or {}
         namespace, account = own.get("namespace", ""), own.get("serviceaccount") or {}
         if not self._is_there("serviceaccounts", f"{namespace}/{account.get('name')}", account.get("uid")):
@@ -62,6 +75,9 @@ class Tokens:
                 raise unauthorized()
             extra["authentication.kubernetes.io/pod-name"] = [pod["name"]]
             extra["authentication.kubernetes.io/pod-uid"] = [pod["uid"]]
+        secret = own.get("secret")
+        if secret and not self._is_there("secrets", f"{namespace}/{secret.get('name')}", secret.get("uid")):
+            raise unauthorized()
         if own.get("node"):
             extra["authentication.kubernetes.io/node-name"] = [own["node"]["name"]]
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED)

@@ -1,10 +1,11 @@
-"""May they? RBAC over the roles and bindings in the storage (KEP-2794 semantics are a later issue); pure but for the reads."""
+"""May they? RBAC over the roles and bindings in the storage, with the reasons; pure but for the reads
+(plugin/pkg/auth/authorizer/rbac)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from seaway.cluster.apiserver.requests import RequestInfo
 
@@ -45,7 +46,14 @@ def allows(rule: Tree, info: RequestInfo) -> bool:
     if not (_has(resources, info.full_resource) or (info.subresource and f"*/{info.subresource}" in resources)):
         return False
     names = rule.get("resourceNames") or ()
-    return not names or info.name in names
+    return not names or (info.name or info.selected) in names
+
+
+class Decision(NamedTuple):
+    """`reason` says by which binding, or what is wrong with the bindings there are; may be empty."""
+
+    allowed: bool
+    reason: str = ""
 
 
 class Rbac:
@@ -55,7 +63,7 @@ class Rbac:
         self._read = read
         self._roles: dict[tuple[str, str], list[Tree]] | None = None
         self._bindings: list[tuple[str, Tree]] = []
-        self._decided: dict[tuple[Any, ...], bool] = {}
+        self._decided: dict[tuple[Any, ...], Decision] = {}
 
     def changed(self) -> None:
         self._roles = None
@@ -72,20 +80,34 @@ class Rbac:
             self._roles, self._bindings = roles, bindings
         return self._roles
 
-    def rules(self, user: User, namespace: str) -> Iterator[Tree]:
-        """Every rule that applies to a user in a namespace (empty: cluster-wide only)."""
+    def _grants(self, user: User, namespace: str) -> Iterator[tuple[str, Tree | None, list[Tree]]]:
+        """(reason, role reference where it leads nowhere, rules) of each binding that applies to a user in a namespace."""
         roles = self._load()
         for scope, binding in self._bindings:
             if scope and scope != namespace:
                 continue
-            if not any(_is_subject(s, user, scope) for s in binding.get("subjects") or ()):
+            subject = next((s for s in binding.get("subjects") or () if _is_subject(s, user, scope)), None)
+            if subject is None:
                 continue
             ref = binding["roleRef"]
-            yield from roles.get(("" if ref["kind"] == "ClusterRole" else scope, ref["name"]), ())
+            rules = roles.get(("" if ref["kind"] == "ClusterRole" else scope, ref["name"]))
+            name = binding["metadata"]["name"]
+            which = f'RoleBinding "{name}/{scope}"' if scope else f'ClusterRoleBinding "{name}"'
+            reason = f'RBAC: allowed by {which} of {ref["kind"]} "{ref["name"]}" to {_described(subject, scope)}'
+            yield reason, ref if rules is None else None, rules or []
 
-    def allowed(self, user: User, info: RequestInfo) -> bool:
+    def rules(self, user: User, namespace: str) -> Iterator[Tree]:
+        """Every rule that applies to a user in a namespace (empty: cluster-wide only)."""
+        for _, _, rules in self._grants(user, namespace):
+            yield from rules
+
+    def rules_of(self, ref: Tree, namespace: str) -> list[Tree] | None:
+        """The rules behind a roleRef; None where there is no such role."""
+        return self._load().get(("" if ref.get("kind") == "ClusterRole" else namespace, ref.get("name", "")))
+
+    def decide(self, user: User, info: RequestInfo) -> Decision:
         if MASTERS in user.groups:
-            return True
+            return Decision(True)
         key = (
             user.name,
             user.groups,
@@ -94,14 +116,34 @@ class Rbac:
             info.resource,
             info.subresource,
             info.namespace,
-            info.name,
+            info.name or info.selected,
             "" if info.is_resource else info.path,
         )
         if key not in self._decided:
             if len(self._decided) > 20_000:
                 self._decided.clear()
-            self._decided[key] = any(allows(rule, info) for rule in self.rules(user, info.namespace))
+            self._decided[key] = self._decide(user, info)
         return self._decided[key]
+
+    def _decide(self, user: User, info: RequestInfo) -> Decision:
+        problems = []
+        for reason, lost, rules in self._grants(user, info.namespace):
+            if any(allows(rule, info) for rule in rules):
+                return Decision(True, reason)
+            if lost is not None:
+                problems.append(f'{lost["kind"].lower()}.{RBAC} "{lost["name"]}" not found')
+        told = list(dict.fromkeys(problems))
+        return Decision(False, f"RBAC: {told[0] if len(told) == 1 else '[' + ', '.join(told) + ']'}" if told else "")
+
+    def allowed(self, user: User, info: RequestInfo) -> bool:
+        return self.decide(user, info).allowed
+
+
+def _described(subject: Tree, scope: str) -> str:
+    """A subject in a reason."""
+    if subject.get("kind") == "ServiceAccount":
+        return f'ServiceAccount "{subject.get("name")}/{subject.get("namespace") or scope}"'
+    return f'{subject.get("kind")} "{subject.get("name")}"'
 
 
 def _is_subject(subject: Tree, user: User, scope: str) -> bool:
@@ -115,9 +157,11 @@ def _is_subject(subject: Tree, user: User, scope: str) -> bool:
     return False
 
 
-def refusal(user: User, info: RequestInfo) -> str:
+def refusal(user: User, info: RequestInfo, reason: str = "") -> str:
     """The sentence of a 403."""
+    because = f": {reason}" if reason else ""
     if not info.is_resource:
-        return f'User "{user.name}" cannot {info.verb} path "{info.path}"'
+        return f'User "{user.name}" cannot {info.verb} path "{info.path}"{because}'
     where = f' in the namespace "{info.namespace}"' if info.namespace else " at the cluster scope"
-    return f'User "{user.name}" cannot {info.verb} resource "{info.full_resource}" in API group "{info.group}"{where}'
+    what = f'resource "{info.full_resource}" in API group "{info.group}"'
+    return f'User "{user.name}" cannot {info.verb} {what}{where}{because}'

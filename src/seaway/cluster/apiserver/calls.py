@@ -8,10 +8,12 @@ from typing import Any
 
 from seaway.api import tree as trees
 from seaway.api.kinds import Kind
+from seaway.cluster.apiserver import authz, escalation
 from seaway.cluster.apiserver.admission import Admission
-from seaway.cluster.apiserver.authz import User
+from seaway.cluster.apiserver.authz import Rbac, User
 from seaway.cluster.apiserver.journal import DELETED
-from seaway.cluster.apiserver.status import ApiError, bad_request
+from seaway.cluster.apiserver.requests import RequestInfo
+from seaway.cluster.apiserver.status import ApiError, bad_request, forbidden, not_found
 from seaway.cluster.apiserver.storage import Entry, Storage, StorageError
 
 Tree = dict[str, Any]
@@ -61,6 +63,35 @@ class Writer:
 
     def __init__(self, storage: Storage, admission: Admission, edges: Edges) -> None:
         self.storage, self.admission, self.edges = storage, admission, edges
+        self.rbac: Rbac | None = None  # None: whoever gets here may (tests, and the server itself at its start)
+
+    def check_creates(self, call: Call) -> None:
+        """A PUT or an apply that makes a new object needs the right to create as well."""
+        kind = call.kind
+        info = RequestInfo("create", "", True, kind.group, kind.version, call.namespace, kind.resource, "", call.name)
+        if self.rbac is not None and not (decision := self.rbac.decide(call.user, info)).allowed:
+            raise forbidden(kind, call.name, authz.refusal(call.user, info, decision.reason))
+
+    def check_grants(self, call: Call, tree: Tree) -> None:
+        """Nobody gives away rights that they do not have (rbac/escalation_check.go), unless they may `escalate` or `bind`."""
+        kind = call.kind
+        if self.rbac is None or kind.group != authz.RBAC or authz.MASTERS in call.user.groups:
+            return
+        if kind.resource in ("roles", "clusterroles"):
+            verb, resource, name = "escalate", kind.resource, call.name
+            rules: list[Tree] | None = tree.get("rules") or []
+        else:
+            ref = tree.get("roleRef") or {}
+            verb, resource, name = "bind", f"{str(ref.get('kind', '')).lower()}s", ref.get("name", "")
+            rules = self.rbac.rules_of(ref, call.namespace)
+        info = RequestInfo(verb, "", True, authz.RBAC, "v1", call.namespace, resource, "", name)
+        if self.rbac.allowed(call.user, info):
+            return
+        if rules is None:
+            raise not_found(kind, name)
+        lacking = escalation.missing(self.rbac.rules(call.user, call.namespace), rules)
+        if lacking:
+            raise forbidden(kind, call.name, escalation.refusal(call.user.name, call.user.groups, lacking))
 
     def stamp(self) -> str:
         """The time of now, as objects have it."""

@@ -113,6 +113,7 @@ async def _wait_for_account(writer: Writer, call: Call, tree: Tree) -> None:
 
 def admit(writer: Writer, call: Call, rule: Rule, tree: Tree, old: Tree | None) -> None:
     """What depends on who asks, and on other objects."""
+    writer.check_grants(call, tree)
     if old is None and rule.sign is not None:
         user = call.user
         rule.sign(tree, {"username": user.name, "uid": user.uid, "groups": list(user.groups), "extra": user.extra})

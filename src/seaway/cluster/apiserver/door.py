@@ -113,10 +113,10 @@ class Door:
         return await resources.answer(self, request, info, kind, user, warnings)
 
     def refused(self, user: User, info: RequestInfo) -> ApiError:
-        why = authz.refusal(user, info)
+        why = authz.refusal(user, info, self.rbac.decide(user, info).reason)
         if not info.is_resource:
             return ApiError(403, "Forbidden", f"forbidden: {why}", {})
-        name = "" if info.verb == "create" and not info.subresource else info.name
+        name = "" if info.verb == "create" and not info.subresource else info.name or info.selected
         known = kinds.by_resource().get((info.group, info.version, info.resource))
         kind = known or Kind(info.group, info.version, info.resource, info.resource, False, ())
         return forbidden(kind, name, why)

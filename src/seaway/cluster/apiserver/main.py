@@ -65,7 +65,7 @@ def assemble(storage: Storage, layout: Layout, pki: str, edge: Edges) -> tuple[D
     for entry in storage.newest_all("services"):
         allocator.hold(entry.key, entry.tree["spec"])
     verbs = Verbs(storage, Admission(storage, allocator), edge)
-    rbac = Rbac(lambda resource: (e.tree for e in storage.entries(resource, "")))
+    verbs.rbac = rbac = Rbac(lambda resource: (e.tree for e in storage.entries(resource, "")))
 
     def follow(event: Event) -> None:
         if event.resource.endswith(RBAC):

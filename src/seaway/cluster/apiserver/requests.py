@@ -11,7 +11,8 @@ NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
 @dataclass(frozen=True, slots=True)
 class RequestInfo:
-    """`is_resource` False: a path such as /healthz; then only `verb` (the method in lower case) and `path` count."""
+    """`selected`: the one name that a list, watch or deletion of a collection is limited to by its field selector.
+    `is_resource` False: a path such as /healthz; then only `verb` (the method in lower case) and `path` count."""
 
     verb: str
     path: str
@@ -23,6 +24,7 @@ class RequestInfo:
     subresource: str = ""
     name: str = ""
     rest: str = ""
+    selected: str = ""
 
     @property
     def full_resource(self) -> str:
@@ -57,4 +59,16 @@ def read(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
             verb = "watch" if query.get("watch", "false").lower() not in ("false", "0") else "list"
         elif verb == "delete":
             verb = "deletecollection"
-    return RequestInfo(verb, path, True, group, version, namespace, resource, subresource, name, "/".join(rest[3:]))
+    selected = "" if name else _selected(query.get("fieldSelector", ""))
+    return RequestInfo(
+        verb, path, True, group, version, namespace, resource, subresource, name, "/".join(rest[3:]), selected
+    )
+
+
+def _selected(text: str) -> str:
+    """The name in a field selector that asks for exactly one."""
+    for term in text.split(","):
+        field, _, value = term.partition("=")
+        if field.strip() == "metadata.name":
+            return value.lstrip("=").strip()
+    return ""

@@ -8,7 +8,7 @@ from seaway.cluster.apiserver import bodies
 from seaway.cluster.apiserver.authz import User
 from seaway.cluster.apiserver.calls import Call
 from seaway.cluster.apiserver.requests import RequestInfo
-from seaway.cluster.apiserver.status import ApiError, not_allowed
+from seaway.cluster.apiserver.status import ApiError, Cause, bad_request, invalid, not_allowed, wrong
 
 if TYPE_CHECKING:
     from seaway.cluster.apiserver.door import Door
@@ -16,58 +16,98 @@ if TYPE_CHECKING:
 Tree = dict[str, Any]
 
 
+ACCESS = ("SelfSubjectAccessReview", "SubjectAccessReview", "LocalSubjectAccessReview")
+
+
 def answer(door: Door, call: Call) -> Tree:
-    """Access reviews and who-am-I: answered from the request alone."""
+    """The review with its status."""
     body, strict = bodies.read(call.body, call.content_type, call.kind, call.field_validation)
     body = bodies.typed(body, call.kind, None, call.field_validation, call.warnings, strict=strict)
-    kind = call.kind.kind
-    user = call.user
+    kind, spec = call.kind.kind, body.get("spec") or {}
+    meta = body.get("metadata") or {}
     if kind == "SelfSubjectReview":
-        info: Tree = {"username": user.name, "groups": list(user.groups)}
-        if user.uid:
-            info["uid"] = user.uid
-        if user.extra:
-            info["extra"] = user.extra
-        body["status"] = {"userInfo": info}
-    elif kind in ("SelfSubjectAccessReview", "SubjectAccessReview", "LocalSubjectAccessReview"):
-        spec = body.get("spec") or {}
-        if kind != "SelfSubjectAccessReview":
-            user = User(spec.get("user", ""), tuple(spec.get("groups") or ()))
-        asked = spec.get("resourceAttributes")
-        other = spec.get("nonResourceAttributes") or {}
-        if asked is not None:
-            wanted = RequestInfo(
-                asked.get("verb", ""),
-                "",
-                True,
-                asked.get("group", ""),
-                asked.get("version", ""),
-                asked.get("namespace", ""),
-                asked.get("resource", ""),
-                asked.get("subresource", ""),
-                asked.get("name", ""),
-            )
-        else:
-            wanted = RequestInfo(other.get("verb", ""), other.get("path", ""))
-        body["status"] = {"allowed": door.rbac.allowed(user, wanted)}
+        meta = {"creationTimestamp": door.verbs.stamp()}
+        status: Tree = {"userInfo": _described(call.user)}
+    elif kind in ACCESS:
+        status = _access(door, call, spec)
     elif kind == "SelfSubjectRulesReview":
-        namespace = (body.get("spec") or {}).get("namespace", "")
-        rules = list(door.rbac.rules(user, namespace))
-        body["status"] = {
-            "incomplete": False,
+        if not spec.get("namespace"):
+            raise bad_request("no namespace on request")
+        rules = list(door.rbac.rules(call.user, spec["namespace"]))
+        status = {
             "resourceRules": [r for r in rules if "resources" in r],
             "nonResourceRules": [r for r in rules if "nonResourceURLs" in r],
+            "incomplete": False,
         }
     elif kind == "TokenReview":
-        try:
-            found = door.tokens.user((body.get("spec") or {}).get("token", ""))
-            body["status"] = {
-                "authenticated": True,
-                "user": {"username": found.name, "uid": found.uid, "groups": list(found.groups)},
-            }
-        except ApiError:
-            body["status"] = {"authenticated": False, "error": "invalid bearer token"}
+        status = _token(door, spec)
     else:
         raise not_allowed()
-    body.setdefault("metadata", {})
-    return body
+    rest = {k: v for k, v in body.items() if k not in ("kind", "apiVersion", "metadata", "status")}
+    return {"kind": kind, "apiVersion": call.kind.api_version, "metadata": meta, **rest, "status": status}
+
+
+def _described(user: User) -> Tree:
+    found: Tree = {"username": user.name, "groups": list(user.groups)}
+    if user.uid:
+        found["uid"] = user.uid
+    if user.extra:
+        found["extra"] = dict(sorted(user.extra.items()))
+    return found
+
+
+def access_causes(kind: str, namespace: str, spec: Tree) -> list[Cause]:
+    """What is wrong with an access review (pkg/apis/authorization/validation)."""
+    asked, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if kind == "LocalSubjectAccessReview":
+        causes = []
+        if asked is not None and asked.get("namespace", "") != namespace:
+            at = "spec.resourceAttributes.namespace"
+            causes.append(wrong(at, asked.get("namespace", ""), "must match metadata.namespace"))
+        if other is not None:
+            shown = {"Path": other.get("path", ""), "Verb": other.get("verb", "")}
+            causes.append(wrong("spec.nonResourceAttributes", shown, "disallowed on this kind of request"))
+        if causes:
+            return causes
+    one = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+    if asked is not None and other is not None:
+        causes = [
+            wrong("spec.nonResourceAttributes", other, "cannot be specified in combination with resourceAttributes")
+        ]
+    elif asked is None and other is None:
+        causes = [wrong("spec.resourceAttributes", None, one)]
+    else:
+        causes = []
+    if kind != "SelfSubjectAccessReview" and not spec.get("user") and not spec.get("groups"):
+        causes.append(wrong("spec.user", spec.get("user", ""), "at least one of user or group must be specified"))
+    return causes
+
+
+def _access(door: Door, call: Call, spec: Tree) -> Tree:
+    """Whether somebody may do something, and why."""
+    kind = call.kind.kind
+    causes = access_causes(kind, call.namespace, spec)
+    if causes:
+        raise invalid("authorization.k8s.io", "", "", causes)
+    user = call.user
+    if kind != "SelfSubjectAccessReview":
+        user = User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""))
+    asked, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes") or {}
+    wanted = RequestInfo(other.get("verb", ""), other.get("path", ""))
+    if asked is not None:
+        names = ("group", "version", "namespace", "resource", "subresource", "name")
+        wanted = RequestInfo(asked.get("verb", ""), "", True, *(asked.get(n, "") for n in names))
+    decision = door.rbac.decide(user, wanted)
+    status: Tree = {"allowed": decision.allowed}
+    if decision.reason:
+        status["reason"] = decision.reason
+    return status
+
+
+def _token(door: Door, spec: Tree) -> Tree:
+    """Whose token it is, if it is one."""
+    try:
+        user, audiences = door.tokens.review(spec.get("token", ""), tuple(spec.get("audiences") or ()))
+    except ApiError:
+        return {"user": {}, "error": "invalid bearer token"}
+    return {"authenticated": True, "user": _described(user), "audiences": audiences}

@@ -12,7 +12,6 @@ from seaway.cluster.apiserver import bodies, patches, tables
 from seaway.cluster.apiserver.status import (
     ApiError,
     bad_request,
-    conflict,
     invalid,
     modified,
     not_found,
@@ -174,7 +173,8 @@ def token(verbs: Verbs, call: Call, body: Tree, signer: Signer) -> Tree:
     if ref:
         kind = kinds.by_kind().get((ref.get("apiVersion") or "v1", ref.get("kind") or ""))
         if kind is None or kind.kind not in ("Pod", "Secret", "Node"):
-            raise bad_request(f"cannot bind token to object of type {ref.get('kind')}")
+            group, _, version = str(ref.get("apiVersion") or "").rpartition("/")
+            raise bad_request(f"cannot bind token to object of type {group}/{version}, Kind={ref.get('kind') or ''}")
         bound = verbs.storage.get(
             kind.resource, f"{call.namespace}/{ref.get('name')}" if kind.namespaced else str(ref.get("name"))
         )
@@ -183,6 +183,10 @@ def token(verbs: Verbs, call: Call, body: Tree, signer: Signer) -> Tree:
         uid = bound.tree["metadata"]["uid"]
         if ref.get("uid") and ref["uid"] != uid:
             raise _bound_elsewhere(kind, str(ref.get("name")), ref["uid"], uid)
+        if kind.kind == "Pod" and bound.tree["spec"].get("serviceAccountName") != call.name:
+            raise bad_request(
+                f'cannot bind token for serviceaccount "{call.name}" to pod running with different serviceaccount name.'
+            )
         own[kind.kind.lower()] = {"name": ref.get("name"), "uid": uid}
         if kind.kind == "Pod" and bound.tree["spec"].get("nodeName"):
             own["node"] = {"name": bound.tree["spec"]["nodeName"]}
@@ -209,10 +213,10 @@ def token(verbs: Verbs, call: Call, body: Tree, signer: Signer) -> Tree:
     }
 
 
-def _bound_elsewhere(kind: Kind, name: str, wanted: str, found: str) -> Exception:
-    return conflict(
-        kind,
-        name,
-        f"the UID in the bound object reference ({wanted}) does not match the UID in record. The object might "
-        "have been deleted and then recreated",
+def _bound_elsewhere(kind: Kind, name: str, wanted: str, found: str) -> ApiError:
+    why = (
+        f"the UID in the bound object reference ({wanted}) does not match the UID in record. The object might have been "
+        "deleted and then recreated"
     )
+    message = f'Operation cannot be fulfilled on {kind.kind} "{name}": {why}'
+    return ApiError(409, "Conflict", message, {"name": name, "kind": kind.kind})

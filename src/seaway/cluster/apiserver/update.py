@@ -46,6 +46,7 @@ async def update(writer: Writer, call: Call) -> tuple[int, Tree]:
         if meta.get("uid"):
             raise _uid_differs(call, meta["uid"], "")
         meta.pop("resourceVersion", None)
+        writer.check_creates(call)
         return 201, await create.store(writer, call, tree, rule)
     return 200, await replace(writer, call, entry, lambda old: tree)
 
