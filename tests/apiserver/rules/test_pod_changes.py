@@ -65,6 +65,7 @@ def test_an_update_need_not_repeat_what_the_server_gave() -> None:
 ENDED = {"name": "c", "state": {"terminated": {"exitCode": 1}}}
 RUNNING = {"name": "c", "state": {"running": {}}}
 STATES = "status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state"
+ALLOCATABLE = "status.nodeAllocatableResourceClaimStatuses[0]"
 STATUSES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
     ({}, {}, {"podIP": "192.0.2.1"}, ()),
     ({}, {}, {"podIP": "one"}, ('status.podIPs[0]: Invalid value: "one": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',)),
@@ -79,6 +80,13 @@ STATUSES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], tuple[str, 
     ({"restartPolicy": "OnFailure"}, {"containerStatuses": [ENDED]}, {"containerStatuses": [RUNNING]}, ()),
     ({"restartPolicy": "Always"}, {"ephemeralContainerStatuses": [ENDED]}, {"ephemeralContainerStatuses": [RUNNING]}, (STATES.replace("containerStatuses", "ephemeralContainerStatuses"),)),
     ({}, {}, {"resourceClaimStatuses": [{"name": "x"}]}, ('status.resourceClaimStatuses[0].name: Invalid value: "x": must match the name of an entry',)),
+    ({}, {}, {"podIPs": [{"ip": "one"}, {"ip": "192.0.2.1"}]}, ('status.podIPs[0]: Invalid value: "one": must be a valid IP', "status.podIPs: Internal error: failed to check for dual stack with error:invalid IP[0]: one", "status.podIPs: Invalid value: [")),
+    ({}, {"podIP": "old"}, {"podIPs": [{"ip": "old"}]}, ()),
+    ({"restartPolicy": "Never"}, {"containerStatuses": [ENDED]}, {"containerStatuses": [ENDED, RUNNING]}, (STATES,)),
+    ({}, {}, {"extendedResourceClaimStatus": {}}, ("status.extendedResourceClaimStatus.requestMappings: Required value: at least one", "status.extendedResourceClaimStatus.resourceClaimName: Required value")),
+    ({}, {}, {"extendedResourceClaimStatus": {"resourceClaimName": "r", "requestMappings": [{"containerName": "c", "resourceName": "a.b/gpu", "requestName": "q"}]}}, ('status.extendedResourceClaimStatus.requestMappings[0].resourceName: Invalid value: "a.b/gpu": must match the extended resource name',)),
+    ({}, {}, {"extendedResourceClaimStatus": {"resourceClaimName": "r", "requestMappings": [{"containerName": "d", "requestName": "Q"}]}}, ('status.extendedResourceClaimStatus.requestMappings[0].containerName: Invalid value: "d": must match the name', 'status.extendedResourceClaimStatus.requestName: Invalid value: "Q": a lowercase RFC 1123 label')),
+    ({}, {"nodeAllocatableResourceClaimStatuses": [{}]}, {"nodeAllocatableResourceClaimStatuses": [{"resourceClaimName": "r", "containers": ["c"], "resources": {"x/y": "-1"}}]}, (f'{ALLOCATABLE}.resourceClaimName: Invalid value: "r": no mapping found in pod reference', f'{ALLOCATABLE}.resources[x/y]: Invalid value: "x/y": must be a node allocatable resource name', f'{ALLOCATABLE}.resources[x/y]: Invalid value: "-1": must be non-negative')),
     ({}, {}, {"containerStatuses": [{"name": "c", "user": {"linux": {"uid": -1, "gid": 0}}}]}, ("status.containerStatuses[0].user.linux.uid: Invalid value: -1: must be between",)),
 ]
 
@@ -104,6 +112,19 @@ def test_a_status_keeps_what_an_older_kubelet_leaves_out() -> None:
         "observedGeneration": 3,
         "conditions": [{"type": "Ready", "status": "True", "observedGeneration": 2}],
     }
+
+
+def test_a_status_of_features_that_are_off_goes() -> None:
+    mount = {"name": "v", "mountPath": "/v"}
+    seen = {"name": "c", "volumeMounts": [{**mount, "volumeStatus": {"image": {"imageRef": "i"}}}]}
+    old = made("Pod", pod())
+    new = copy.deepcopy(old)
+    new["status"].update(containerStatuses=[seen], nodeAllocatableResourceClaimStatuses=[{"resourceClaimName": "r"}])
+    status = rule("Pod").part("status").prepare(new, old)["status"]
+    assert status["containerStatuses"] == [{"name": "c", "volumeMounts": [mount]}]
+    assert "nodeAllocatableResourceClaimStatuses" not in status and new["status"]["containerStatuses"] == [seen]
+    old["status"]["containerStatuses"] = [seen]
+    assert rule("Pod").part("status").prepare(new, old)["status"]["containerStatuses"] == [seen]
 
 
 def through(part: str, old: dict[str, Any], spec: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -74,6 +74,8 @@ def begin(tree: Tree) -> None:
     for names, value in ((NAME_LABELS, meta.get("name", "")), (UID_LABELS, meta["uid"])):
         for name in names:
             labels.setdefault(name, value)
+    if not meta.get("labels"):
+        meta["labels"] = dict(labels)  # as whoever reads it from the storage upstream finds it
     selector = spec["selector"] = spec.get("selector") or {}
     selector.setdefault("matchLabels", {}).setdefault(UID_LABELS[1], meta["uid"])
 

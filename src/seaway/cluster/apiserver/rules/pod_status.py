@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from typing import Any
 
 from seaway.cluster.apiserver import formats
-from seaway.cluster.apiserver.rules import fieldrules, pod_resources, pod_update
+from seaway.cluster.apiserver.rules import addresses, fieldrules, pod_claims, pod_resources, pod_update
 from seaway.cluster.apiserver.rules.internal_forms import internal
 from seaway.cluster.apiserver.status import Cause, duplicate, not_permitted, required, too_long, wrong
 
@@ -52,6 +51,27 @@ def _generations(conditions: list[Tree], old: Iterable[Tree]) -> None:
             condition["observedGeneration"] = kept
 
 
+def _seen_volumes(status: Tree) -> bool:
+    """Whether containers tell which image their image volumes hold (a feature that is off)."""
+    return any("volumeStatus" in m for n, _ in LISTS for s in status.get(n) or () for m in s.get("volumeMounts") or ())
+
+
+def _drop_disabled(status: Tree, old: Tree) -> None:
+    """Fields of features that are off by default go, unless the pod has them already."""
+    if not old.get("nodeAllocatableResourceClaimStatuses"):
+        status.pop("nodeAllocatableResourceClaimStatuses", None)
+    if not _seen_volumes(status) or _seen_volumes(old):
+        return
+    for name, _ in LISTS:
+        containers = status[name] = [dict(c) for c in status.get(name) or ()]
+        for container in containers:
+            if container.get("volumeMounts"):
+                mounts = container["volumeMounts"]
+                container["volumeMounts"] = [{k: v for k, v in m.items() if k != "volumeStatus"} for m in mounts]
+        if not containers:
+            del status[name]
+
+
 def prepare(new: Tree, old: Tree) -> Tree:
     """A write to /status: the spec stays, podIP and podIPs agree, what an old kubelet leaves out is kept."""
     status, before = dict(new.get("status") or {}), old.get("status") or {}
@@ -67,27 +87,33 @@ def prepare(new: Tree, old: Tree) -> Tree:
     _generations(conditions, before.get("conditions") or ())
     if conditions:
         status["conditions"] = conditions
-    address, addresses = status.get("podIP", ""), status.get("podIPs") or []
-    if address and (not addresses or addresses[0].get("ip") != address):
+    address, given = status.get("podIP", ""), status.get("podIPs") or []
+    if address and (not given or given[0].get("ip") != address):
         status["podIPs"] = [{"ip": address}]
-    elif addresses:
-        status["podIP"] = addresses[0].get("ip", "")
+    elif given:
+        status["podIP"] = given[0].get("ip", "")
+    if not status.get("podIP"):
+        status.pop("podIP", None)
+    _drop_disabled(status, before)
     return {**old, "metadata": meta, "status": status}
 
 
 def _addresses(status: Tree, old: Tree, name: str) -> list[Cause]:
     path, given = f"status.{name}", [a.get("ip", "") for a in status.get(name) or ()]
     known = {a.get("ip") for a in old.get(name) or ()}
+    if name == "podIPs" and old.get("podIP") and old["podIP"] not in known:
+        known = {old["podIP"]}  # stored by one that knew one address only
     found = []
     for i, address in enumerate(given):
         if address not in known:
             found += formats.causes(f"{path}[{i}]", address, formats.ip_address)
     if len(given) > 1:
-        try:
-            families = {ipaddress.ip_address(a).version for a in given}
-        except ValueError:
-            return found
-        if len(given) > 2 or len(families) < 2:
+        read = [addresses.sloppy(a) for a in given]
+        unread = next((i for i, address in enumerate(read) if address is None), None)
+        if unread is not None:
+            why = f"failed to check for dual stack with error:invalid IP[{unread}]: {given[unread]}"
+            found.append(Cause(path, "InternalError", f"Internal error: {why}"))
+        if unread is not None or len(given) > 2 or len({a.version for a in read if a is not None}) < 2:
             found.append(wrong(path, internal("PodIP", status[name]), ONE_A_FAMILY))
     return found
 
@@ -109,11 +135,11 @@ def _transitions(
     new: list[Tree], old: list[Tree], containers: list[Tree] | None, policy: str, path: str
 ) -> list[Cause]:
     """What has ended for good stays ended; `containers` None: nothing of this list is restarted."""
-    found, now = [], {s.get("name"): s for s in new}
+    found = []
+    alive = {s.get("name") for s in new if "terminated" not in (s.get("state") or {})}
     for i, status in enumerate(old):
         ended = (status.get("state") or {}).get("terminated")
-        after = now.get(status.get("name"))
-        if ended is None or after is None or "terminated" in (after.get("state") or {}):
+        if ended is None or status.get("name") not in alive:
             continue
         container = next((c for c in containers or () if c.get("name") == status.get("name")), None)
         if container is None or not _restarts(container, policy, ended.get("exitCode", 0)):
@@ -130,21 +156,6 @@ def _conditions(conditions: list[Tree]) -> list[Cause]:
             found.append(wrong(f"{at}.observedGeneration", generation, "must be a non-negative integer"))
         if kind not in SYSTEM_CONDITIONS:
             found += formats.causes(f"{at}.Type", kind, formats.qualified_name)
-    return found
-
-
-def _claims(status: Tree, spec: Tree) -> list[Cause]:
-    found, names, known = [], set[str](), {c.get("name") for c in spec.get("resourceClaims") or ()}
-    for i, claim in enumerate(status.get("resourceClaimStatuses") or ()):
-        at, name = f"status.resourceClaimStatuses[{i}]", claim.get("name", "")
-        if name not in known:
-            why = "must match the name of an entry in `spec.resourceClaims`"
-            found.append(wrong(f"{at}.name", name, why))
-        if name in names:
-            found.append(duplicate(f"{at}.name", name))
-        names.add(name)
-        if claim.get("resourceClaimName") is not None:
-            found += formats.causes(f"{at}.resourceClaimName", claim["resourceClaimName"], formats.subdomain)
     return found
 
 
@@ -224,7 +235,7 @@ def validate(new: Tree, old: Tree) -> list[Cause]:
         own = spec.get(containers) or [] if containers else None
         policy = spec.get("restartPolicy", "")
         found += _transitions(status.get(name) or [], before.get(name) or [], own, policy, f"status.{name}")
-    found += _claims(status, spec)
+    found += pod_claims.validate(status, spec)
     found += _addresses(status, before, "podIPs")
     hosts = status.get("hostIPs") or []
     if hosts and status.get("hostIP", "") != hosts[0].get("ip", ""):
