@@ -61,7 +61,7 @@ def pod(annotations: Tree | None = None, **spec: Any) -> Tree:
 def admitted(tree: Tree) -> Tree:
     door = PodAdmission(Stored())  # type: ignore[arg-type]
     door.admit(PODS, "n", tree, "xxxxx")
-    door.judge(PODS, tree)
+    door.judge(PODS, "n", tree)
     spec: Tree = tree["spec"]
     return spec
 

@@ -57,3 +57,24 @@ def test_every_mistake_is_told_at_once(server: Server, ns: str) -> None:
         "spec.dnsPolicy",
         "spec.containers[0].image",
     ]
+
+
+def test_the_ranges_of_a_namespace_are_kept(server: Server, ns: str) -> None:
+    base = f"/api/v1/namespaces/{ns}"
+    limit = {"type": "Container", "default": {"cpu": "1"}, "max": {"cpu": "2"}}
+    claims = {"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}}
+    assert server.request("POST", f"{base}/limitranges", {"metadata": {"name": "r"}, "spec": {"limits": [limit, claims]}})[0] == 201
+    status, answer = server.request("POST", f"{base}/pods", pod("given"))
+    assert status == 201, answer
+    assert answer["spec"]["containers"][0]["resources"] == {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}
+    assert answer["status"]["qosClass"] == "Burstable"
+    status, answer = server.request("POST", f"{base}/pods", pod("large", resources={"limits": {"cpu": "3"}}))
+    why = "maximum cpu usage per Container is 2, but limit is 3"
+    assert (status, answer["message"]) == (403, f'pods "large" is forbidden: {why}')
+    patch = {"spec": {"containers": [{"name": "c", "image": "i", "resources": {"limits": {"cpu": "3"}, "requests": {"cpu": "1"}}}]}}
+    status, answer = server.request("PATCH", f"{base}/pods/given/resize", patch, media=MERGE)
+    assert (status, answer["message"]) == (403, f'pods "given" is forbidden: {why}')
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}}
+    status, answer = server.request("POST", f"{base}/persistentvolumeclaims", {"metadata": {"name": "v"}, "spec": spec})
+    why = "maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 2Gi"
+    assert (status, answer["message"]) == (403, f'persistentvolumeclaims "v" is forbidden: {why}')

@@ -67,7 +67,9 @@ async def store(writer: Writer, call: Call, tree: Tree, rule: Rule) -> Tree:
     if causes:
         raise invalid(kind.group, kind.kind, call.name, causes)
     if kind.group_resource == "pods":
-        admission.pods.judge(kind, tree)
+        admission.pods.judge(kind, call.namespace, tree)
+    if kind.group_resource == "persistentvolumeclaims":
+        admission.pods.bounds(kind, call.namespace, tree)
     _free_name(writer, call, meta, generated)
     if kind.group_resource == "services":
         admission.allocator.hold(call.key, tree["spec"])  # under the name that it has now

@@ -1,7 +1,7 @@
-"""What a new pod is given and asked at the door: its ServiceAccount, priority, tolerations, runtime class.
+"""What a new pod is given and asked at the door: amounts, its ServiceAccount, priority, tolerations, runtime class.
 
-The plugins ServiceAccount, Priority, DefaultTolerationSeconds and RuntimeClass of k8s.io/kubernetes/plugin/pkg/admission,
-in their order.
+The plugins LimitRanger, ServiceAccount, Priority, DefaultTolerationSeconds and RuntimeClass of
+k8s.io/kubernetes/plugin/pkg/admission, in their order.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from seaway.api.kinds import Kind
+from seaway.cluster.apiserver import limit_ranger
 from seaway.cluster.apiserver.metadata import told_name
-from seaway.cluster.apiserver.rules import pod_annotations, pod_defaults, pod_references
+from seaway.cluster.apiserver.rules import pod_annotations, pod_defaults, pod_references, pod_resources
 from seaway.cluster.apiserver.status import forbidden
 from seaway.cluster.apiserver.storage import Storage
 
@@ -80,6 +81,10 @@ class PodAdmission:
     def admit(self, kind: Kind, namespace: str, tree: Tree, suffix: str) -> None:
         """Completes a new pod in place; ApiError where it may not be."""
         spec, name = tree["spec"], told_name(tree["metadata"])
+        ranges = self.ranges(namespace)
+        if ranges:
+            limit_ranger.complete(tree, ranges)
+            tree["status"]["qosClass"] = pod_resources.qos_class(spec)
         if pod_annotations.MIRROR in (tree["metadata"].get("annotations") or {}):
             why = pod_references.of_mirror(spec)
         else:
@@ -92,9 +97,23 @@ class PodAdmission:
         if why:
             raise forbidden(kind, name, why)
 
-    def judge(self, kind: Kind, tree: Tree) -> None:
+    def ranges(self, namespace: str) -> list[Tree]:
+        """The LimitRanges of a namespace, by name."""
+        found = [e.tree for e in self._storage.newest_all("limitranges")]
+        own = [t for t in found if t["metadata"].get("namespace") == namespace]
+        return sorted(own, key=lambda t: t["metadata"]["name"])
+
+    def bounds(self, kind: Kind, namespace: str, tree: Tree) -> None:
+        """A pod, new or resized, or a PersistentVolumeClaim keeps within the ranges of its namespace."""
+        check = limit_ranger.of_pod if kind.resource == "pods" else limit_ranger.of_claim
+        why = check(tree, self.ranges(namespace))
+        if why:
+            raise forbidden(kind, told_name(tree["metadata"]), why)
+
+    def judge(self, kind: Kind, namespace: str, tree: Tree) -> None:
         """What is refused only after the pod has been found valid."""
         spec = tree["spec"]
+        self.bounds(kind, namespace, tree)
         runtime = self._runtime_class(spec.get("runtimeClassName"))
         if spec.get("overhead") and not (runtime or {}).get("overhead"):
             raise forbidden(kind, told_name(tree["metadata"]), OVERHEAD_ALONE)

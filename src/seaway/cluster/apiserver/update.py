@@ -28,6 +28,7 @@ NEEDS_VERSION = frozenset(
     validatingadmissionpolicybindings.admissionregistration.k8s.io
     customresourcedefinitions.apiextensions.k8s.io""".split()
 )
+BOUND = (("pods", "resize"), ("persistentvolumeclaims", ""))  # what LimitRanges have a word in
 
 
 async def update(writer: Writer, call: Call) -> tuple[int, Tree]:
@@ -84,6 +85,8 @@ async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tr
     causes = _judge(writer, call, rule, new, old, causes)
     if causes:
         raise invalid(kind.group, kind.kind, call.name, causes)
+    if (kind.group_resource, call.subresource) in BOUND and not old["metadata"].get("deletionTimestamp"):
+        writer.admission.pods.bounds(kind, call.namespace, new)
     part = rule.part(call.subresource)
     zeros.complete(kind.definition, new)
     call.warnings.extend(part.warnings(new, old) if call.subresource else rule.warnings(new, old))
