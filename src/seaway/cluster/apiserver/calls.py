@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from seaway.api import kinds
 from seaway.api import tree as trees
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import authz, escalation
+from seaway.cluster.apiserver import authz, escalation, forms, metadata
 from seaway.cluster.apiserver.admission import Admission
+from seaway.cluster.apiserver.allocation import address_object, held
 from seaway.cluster.apiserver.authz import Rbac, User
-from seaway.cluster.apiserver.journal import DELETED
+from seaway.cluster.apiserver.journal import ADDED, DELETED
 from seaway.cluster.apiserver.requests import RequestInfo
 from seaway.cluster.apiserver.status import ApiError, bad_request, forbidden, not_found
 from seaway.cluster.apiserver.storage import Entry, Storage, StorageError
 
 Tree = dict[str, Any]
+ADDRESSES = "ipaddresses.networking.k8s.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,19 @@ class Call:
     warnings: list[str] = field(default_factory=list)
     manager: str = ""
     force: bool = False
+    served: Kind | None = None  # the form that was asked for, where objects are stored in another (`forms`)
+
+    def translated(self, tree: Tree) -> Tree:
+        """A tree of the form that was asked for in the stored one; from here on the call is about that."""
+        if self.served is not None:
+            return tree
+        self.served, self.kind = self.kind, forms.stored_kind(self.kind)
+        return forms.store(self.served, tree)
+
+    @property
+    def judged_as(self) -> str:
+        """Whose rules hold: those of the form that was asked for."""
+        return (self.served or self.kind).group_resource
 
     @property
     def key(self) -> str:
@@ -100,7 +117,10 @@ class Writer:
     async def write(self, kind: Kind, key: str, change: int, tree: Tree, old: Tree | None) -> Entry:
         """Stores a tree (for DELETED: the last state) and waits until it is durable."""
         try:
-            entry = await self.storage.write(kind.group_resource, key, change, tree)
+            written = self.storage.write(kind.group_resource, key, change, tree)
+            follow = self._follow(kind, key, change, tree, old)
+            entry = await written
+            await asyncio.gather(*follow)
         except StorageError as e:
             self.released(kind, key, tree, old)
             raise ApiError(507, "InsufficientStorage", str(e)) from e
@@ -108,6 +128,38 @@ class Writer:
             kept = None if change == DELETED else tree["spec"]
             self.admission.allocator.release(key, old["spec"], kept)
         return entry
+
+    def _follow(self, kind: Kind, key: str, change: int, tree: Tree, old: Tree | None) -> list[asyncio.Future[Entry]]:
+        """IPAddress objects follow what Services have, in the same group of writes (KEP-1880)."""
+        allocator = self.admission.allocator
+        if kind.group_resource == ADDRESSES:
+            if change == ADDED:
+                allocator.reserve(key, ADDRESSES)
+            elif change == DELETED:
+                allocator.free(key, ADDRESSES)
+        if kind.group_resource != "services":
+            return []
+        has = set() if change == DELETED else set(held(tree.get("spec")))
+        had = set(held((old or {}).get("spec")))
+        queued = [self.storage.write(ADDRESSES, a, ADDED, self._address(a, key)) for a in sorted(has - had)]
+        gone = [e for a in sorted(had - has) if (e := self.storage.newest(ADDRESSES, a)) is not None]
+        return queued + [self.storage.write(ADDRESSES, e.key, DELETED, e.tree) for e in gone]
+
+    def _address(self, address: str, key: str) -> Tree:
+        kind = kinds.by_resource()[("networking.k8s.io", "v1", "ipaddresses")]
+        tree = address_object(address, key)
+        tree["metadata"].update(uid=self.edges.uid(), creationTimestamp=self.stamp())
+        return metadata.ordered(tree, kind)
+
+    async def address_services(self) -> None:
+        """IPAddress objects for the Services that have none: a state of an earlier version, or one somebody deleted."""
+        missing = [
+            self.storage.write(ADDRESSES, address, ADDED, self._address(address, entry.key))
+            for entry in self.storage.newest_all("services")
+            for address in held(entry.tree.get("spec"))
+            if self.storage.newest(ADDRESSES, address) is None
+        ]
+        await asyncio.gather(*missing)
 
     def released(self, kind: Kind, key: str, tree: Tree, old: Tree | None) -> None:
         """Takes back what a write that did not happen was given."""

@@ -32,7 +32,7 @@ async def create_tree(writer: Writer, call: Call, tree: Tree, strict: list[str] 
     """A new object from a tree."""
     kind, rule = call.kind, rule_for(call.kind.group_resource)
     tree = bodies.typed(tree, kind, None, call.field_validation, call.warnings, strict=strict)
-    return await store(writer, call, tree, rule)
+    return await store(writer, call, call.translated(tree), rule)
 
 
 async def store(writer: Writer, call: Call, tree: Tree, rule: Rule) -> Tree:

@@ -47,6 +47,7 @@ def finalizers_for(kind: Kind, have: list[str], options: Tree) -> list[str]:
 
 async def delete(writer: Writer, call: Call, options: Tree) -> tuple[Tree, bool]:
     """(the object, whether it is gone). `options` is a DeleteOptions tree."""
+    call.translated({})
     kind, rule = call.kind, rule_for(call.kind.group_resource)
     entry = writer.storage.newest(kind.group_resource, call.key)
     if entry is None:

@@ -22,6 +22,7 @@ from seaway.cluster.apiserver.admission import Admission
 from seaway.cluster.apiserver.allocation import Allocator
 from seaway.cluster.apiserver.authn import Tokens
 from seaway.cluster.apiserver.authz import RBAC, Rbac
+from seaway.cluster.apiserver.calls import ADDRESSES
 from seaway.cluster.apiserver.door import BODY_LIMIT, Door
 from seaway.cluster.apiserver.journal import Journal
 from seaway.cluster.apiserver.metadata import SUFFIX_CHARACTERS
@@ -64,6 +65,8 @@ def assemble(storage: Storage, layout: Layout, pki: str, edge: Edges) -> tuple[D
     allocator = Allocator(layout.service_ranges)
     for entry in storage.newest_all("services"):
         allocator.hold(entry.key, entry.tree["spec"])
+    for entry in storage.newest_all(ADDRESSES):
+        allocator.reserve(entry.key, ADDRESSES)
     verbs = Verbs(storage, Admission(storage, allocator), edge)
     verbs.rbac = rbac = Rbac(lambda resource: (e.tree for e in storage.entries(resource, "")))
 

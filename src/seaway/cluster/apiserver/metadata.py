@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from seaway.api.kinds import Kind
+from seaway.cluster.apiserver.rules import addresses
 from seaway.cluster.apiserver.status import Cause, not_permitted, required, too_long, wrong
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
@@ -41,7 +42,8 @@ ANNOTATION_LIMIT = 256 * 1024
 LABEL_NAMES = frozenset({"namespaces", "services", "statefulsets.apps"})
 PATH_NAMES = frozenset(
     f"{r}.rbac.authorization.k8s.io" for r in ("roles", "clusterroles", "rolebindings", "clusterrolebindings")
-)
+) | {"certificatesigningrequests.certificates.k8s.io"}
+ADDRESS_NAMES = frozenset({"ipaddresses.networking.k8s.io"})
 STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 SERVER_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 # Kinds whose update validation repeats that of a new object, and those that check metadata once only.
@@ -67,6 +69,9 @@ def told_name(meta: dict[str, Any]) -> str:
 
 def name_problems(group_resource: str, name: str, prefix: bool = False) -> list[str]:
     """What is wrong with a name; `prefix`: it is a generateName, whose end will be followed by more."""
+    if group_resource in ADDRESS_NAMES:
+        problem = addresses.canonical_problem(name)
+        return [problem] if problem else []
     masked = name[:-2] + "a" if prefix and len(name) > 1 and name.endswith("-") else name
     if group_resource in PATH_NAMES:
         if name in (".", ".."):

@@ -13,7 +13,7 @@ import msgspec
 
 from seaway.api import selectors
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import fields, gojson, tables
+from seaway.cluster.apiserver import fields, forms, gojson, tables
 from seaway.cluster.apiserver.answers import Form
 from seaway.cluster.apiserver.calls import Edges
 from seaway.cluster.apiserver.journal import ADDED, DELETED, MODIFIED
@@ -51,7 +51,8 @@ class Filter:
             terms = selectors.parse_fields(query.get("fieldSelector", ""))
         except selectors.SelectorError as e:
             raise bad_request(str(e)) from None
-        fields.check(kind.group_resource, kind.kind, terms)
+        terms = forms.terms(kind, terms)
+        fields.check(forms.stored_kind(kind).group_resource, kind.kind, terms)
         if name:
             terms = (*terms, selectors.FieldTerm("metadata.name", name, True))
         return cls(kind, labels, terms)
@@ -66,8 +67,12 @@ class Filter:
         index = entry.index(self._index)
         return self.labels.matches(index["labels"]) and fields.matches(self.terms, index["fields"])
 
+    @property
+    def stored(self) -> str:
+        return forms.stored_kind(self.kind).group_resource
+
     def _index(self, tree: Tree) -> Tree:
-        return {"labels": tree["metadata"].get("labels") or {}, "fields": fields.values(self.kind.group_resource, tree)}
+        return {"labels": tree["metadata"].get("labels") or {}, "fields": fields.values(self.stored, tree)}
 
 
 def encode_continue(rv: int, start: str) -> str:
@@ -170,19 +175,21 @@ class Reads:
         self.storage, self.edges = storage, edges
 
     def get(self, kind: Kind, key: str, name: str) -> Entry:
-        entry = self.storage.get(kind.group_resource, key)
+        stored = forms.stored_kind(kind)
+        entry = self.storage.get(stored.group_resource, key)
         if entry is None:
-            raise not_found(kind, name)
+            raise not_found(stored, name)
         return entry
 
     def show(self, kind: Kind, entry: Entry, form: Form) -> bytes:
         if form.shape == "table":
             tree = entry.tree
             meta = {"resourceVersion": tree["metadata"]["resourceVersion"]}
-            return encode(tables.table(kind.group_resource, [tree], meta, self.edges.now(), form.include))
+            stored = forms.stored_kind(kind).group_resource
+            return encode(tables.table(stored, [tree], meta, self.edges.now(), form.include))
         if form.shape == "metadata":
             return encode(tables.partial(entry.tree))
-        return entry.data
+        return entry.data if forms.view_of(kind) is None else encode(forms.show(kind, entry.tree))
 
     def list(self, kind: Kind, namespace: str, query: Mapping[str, str], form: Form) -> bytes:
         """The answer to a list, encoded."""
@@ -204,9 +211,9 @@ class Reads:
             raise self._too_large(rv)
         try:
             entries = (
-                storage.entries(kind.group_resource, prefix)
+                storage.entries(wanted.stored, prefix)
                 if rv == storage.rv
-                else storage.list_at(kind.group_resource, prefix, rv)
+                else storage.list_at(wanted.stored, prefix, rv)
             )
         except Compacted:
             if token:
@@ -238,7 +245,7 @@ class Reads:
                 meta["remainingItemCount"] = remaining
         if form.shape == "table":
             shown = [e.tree for e in chosen]
-            return encode(tables.table(kind.group_resource, shown, meta, self.edges.now(), form.include))
+            return encode(tables.table(wanted.stored, shown, meta, self.edges.now(), form.include))
         if form.shape == "metadata-list":
             items = [encode(tables.partial(e.tree)) for e in chosen]
             head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
@@ -246,7 +253,11 @@ class Reads:
             # Items of a built-in list say neither kind nor apiVersion; stored objects begin with just these.
             start_of = b'{"kind":"' + kind.kind.encode() + b'","apiVersion":"' + kind.api_version.encode() + b'",'
             cut = len(start_of)
-            items = [b"{" + e.data[cut:] if e.data.startswith(start_of) else e.data for e in chosen]
+            if forms.view_of(kind) is None:
+                data = [e.data for e in chosen]
+            else:
+                data = [encode(forms.show(kind, e.tree)) for e in chosen]
+            items = [b"{" + d[cut:] if d.startswith(start_of) else d for d in data]
             head = {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": meta}
         return encode(head)[:-1] + b',"items":[' + b",".join(items) + b"]}"
 
@@ -284,19 +295,18 @@ class Reads:
             yield self._error(self._too_large(int(version)))
             return
         try:
-            watch = storage.watch(kind.group_resource, prefix, None if from_now else int(version))
+            watch = storage.watch(wanted.stored, prefix, None if from_now else int(version))
         except Compacted:
             yield self._error(expired(f"too old resource version: {version} ({storage.compacted + 1})"))
             return
         shower = _Shower(kind, form, self.edges)
+        as_stored = form.shape == "json" and forms.view_of(kind) is None
         try:
             if from_now:
                 start = storage.rv
                 lines = [
-                    shower.line("ADDED", e.tree)
-                    if form.shape != "json"
-                    else b'{"type":"ADDED","object":' + e.data + b"}\n"
-                    for e in storage.entries(kind.group_resource, prefix)
+                    shower.line("ADDED", e.tree) if not as_stored else b'{"type":"ADDED","object":' + e.data + b"}\n"
+                    for e in storage.entries(wanted.stored, prefix)
                     if wanted.matches(e)
                 ]
                 for at in range(0, len(lines), 500):
@@ -336,7 +346,7 @@ class Reads:
                 return shower.line(NAMES[DELETED], tree)
             else:
                 return b""
-        if shower.form.shape == "json":
+        if shower.form.shape == "json" and forms.view_of(wanted.kind) is None:
             line = event.cache.get(kind)
             if line is None:
                 line = b'{"type":"' + NAMES[kind].encode() + b'","object":' + event.entry.data + b"}\n"
@@ -360,11 +370,18 @@ class _Shower:
         if self.form.shape == "table":
             meta = {"resourceVersion": tree["metadata"]["resourceVersion"]}
             shown = tables.table(
-                self.kind.group_resource, [tree], meta, self.edges.now(), self.form.include, self._first
+                forms.stored_kind(self.kind).group_resource,
+                [tree],
+                meta,
+                self.edges.now(),
+                self.form.include,
+                self._first,
             )
             self._first = False
         elif self.form.shape == "metadata":
             shown = tables.partial(tree)
+        else:
+            shown = forms.show(self.kind, tree)
         return encode({"type": name, "object": shown}) + b"\n"
 
     def bookmark(self, rv: int, ended: bool = False) -> bytes:

@@ -16,6 +16,7 @@ from seaway.cluster.apiserver import (
     answers,
     bodies,
     eviction,
+    forms,
     options,
     patching,
     protobuf,
@@ -175,9 +176,11 @@ async def _delete(
     wanted = _delete_options(call, request)
     kind = call.kind
     if info.name:
+        asked = call.kind
         tree, gone = await door.verbs.delete(call, wanted)
+        kind = call.kind
         if not gone or kind.group_resource in RETURNS_OBJECT or kind.group_resource == "namespaces":
-            return show(door, tree, form, 200, kind)
+            return show(door, tree, form, 200, asked)
         details: Tree = {"name": call.name, "kind": kind.resource, "uid": tree["metadata"]["uid"]}
         if kind.group:
             details["group"] = kind.group
@@ -185,7 +188,9 @@ async def _delete(
         return show(door, status, form, 200)
     selected = reads.Filter.read(kind, request.query)
     prefix = f"{call.namespace}/" if call.namespace else ""
-    chosen = [e for e in door.verbs.storage.entries(kind.group_resource, prefix) if selected.matches(e)]
+    chosen = [
+        e for e in door.verbs.storage.entries(forms.stored_kind(kind).group_resource, prefix) if selected.matches(e)
+    ]
     for entry in chosen:
         namespace, _, name = entry.key.rpartition("/")
         one = Call(kind, namespace, name, call.user, dry_run=call.dry_run, warnings=call.warnings)
@@ -198,7 +203,9 @@ async def _delete(
         "kind": f"{kind.kind}List",
         "apiVersion": kind.api_version,
         "metadata": {"resourceVersion": str(door.verbs.storage.rv)},
-        "items": [{k: v for k, v in e.tree.items() if k not in ("kind", "apiVersion")} for e in chosen],
+        "items": [
+            {k: v for k, v in forms.show(kind, e.tree).items() if k not in ("kind", "apiVersion")} for e in chosen
+        ],
     }
     return show(door, head, form, 200)
 
@@ -225,9 +232,12 @@ def show(door: Door, tree: Tree, form: Form, code: int, kind: Kind | None = None
     """An object as the request wants to see it; `kind` None for what has no Table (a Status, a Scale)."""
     if kind is not None and form.shape == "table":
         meta = {"resourceVersion": tree["metadata"].get("resourceVersion", "")}
-        tree = tables.table(kind.group_resource, [tree], meta, door.verbs.edges.now(), form.include)
+        resource = forms.stored_kind(kind).group_resource
+        tree = tables.table(resource, [tree], meta, door.verbs.edges.now(), form.include)
     elif kind is not None and form.shape == "metadata":
         tree = tables.partial(tree)
+    elif kind is not None:
+        tree = forms.show(kind, tree)
     return encoded(encode(tree), form, code)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import copy
 import datetime
 import functools
 import re
@@ -226,13 +227,13 @@ def _list(items: Check, go: str) -> Check:
     return check
 
 
-def _map(values: Check, go: str) -> Check:
+def _map(values: Check, go: str, zero: Any) -> Check:
     def check(value: Any, old: Any, path: str, report: Report) -> Any:
         if not isinstance(value, dict):
             raise _mismatch(value, f"map[string]{go}")
         known = old if isinstance(old, dict) else {}
         return {
-            k: "" if v is None else values(v, known.get(k), f"{path}.{k}" if path else k, report)
+            k: copy.copy(zero) if v is None else values(v, known.get(k), f"{path}.{k}" if path else k, report)
             for k, v in value.items()
         }
 
@@ -301,6 +302,14 @@ def definition(name: str) -> Check:
     return compiled(schema)
 
 
+def _zero(schema: dict[str, Any]) -> Any:
+    """What a null stands for among the values of a map: Go's zero value of their type."""
+    if schema.get("$ref") == QUANTITY:
+        return "0"
+    kinds: dict[str, Any] = {"array": [], "object": {}, "integer": 0, "number": 0, "boolean": False, "string": ""}
+    return {} if "$ref" in schema else kinds.get(str(schema.get("type")), "")
+
+
 def compiled(schema: dict[str, Any]) -> Check:
     if "$ref" in schema:
         return definition(schema["$ref"])
@@ -310,7 +319,7 @@ def compiled(schema: dict[str, Any]) -> Check:
     if schema.get("type") == "object":
         if isinstance(schema.get("additionalProperties"), dict):
             values = schema["additionalProperties"]
-            return _map(compiled(values), go_type(values))
+            return _map(compiled(values), go_type(values), _zero(values))
         return _scalar({})
     return _scalar(schema)
 

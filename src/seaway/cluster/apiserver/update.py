@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import bodies, create, generation, metadata, patching, zeros
+from seaway.cluster.apiserver import bodies, create, forms, generation, metadata, patching, zeros
 from seaway.cluster.apiserver.calls import Call, Writer, check_name, place
 from seaway.cluster.apiserver.journal import DELETED, MODIFIED
 from seaway.cluster.apiserver.rules import Rule, rule_for
@@ -35,12 +35,14 @@ async def update(writer: Writer, call: Call) -> tuple[int, Tree]:
     """PUT of a body: (200 or 201, the object)."""
     kind, rule = call.kind, rule_for(call.kind.group_resource)
     tree, strict = bodies.read(call.body, call.content_type, kind, call.field_validation)
-    entry = writer.storage.newest(kind.group_resource, call.key)
-    old = entry.tree if entry is not None else None
+    entry = writer.storage.newest(forms.stored_kind(kind).group_resource, call.key)
+    old = forms.show(kind, entry.tree) if entry is not None else None
     tree = bodies.typed(tree, kind, old, call.field_validation, call.warnings, strict=strict)
     meta = tree["metadata"]
     place(call, meta)
     check_name(call, meta)
+    tree = call.translated(tree)
+    meta = tree["metadata"]
     if entry is None:
         if not rule.put_creates or call.subresource:
             raise not_found(kind, call.name)
@@ -56,15 +58,17 @@ async def patch(writer: Writer, call: Call) -> tuple[int, Tree]:
     """PATCH of any type but apply."""
     kind = call.kind
     patching.check_media(kind, call.media)
-    entry = writer.storage.newest(kind.group_resource, call.key)
+    call.translated({})
+    entry = writer.storage.newest(call.kind.group_resource, call.key)
     if entry is None:
-        raise not_found(kind, call.name)
+        raise not_found(call.kind, call.name)
 
     def change(old: Tree) -> Tree:
-        new = patching.patched(kind, old, call.body, call.media, call.field_validation, call.warnings)
+        shown = forms.show(kind, old)
+        new = patching.patched(kind, shown, call.body, call.media, call.field_validation, call.warnings)
         place(call, new["metadata"])
         check_name(call, new["metadata"])
-        return new
+        return forms.store(kind, new)
 
     return 200, await replace(writer, call, entry, change)
 
@@ -76,7 +80,7 @@ def _uid_differs(call: Call, wanted: str, found: str) -> ApiError:
 
 async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tree], Tree]) -> Tree:
     """The common end of update and patch: `change` makes the new tree from the old one."""
-    kind, rule = call.kind, rule_for(call.kind.group_resource)
+    kind, rule = call.kind, rule_for(call.judged_as)
     old = entry.tree
     new = change(copy.deepcopy(old))
     _check_identity(call, new["metadata"], old["metadata"])

@@ -17,10 +17,13 @@ from seaway.api import facts
 Tree = dict[str, Any]
 Fill = Callable[[Any], None]
 
+# Fields whose empty list says something other than their absence: rules judge it before anything is written.
+EMPTY_IS_TOLD = {"io.k8s.api.autoscaling.v2.HPAScalingRules": frozenset({"policies"})}
+
 
 def omitted(definition: str) -> frozenset[str]:
     """The fields of a definition that are not written when they are zero."""
-    return frozenset(facts.zeros().get(definition, {}).get("omit", ()))
+    return frozenset(facts.zeros().get(definition, {}).get("omit", ())) - EMPTY_IS_TOLD.get(definition, frozenset())
 
 
 def is_zero(value: Any) -> bool:

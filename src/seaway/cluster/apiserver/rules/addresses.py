@@ -71,14 +71,12 @@ def causes(path: str, text: str, known: Collection[str] = ()) -> list[Cause]:
     return [wrong(path, text, why)] if why else []
 
 
-def canonical_causes(path: str, text: str) -> list[Cause]:
-    """An address in a field that takes the canonical form only (RFC 5952)."""
+def canonical_problem(text: str) -> str:
+    """What is wrong with an address where only the canonical form is taken (RFC 5952)."""
     found = strict(text)
     if found is None or mapped(found):
-        return [wrong(path, text, problem(text))]
-    if str(found) != text:
-        return [wrong(path, text, f'must be in canonical form ("{found}")')]
-    return []
+        return problem(text)
+    return f'must be in canonical form ("{found}")' if str(found) != text else ""
 
 
 def special_causes(path: str, text: str) -> list[Cause]:
