@@ -22,6 +22,10 @@ MEASURED = {
     "patches.json": 15,
     "watch-list.json": 7,
     "discovery.json": 38,
+    "service.json": 89,
+    "endpoints.json": 24,
+    "ingress.json": 25,
+    "config.json": 46,
 }
 
 

@@ -9,9 +9,8 @@ from typing import Any
 from seaway.api import kinds
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import bodies, metadata, zeros
-from seaway.cluster.apiserver.rules import rule_for
+from seaway.cluster.apiserver.rules import rule_for, servicechange
 from seaway.cluster.apiserver.rules import service as services
-from seaway.cluster.apiserver.rules import servicechange
 from seaway.cluster.apiserver.status import Cause
 
 Tree = dict[str, Any]
