@@ -64,3 +64,10 @@ def test_the_name_of_an_address_is_the_address(server: Server) -> None:
         status, answer = server.request("POST", PATH, {"metadata": {"name": name}, "spec": {"parentRef": parent}})
         assert status == 422 and answer["details"]["causes"][0]["field"] == "metadata.name", answer
         assert why in answer["message"], answer
+
+
+def test_the_ranges_that_addresses_come_from_are_told(server: Server) -> None:
+    found = server.request("GET", "/apis/networking.k8s.io/v1/servicecidrs/kubernetes")[1]
+    assert found["spec"]["cidrs"] == ["10.96.0.0/16", "fd00:10:96::/112"]
+    (ready,) = found["status"]["conditions"]
+    assert (ready["type"], ready["status"]) == ("Ready", "True")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from urllib.parse import quote
 
 import pytest
 from server import Server
@@ -494,3 +495,28 @@ def test_a_resource_that_a_known_group_has_not_is_a_status(server: Server, path:
     status, answer = server.request("GET", path)
     assert (status, answer["reason"], answer["details"]) == (404, "NotFound", {})
     assert answer["message"] == "the server could not find the requested resource"
+
+
+def test_each_kind_is_selected_by_its_own_fields(server: Server, ns: str) -> None:
+    core, new = f"/api/v1/namespaces/{ns}/events", f"/apis/events.k8s.io/v1/namespaces/{ns}/events"
+    about = {"kind": "Pod", "namespace": ns, "name": "p"}
+    server.create(core, {"metadata": {"name": "e"}, "involvedObject": about, "reason": "Seen", "type": "Normal"})
+    for path, selector, want in (
+        (core, "involvedObject.name=p", ["e"]),
+        (core, "involvedObject.name!=p", []),
+        (core, "regarding.name=p", "field label not supported: regarding.name"),
+        (new, "regarding.name=p,reason=Seen", ["e"]),
+        (new, "involvedObject.name=p", "field label not supported: involvedObject.name"),
+        ("/api/v1/nodes", "metadata.namespace=x", "field label not supported: metadata.namespace"),
+        ("/apis/batch/v1/jobs", "spec.x=1", 'field label "spec.x" not supported for Job'),
+        (
+            "/apis/storage.k8s.io/v1/storageclasses",
+            "provisioner=x",
+            '"provisioner" is not a known field selector: only "metadata.name", "metadata.namespace"',
+        ),
+    ):
+        status, answer = server.request("GET", f"{path}?fieldSelector={quote(selector)}")
+        if status == 200:
+            assert [i["metadata"]["name"] for i in answer["items"]] == want, selector
+        else:
+            assert (status, answer["message"]) == (400, want), selector

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from seaway.api import kinds
+from seaway.api.tree import condition
 from seaway.cluster.apiserver.authz import User
 from seaway.cluster.apiserver.bodies import load_yaml
 from seaway.cluster.apiserver.status import ApiError
@@ -79,6 +80,16 @@ def kubernetes_service(layout: Layout) -> list[Tree]:
     return [service, slices, endpoints]
 
 
+def service_ranges(layout: Layout) -> Tree:
+    """The ranges that ClusterIPs come from, as upstream's server tells them (pkg/controlplane/controller/defaultservicecidr)."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "kubernetes", "finalizers": ["networking.k8s.io/service-cidr-finalizer"]},
+        "spec": {"cidrs": [str(r) for r in layout.service_ranges]},
+    }
+
+
 def _fill(value: Any, names: dict[str, str]) -> Any:
     """An add-on's document with its variables; a whole value is replaced, never a part of a text."""
     if isinstance(value, dict):
@@ -110,6 +121,7 @@ def documents(layout: Layout, variables: dict[str, str]) -> list[Tree]:
         for n, v in (("system-cluster-critical", 2000000000), ("system-node-critical", 2000001000))
     ]
     found += _documents("rbac")
+    found.append(service_ranges(layout))
     found += kubernetes_service(layout)
     found += [_fill(d, names) for d in _documents("addons")]
     return found
@@ -128,3 +140,24 @@ async def run(verbs: Verbs, layout: Layout, variables: dict[str, str]) -> None:
         except ApiError as e:
             if e.code != 409:
                 raise RuntimeError(f"bootstrap of {document['kind']} {meta['name']}: {e}") from e
+    await _ready_ranges(verbs)
+
+
+async def _ready_ranges(verbs: Verbs) -> None:
+    """The condition of the ServiceCIDR `kubernetes`, where it is not there yet."""
+    kind = kinds.by_kind()[("networking.k8s.io/v1", "ServiceCIDR")]
+    entry = verbs.storage.newest(kind.group_resource, "kubernetes")
+    if entry is None or condition(entry.tree, "Ready"):
+        return
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "",
+        "message": "Kubernetes default Service CIDR is ready",
+        "lastTransitionTime": verbs.stamp(),
+    }
+
+    def edit(tree: Tree) -> Tree:
+        return {**tree, "status": {"conditions": [ready]}}
+
+    await verbs.change(kind, "", "kubernetes", edit, "status", SYSTEM)

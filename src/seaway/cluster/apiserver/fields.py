@@ -38,10 +38,25 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "source",
         "type",
     ),
+    "events.events.k8s.io": (
+        "regarding.kind",
+        "regarding.namespace",
+        "regarding.name",
+        "regarding.uid",
+        "regarding.apiVersion",
+        "regarding.resourceVersion",
+        "regarding.fieldPath",
+        "reason",
+        "reportingController",
+        "source",
+        "type",
+    ),
     "replicationcontrollers": ("status.replicas",),
     "jobs.batch": ("status.successful",),
     "certificatesigningrequests.certificates.k8s.io": ("spec.signerName",),
 }
+# Kinds whose own conversion function knows no namespace.
+WITHOUT_NAMESPACE = frozenset({"nodes", "namespaces", "certificatesigningrequests.certificates.k8s.io"})
 DEFAULTS = {
     "spec.unschedulable": "false",
     "spec.hostNetwork": "false",
@@ -75,15 +90,17 @@ def values(resource: str, tree: dict[str, Any]) -> dict[str, str]:
 
 def check(resource: str, kind: str, terms: tuple[FieldTerm, ...]) -> None:
     """Refuses a selector over a field that cannot be selected by."""
-    known = FIELDS.get(resource, ())
+    known = (*FIELDS.get(resource, ()), "metadata.name")
+    if resource not in WITHOUT_NAMESPACE:
+        known = (*known, "metadata.namespace")
     for term in terms:
-        if term.path not in known and term.path not in ("metadata.name", "metadata.namespace"):
+        if term.path not in known:
             raise unsupported_label(resource, kind, term.path)
 
 
 def unsupported_label(resource: str, kind: str, path: str) -> ApiError:
     """The refusal, in the words of the kind's own conversion function."""
-    if resource in ("jobs.batch", "events.events.k8s.io", "certificatesigningrequests.certificates.k8s.io"):
+    if resource == "jobs.batch":
         return bad_request(f'field label "{path}" not supported for {kind}')
     if resource in FIELDS:
         return bad_request(f"field label not supported: {path}")

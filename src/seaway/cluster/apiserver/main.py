@@ -17,7 +17,7 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
-from seaway.cluster.apiserver import bootstrap
+from seaway.cluster.apiserver import bootstrap, expiry
 from seaway.cluster.apiserver.admission import Admission
 from seaway.cluster.apiserver.allocation import Allocator
 from seaway.cluster.apiserver.authn import Tokens
@@ -121,7 +121,9 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
     stop = asyncio.Event()
     with contextlib.suppress(NotImplementedError):
         loop.add_signal_handler(signal.SIGTERM, stop.set)
+    sweeping = asyncio.create_task(expiry.run(verbs))
     await stop.wait()
+    sweeping.cancel()
     storage.close()
 
 

@@ -51,8 +51,8 @@ class Filter:
             terms = selectors.parse_fields(query.get("fieldSelector", ""))
         except selectors.SelectorError as e:
             raise bad_request(str(e)) from None
+        fields.check(kind.group_resource, kind.kind, terms)
         terms = forms.terms(kind, terms)
-        fields.check(forms.stored_kind(kind).group_resource, kind.kind, terms)
         if name:
             terms = (*terms, selectors.FieldTerm("metadata.name", name, True))
         return cls(kind, labels, terms)
