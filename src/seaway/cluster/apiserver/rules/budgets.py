@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from seaway.cluster.apiserver import formats
-from seaway.cluster.apiserver.rules import labels
+from seaway.cluster.apiserver.rules import fieldrules
 from seaway.cluster.apiserver.status import Cause, not_permitted, unlisted, unsupported, wrong
 
 Tree = dict[str, Any]
@@ -25,7 +25,7 @@ def validate_budget(tree: Tree) -> list[Cause]:
     for name in ("minAvailable", "maxUnavailable"):
         if spec.get(name) is not None:
             found += int_or_percent_causes(f"spec.{name}", spec[name])
-    found += labels.selector_causes(spec.get("selector"), "spec.selector")
+    found += fieldrules.selector_causes(spec.get("selector"), "spec.selector")
     policy = spec.get("unhealthyPodEvictionPolicy")
     if policy is not None and policy not in ("AlwaysAllow", "IfHealthyBudget"):
         found.append(unsupported("spec.unhealthyPodEvictionPolicy", policy, ("AlwaysAllow", "IfHealthyBudget")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from seaway.cluster.apiserver.rules import addresses, labels, ports
+from seaway.cluster.apiserver.rules import addresses, fieldrules, ports
 from seaway.cluster.apiserver.status import Cause, not_permitted, required, unlisted, wrong
 
 Tree = dict[str, Any]
@@ -40,7 +40,7 @@ def _blocks(tree: Tree | None) -> list[tuple[str, Tree]]:
 def validate_policy(tree: Tree, old: Tree | None = None) -> list[Cause]:
     spec = tree.get("spec") or {}
     known = {c for _, block in _blocks(old) for c in (block.get("cidr", ""), *(block.get("except") or ()))}
-    found = labels.selector_causes(spec.get("podSelector"), "spec.podSelector")
+    found = fieldrules.selector_causes(spec.get("podSelector"), "spec.podSelector")
     for section, side in SECTIONS:
         for i, rule in enumerate(spec.get(section) or ()):
             at = f"spec.{section}[{i}]"
@@ -82,7 +82,7 @@ def _peer_causes(peer: Tree, at: str, known: set[str]) -> list[Cause]:
     found: list[Cause] = []
     given = [name for name in ("podSelector", "namespaceSelector", "ipBlock") if peer.get(name) is not None]
     for name in ("podSelector", "namespaceSelector"):
-        found += labels.selector_causes(peer.get(name), f"{at}.{name}")
+        found += fieldrules.selector_causes(peer.get(name), f"{at}.{name}")
     if "ipBlock" in given:
         found += _block_causes(peer["ipBlock"], f"{at}.ipBlock", known)
     if not given:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seaway.cluster.apiserver import formats
-from seaway.cluster.apiserver.rules import labels, webhooks
+from seaway.cluster.apiserver.rules import fieldrules, webhooks
 from seaway.cluster.apiserver.rules.ingress import path_segment
 from seaway.cluster.apiserver.status import Cause, duplicate, not_permitted, required, unsupported, wrong
 
@@ -66,7 +66,7 @@ def match_causes(match: Tree, at: str) -> list[Cause]:
     if policy not in ("Equivalent", "Exact"):
         found.append(unsupported(f"{at}.matchPolicy", policy, ("Equivalent", "Exact")))
     for name in ("namespaceSelector", "objectSelector"):
-        found += labels.selector_causes(match.get(name), f"{at}.{name}")
+        found += fieldrules.selector_causes(match.get(name), f"{at}.{name}")
     for name in ("resourceRules", "excludeResourceRules"):
         for i, rule in enumerate(match.get(name) or ()):
             found += webhooks.rule_causes(rule, f"{at}.{name}[{i}]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seaway.cluster.apiserver import formats
-from seaway.cluster.apiserver.rules import labels
+from seaway.cluster.apiserver.rules import fieldrules
 from seaway.cluster.apiserver.rules.ingress import path_segment
 from seaway.cluster.apiserver.status import Cause, required, unlisted, wrong
 
@@ -35,7 +35,7 @@ def validate_cluster_role(tree: Tree) -> list[Cause]:
             why = "at least one clusterRoleSelector required if aggregationRule is non-nil"
             found.append(required(SELECTORS, why))
         for i, selector in enumerate(selectors):
-            found += labels.selector_causes(selector, f"{SELECTORS}[{i}]")
+            found += fieldrules.selector_causes(selector, f"{SELECTORS}[{i}]")
     return found
 
 

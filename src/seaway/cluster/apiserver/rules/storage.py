@@ -7,7 +7,7 @@ from typing import Any
 from seaway.api import quantities
 from seaway.api.tree import get
 from seaway.cluster.apiserver import formats
-from seaway.cluster.apiserver.rules import labels
+from seaway.cluster.apiserver.rules import fieldrules
 from seaway.cluster.apiserver.status import Cause, duplicate, not_permitted, required, too_long, unsupported, wrong
 
 Tree = dict[str, Any]
@@ -174,7 +174,7 @@ def validate_node(tree: Tree) -> list[Cause]:
 def validate_capacity(tree: Tree) -> list[Cause]:
     name = tree.get("storageClassName", "")
     found = formats.causes("storageClassName", name, formats.subdomain)
-    found += labels.selector_causes(tree.get("nodeTopology"), "nodeTopology")
+    found += fieldrules.selector_causes(tree.get("nodeTopology"), "nodeTopology")
     for field in ("capacity", "maximumVolumeSize"):
         if tree.get(field) is not None and quantities.parse(tree[field]) < 0:
             found.append(wrong(field, tree[field], "must be greater than or equal to 0"))

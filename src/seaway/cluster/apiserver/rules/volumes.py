@@ -11,7 +11,7 @@ from typing import Any
 from seaway.api import quantities
 from seaway.api.tree import get
 from seaway.cluster.apiserver import formats
-from seaway.cluster.apiserver.rules import labels
+from seaway.cluster.apiserver.rules import fieldrules
 from seaway.cluster.apiserver.rules.resources import quantity_causes
 from seaway.cluster.apiserver.status import Cause, not_permitted, required, unsupported, wrong
 
@@ -86,7 +86,7 @@ def choose_class(tree: Tree, old: Tree | None, others: Callable[[str], Iterable[
 def validate_claim(tree: Tree) -> list[Cause]:
     spec = tree.get("spec") or {}
     found = mode_causes(spec.get("accessModes") or [], "spec.accessModes")
-    found = labels.selector_causes(spec.get("selector"), "spec.selector") + found
+    found = fieldrules.selector_causes(spec.get("selector"), "spec.selector") + found
     size, at = get(spec, "resources", "requests", "storage"), "spec.resources[storage]"
     if size is None:
         found.append(required(at))

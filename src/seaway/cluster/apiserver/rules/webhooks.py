@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from seaway.cluster.apiserver import formats
-from seaway.cluster.apiserver.rules import labels
+from seaway.cluster.apiserver.rules import fieldrules
 from seaway.cluster.apiserver.status import Cause, duplicate, required, too_many, unsupported, wrong
 
 Tree = dict[str, Any]
@@ -89,7 +89,7 @@ def _hook_causes(hook: Tree, at: str) -> list[Cause]:
     if seconds is not None and not 1 <= seconds <= 30:
         found.append(wrong(f"{at}.timeoutSeconds", seconds, "the timeout value must be between 1 and 30 seconds"))
     for name in ("namespaceSelector", "objectSelector"):
-        found += labels.selector_causes(hook.get(name), f"{at}.{name}")
+        found += fieldrules.selector_causes(hook.get(name), f"{at}.{name}")
     found += _client_causes(hook.get("clientConfig") or {}, f"{at}.clientConfig")
     return found + condition_causes(hook.get("matchConditions") or [], f"{at}.matchConditions")
 
