@@ -68,6 +68,23 @@ spec: {{selector: {{app: {name}}}, ports: [{{port: 80, targetPort: http}}]{extra
 """
 
 
+STARTER = """
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, labels: {{app: starter}}}}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: c
+    image: busybox
+    command: [sh, -c, "echo $UID_OF_POD >> /starts/all; exec sleep infinity"]
+    env: [{{name: UID_OF_POD, valueFrom: {{fieldRef: {{fieldPath: metadata.uid}}}}}}]
+    volumeMounts: [{{name: starts, mountPath: /starts}}]
+  volumes: [{{name: starts, hostPath: {{path: /var/starts}}}}]
+"""
+
+
 class Cluster:
     """One embedded cluster with a runtime folder of its own."""
 
@@ -138,6 +155,15 @@ class Cluster:
 
     def pids(self, name: str) -> list[int]:
         return [p["pid"] for p in self.processes() if p["name"] == name]
+
+
+def starts(cluster: Cluster, pods: list[dict[str, Any]]) -> list[str]:
+    """What every start of a STARTER wrote on its node: the pod's uid, once a start."""
+    readers = {p["spec"]["nodeName"]: p["metadata"]["name"] for p in pods}
+    found: list[str] = []
+    for name in readers.values():
+        found += cluster.exec(name, "cat", "/starts/all").split()
+    return found
 
 
 def wait_for(check: Callable[[], Any], within: float = 60.0, what: str = "") -> Any:

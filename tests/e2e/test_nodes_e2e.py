@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from clusters import Cluster, wait_for
+from clusters import STARTER, Cluster, starts, wait_for
 
 FILE = """
 apiVersion: seaway.dev/v1alpha1
@@ -143,3 +145,40 @@ spec: {containers: [{name: c, image: busybox, command: [sleep, infinity], resour
            "3 Preemption is not helpful for scheduling." in quick.kubectl("describe", "pod", "greedy")
     quick.kubectl("delete", "pod", "greedy", "--wait=false")
     wait_for(lambda: "greedy" not in quick.kubectl("get", "pods"), 10)
+
+
+def kill_agents(cluster: Cluster, chooser: random.Random, times: int) -> int:
+    """SIGKILL of agents at random moments; how many there were."""
+    killed = 0
+    for _ in range(times):
+        time.sleep(chooser.uniform(0.05, 0.5))
+        pids = [p["pid"] for p in cluster.processes() if p["name"].startswith("agent-")]
+        try:
+            if pids:
+                os.kill(chooser.choice(pids), signal.SIGKILL)
+                killed += 1
+        except ProcessLookupError:
+            pass
+    return killed
+
+
+def running(cluster: Cluster, app: str) -> list[dict[str, Any]]:
+    pods = cluster.get("pods", "-l", f"app={app}")["items"]
+    return [p for p in pods if state(p) == "True" and p["status"]["phase"] == "Running"]
+
+
+def test_agents_killed_while_pods_start_run_each_once_and_lose_none(quick: Cluster) -> None:
+    """Each container writes a line on its node when it begins: in the end there is one line a pod, and every pod runs."""
+    system = len(quick.pids("shim"))
+    want = 24
+    quick.apply("---".join(STARTER.format(name=f"starter-{n}") for n in range(want)))
+    assert kill_agents(quick, random.Random(os.environ.get("SOAK_SEED", "3")), 8) >= 5
+    wait_for(lambda: len(running(quick, "starter")) == want, 60, "every pod runs")
+    pods = running(quick, "starter")
+    assert sorted(starts(quick, pods)) == sorted(p["metadata"]["uid"] for p in pods)
+    assert all(p["status"]["containerStatuses"][0]["restartCount"] == 0 for p in pods)
+    assert len({p["status"]["podIP"] for p in pods}) == want
+    wait_for(lambda: len(quick.pids("shim")) == system + want, 10, "a shim a pod")
+    quick.kubectl("delete", "pods", "-l", "app=starter", "--wait=false")
+    kill_agents(quick, random.Random(4), 3)
+    wait_for(lambda: len(quick.pids("shim")) == system, 60, "none is left")

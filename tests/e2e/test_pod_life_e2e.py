@@ -134,7 +134,10 @@ spec:
   terminationGracePeriodSeconds: 0
   enableServiceLinks: false
   hostAliases: [{ip: 192.0.2.7, hostnames: [printer.lan, printer]}]
-  securityContext: {fsGroup: 2000, supplementalGroups: [3000]}
+  securityContext:
+    fsGroup: 2000
+    supplementalGroups: [3000]
+    sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: "7"}]
   containers:
   - name: c
     image: busybox
@@ -241,6 +244,7 @@ def test_paths_groups_names_and_variables_are_as_asked(pods: Cluster) -> None:
     write = "for f in /a/x /b/x /all/x; do touch $f || echo no $f; done; for d in / /usr /etc /tmp; do touch $d/x 2>/dev/null && echo wrote $d; done"
     assert pods.exec("places", "sh", "-c", f"{write}; find /all -type f | sort").split() == ["/all/of-places/x", "/all/one/two/x", "/all/x"]
     assert set(pods.exec("places", "id", "-G").split()) == {"1000", "2000", "3000"}
+    assert pods.exec("places", "cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start") == "7\n"
     assert "192.0.2.7\tprinter.lan\tprinter" in pods.exec("places", "cat", "/etc/hosts")
     env = pods.exec("places", "env")
     assert "KUBERNETES_SERVICE_HOST=" in env and "OTHER_SERVICE_HOST" not in env

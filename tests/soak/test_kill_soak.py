@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import time
 
 import pytest
-from clusters import LOADER, SPARED, Cluster, wait_for, web
+from clusters import LOADER, SPARED, STARTER, Cluster, starts, wait_for, web
 
 SECONDS = 150
 
@@ -80,3 +81,47 @@ def test_agents_killed_while_pods_come_and_go_lose_and_double_none() -> None:
             name = node["metadata"]["name"]
             own = [p for p in cluster.get("pods", "-A")["items"] if p["spec"]["nodeName"] == name and not p["spec"].get("hostNetwork")]
             wait_for(lambda name=name, own=own: cluster.outside("ip", "-o", "link", origin=name).count("@") - 1 == len(own), what="no leg is left")
+
+
+@pytest.mark.soak
+def test_everything_killed_while_pods_start_runs_each_pod_once() -> None:
+    """Agents, API server, controllers and zygote die at random while waves of pods start and go: each container that runs
+    has begun once, none is missing, no two hold the same address, nothing is left."""
+    chooser = random.Random(os.environ.get("SOAK_SEED", "5"))
+    end, waves, kills = time.monotonic() + SECONDS, 0, 0
+    with Cluster("--nodes", "3") as cluster:
+        system = len(cluster.pids("shim"))
+        while time.monotonic() < end:
+            names = [f"s{waves}-{n}" for n in range(chooser.randrange(5, 30))]
+            wait_for(lambda names=names: "created" in cluster.kubectl(
+                "apply", "-f", "-", text="---".join(STARTER.format(name=n) for n in names), check=False) or len(
+                cluster.kubectl("get", "pods", "-o", "name", check=False).split()) == len(names), within=60)
+            for _ in range(chooser.randrange(3, 9)):
+                time.sleep(chooser.uniform(0.05, 0.6))
+                victims = [p for p in cluster.processes() if p["name"] not in SPARED | {"kube-proxy", "dns"}]
+                try:
+                    if victims:
+                        os.kill(chooser.choice(victims)["pid"], signal.SIGKILL)
+                        kills += 1
+                except ProcessLookupError:
+                    pass
+            cluster.kubectl("apply", "-f", "-", text="---".join(STARTER.format(name=n) for n in names), check=False)
+
+            def started(names: list[str] = names) -> list[dict]:
+                text = cluster.kubectl("get", "pods", "-l", "app=starter", "-o", "json", check=False)
+                pods = json.loads(text)["items"] if text.startswith("{") else []
+                ready = [p for p in pods if any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"].get("conditions", ()))]
+                return ready if len(ready) == len(pods) == len(names) else []
+
+            pods = wait_for(started, within=90, what="every pod runs")
+            wait_for(lambda pods=pods: cluster.exec(pods[0]["metadata"]["name"], "echo", "here", check=False).strip() == "here", within=60)
+            begun = starts(cluster, pods)
+            assert all(begun.count(p["metadata"]["uid"]) == 1 for p in pods)
+            assert all(p["status"]["containerStatuses"][0]["restartCount"] == 0 for p in pods)
+            assert len({p["status"]["podIP"] for p in pods}) == len(pods)
+            cluster.kubectl("delete", "pods", "-l", "app=starter", "--wait=false")
+            wait_for(lambda: len(cluster.pids("shim")) == system, within=90, what="no shim is left")
+            wait_for(lambda: "starter" not in cluster.kubectl("get", "pods", "--show-labels", check=False), within=60)
+            waves += 1
+        print(f"{waves} waves, {kills} kills")
+        assert waves >= 3 and kills > 15

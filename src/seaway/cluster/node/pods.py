@@ -27,6 +27,7 @@ from seaway.cluster.node import (
     probing,
     pulling,
     sandbox,
+    sysctls,
 )
 from seaway.cluster.node.lifecycle import Container, Start, Waiting
 from seaway.cluster.node.shims import Shim, ShimError, ShimGone
@@ -117,6 +118,12 @@ class PodWorker:
             return None
         phase = get(self.pod, "status", "phase")
         if phase in ("Succeeded", "Failed") and not self.shim:
+            return None
+        refused = sysctls.forbidden(self.pod)
+        if refused:
+            self.failed = ("SysctlForbidden", f"Pod was rejected: {refused}")
+            self.agent.event(self.pod, "Warning", "SysctlForbidden", refused)
+            await self.report()
             return None
         if self.shim is None:
             await sandbox.ensure(self)

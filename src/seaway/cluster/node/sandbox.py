@@ -12,6 +12,7 @@ from seaway.api.tree import get
 from seaway.cluster.fabric import build
 from seaway.cluster.fabric.rtnetlink import Batch
 from seaway.cluster.layout import pod_mac
+from seaway.cluster.node import sysctls
 from seaway.cluster.node.shims import Shim, ShimError, spawn
 
 if TYPE_CHECKING:
@@ -82,7 +83,12 @@ async def ensure(worker: PodWorker) -> None:
             "hostPids": bool(spec.get("hostPID")),
             "hostIpc": bool(spec.get("hostIPC")),
             "hostname": hostname,
+            "sysctls": sysctls.wanted(worker.pod),
         }
+        for field in ("hostPID", "hostIPC"):
+            if spec.get(field):
+                text = f"{field} has no meaning here: a node has no processes of its own beside its pods'"
+                worker.agent.event(worker.pod, "Warning", "Unsupported", text)
         await spawn(
             worker.agent.zygote,
             {

@@ -9,6 +9,7 @@ connected. Ops: state, network, start, signal, exec, attach, close-stdin, tcp, s
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import select
@@ -26,6 +27,7 @@ from seaway.cluster.node.stdio import Born
 
 Plan = dict[str, Any]
 START_FAILED = 128
+LOCK_TRIES = 100
 
 
 def apart(run: Callable[..., None], *args: Any) -> None:
@@ -56,6 +58,19 @@ def join(addresses: list[str], mac: str) -> None:
     build.leaf("eth0", tuple(ipaddress.ip_address(a) for a in addresses), mac)
 
 
+def only_one(path: str) -> int:
+    """A pod has one shim. An agent that is killed after it has asked for one, and before that answers, leaves the next agent
+    to ask again: the second ends. One that has just died keeps the lock until its last child has gone."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fd
+        except OSError:
+            time.sleep(0.02)
+    raise OSError(f"another shim holds {path}")
+
+
 def join_groups(plan: Plan) -> None:
     """Into the container's cgroups, while their files are still in sight."""
     for path in plan.get("cgroups") or ():
@@ -66,6 +81,7 @@ def join_groups(plan: Plan) -> None:
 class Shim:
     def __init__(self, args: Plan) -> None:
         self.folder: str = args["folder"]
+        self.lock = only_one(os.path.join(self.folder, "shim.lock"))
         self.state: Plan = {
             "uid": args["uid"],
             "namespace": args["namespace"],
@@ -105,6 +121,7 @@ class Shim:
                     **build.LEAF_SYSCTLS,
                     "net/ipv4/ip_forward": "0",
                     "net/ipv6/conf/all/forwarding": "0",
+                    **args.get("sysctls", {}),
                 },
             )
         read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
