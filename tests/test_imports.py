@@ -14,6 +14,7 @@ proxy.plan proxy.table proxy.nftables dns.zone dns.message dns.answer cluster.co
 cluster.scheduler.snapshot cluster.scheduler.resources cluster.scheduler.interpod cluster.scheduler.spread
 cluster.scheduler.filters cluster.scheduler.scores cluster.scheduler.preemption cluster.scheduler.decide cluster.scheduler.claims
 cluster.scheduler.queue cluster.workloads.nodehealth cluster.node.nodestatus cluster.node.grpcprobe
+cluster.node.admission cluster.node.sysctls
 cluster.node.lifecycle cluster.node.streaming.spdy cluster.node.streaming.channels cluster.node.images cluster.node.references cluster.node.packages
 cluster.apiserver.openapi_v2 cluster.apiserver.impersonation
 cluster.node.accounts cluster.node.environment cluster.apiserver.patches cluster.apiserver.strategic

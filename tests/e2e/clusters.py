@@ -161,8 +161,9 @@ def starts(cluster: Cluster, pods: list[dict[str, Any]]) -> list[str]:
     """What every start of a STARTER wrote on its node: the pod's uid, once a start."""
     readers = {p["spec"]["nodeName"]: p["metadata"]["name"] for p in pods}
     found: list[str] = []
-    for name in readers.values():
-        found += cluster.exec(name, "cat", "/starts/all").split()
+    for name in readers.values():  # a node answers when its agent is back
+        text = wait_for(lambda name=name: (t := cluster.exec(name, "cat", "/starts/all", check=False)) and "rror" not in t and t)
+        found += text.split()
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -143,6 +144,14 @@ spec: {containers: [{name: c, image: busybox, command: [sleep, infinity], resour
     wait_for(lambda: "FailedScheduling" in quick.kubectl("describe", "pod", "greedy"), 5)
     assert "0/3 nodes are available: 3 Insufficient cpu. no new claims to deallocate, preemption: 0/3 nodes are available: " \
            "3 Preemption is not helpful for scheduling." in quick.kubectl("describe", "pod", "greedy")
+    # Placed by hand, it is the node that refuses it.
+    node = f"{quick.name}-worker"
+    quick.kubectl("run", "placed", "--image=busybox", "--overrides", json.dumps({"spec": {"nodeName": node, "containers": [
+        {"name": "c", "image": "busybox", "command": ["sleep", "infinity"], "resources": {"requests": {"cpu": "1000"}}}]}}))
+    wait_for(lambda: quick.get("pod", "placed")["status"]["phase"] == "Failed", 10)
+    assert quick.get("pod", "placed")["status"]["reason"] == "OutOfcpu"
+    assert "Node didn't have enough resource: cpu" in quick.kubectl("describe", "pod", "placed")
+    quick.kubectl("delete", "pod", "placed")
     quick.kubectl("delete", "pod", "greedy", "--wait=false")
     wait_for(lambda: "greedy" not in quick.kubectl("get", "pods"), 10)
 

@@ -45,6 +45,7 @@ def test_only_what_is_said_otherwise_is_a_difference() -> None:
     unknown = [{**c, "status": "Unknown"} if c["type"] == "Ready" else c for c in status["conditions"]]
     assert differs({**status, "conditions": unknown}, status)
     assert differs(None, status)
+    assert not differs({**status, "capacity": {"cpu": "2", "example.org/gpu": "1"}}, status)
 
 
 def test_a_node_is_registered_with_its_labels_taints_and_ranges() -> None:

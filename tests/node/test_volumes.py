@@ -49,7 +49,7 @@ def test_a_volume_holds_its_sources_keys(volume: dict, want: dict) -> None:
 @pytest.mark.parametrize(
     ("volume", "said"),
     [({"configMap": {"name": "none"}}, 'configmap "none" not found'), ({"secret": {"secretName": "x"}}, 'secret "x" not found'),
-     ({"configMap": {"name": "conf", "items": [{"key": "z", "path": "z"}]}}, "non-existent configmap key: z"),
+     ({"configMap": {"name": "conf", "items": [{"key": "z", "path": "z"}]}}, "configmap references non-existent config key: z"),
      ({"projected": {"sources": [{"other": {}}]}}, "'other' is not supported")],
 )
 def test_what_cannot_be_had_is_an_error_with_its_name(volume: dict, said: str) -> None:

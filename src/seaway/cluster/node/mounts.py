@@ -19,13 +19,16 @@ Tree = dict[str, Any]
 
 async def prepare(worker: PodWorker) -> bool:
     """Every volume as it shall be; False while one cannot be."""
+    name = ""
     try:
         for volume in worker.pod["spec"].get("volumes") or ():
+            name = volume["name"]
             await make(worker, volume)
     except (VolumeError, OSError) as e:
         if str(e) != worker.unmounted:
             worker.unmounted = str(e)
-            worker.agent.event(worker.pod, "Warning", "FailedMount", f"MountVolume.SetUp failed for volume: {e}")
+            text = f'MountVolume.SetUp failed for volume "{name}" : {e}'
+            worker.agent.event(worker.pod, "Warning", "FailedMount", text)
         return bool(worker.states)  # what runs goes on with what it has
     worker.unmounted = ""
     return True

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from seaway.api.tree import Key, get, key_of
 from seaway.cluster.node import (
+    admission,
     ending,
     environment,
     images,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from seaway.cluster.node.agent import Agent
 
 Tree = dict[str, Any]
-MOUNT_RETRY = 1.0
+MOUNT_RETRY, CONFIG_RETRY = 1.0, 10.0
 
 
 class PodWorker:
@@ -119,10 +120,10 @@ class PodWorker:
         phase = get(self.pod, "status", "phase")
         if phase in ("Succeeded", "Failed") and not self.shim:
             return None
-        refused = sysctls.forbidden(self.pod)
-        if refused:
-            self.failed = ("SysctlForbidden", f"Pod was rejected: {refused}")
-            self.agent.event(self.pod, "Warning", "SysctlForbidden", refused)
+        if self.failed and not self.shim:
+            await self.report()
+            return None
+        if not self.shim and not get(self.pod, "status", "startTime") and self._refused():
             await self.report()
             return None
         if self.shim is None:
@@ -160,6 +161,25 @@ class PodWorker:
         await ending.containers(self, float(self.pod["spec"].get("terminationGracePeriodSeconds", 30)))
         await self.report()
         await sandbox.stop(self)
+
+    def _refused(self) -> bool:
+        """Whether the node does not take the pod, which fails then; asked once, before anything of it is made."""
+        forbidden = sysctls.forbidden(self.pod)
+        if forbidden:
+            self.failed = ("SysctlForbidden", f"Pod was rejected: {forbidden}")
+        else:
+            others = (w for w in self.agent.workers.values() if w is not self and w.holds_room())
+            self.failed = admission.refusal(self.pod, (w.pod for w in others), self.agent.allocatable)
+        if self.failed:
+            text = self.failed[1].removeprefix("Pod was rejected: ")
+            self.agent.event(self.pod, "Warning", self.failed[0], text)
+        return bool(self.failed)
+
+    def holds_room(self) -> bool:
+        """Whether the pod still counts: not when it is over, nor when it only waits for its object to go."""
+        if self.failed or get(self.pod, "status", "phase") in ("Succeeded", "Failed"):
+            return False
+        return self.shim is not None or not self.killing
 
     def _refresh_due(self, now: float) -> float:
         return max(self.token_due - now, 0.0) if self.token_due else 3600.0
@@ -270,10 +290,9 @@ class PodWorker:
             )
             plan = plans.plan(self, container, resolved, env, step.attempt)
         except VolumeError as e:
-            if self.waiting.get(step.name) != ("CreateContainerConfigError", str(e)):
-                self.agent.event(self.pod, "Warning", "Failed", f"Error: {e}", path)
+            self.agent.event(self.pod, "Warning", "Failed", f"Error: {e}", path)
             self.waiting[step.name] = ("CreateContainerConfigError", str(e))
-            return MOUNT_RETRY
+            return CONFIG_RETRY  # what is missing wakes us when it comes
         assert self.shim
         plan_path = os.path.join(self.folder, f"{step.name}.json")
         with open(plan_path, "w") as f:

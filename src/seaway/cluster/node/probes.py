@@ -6,6 +6,8 @@ The agent lives in its node's network namespace and pods are routed: a probe is 
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -46,6 +48,15 @@ def port_of(container: Tree, port: int | str) -> int:
     if str(port).isdigit():
         return int(port)
     raise ValueError(f'couldn\'t find port: "{port}"')
+
+
+def _refused(host: str, port: int, error: OSError) -> str:
+    """A connection that failed, in the words of Go's net package."""
+    shown = f"[{host}]" if ":" in host else host
+    if not error.errno:
+        return str(error)
+    doing = "read" if error.errno == errno.ECONNRESET else "connect"
+    return f"dial tcp {shown}:{port}: {doing}: {os.strerror(error.errno).lower()}"
 
 
 def _location(url: str, head: bytes) -> str:
@@ -107,8 +118,10 @@ async def _http(address: str, container: Tree, action: Tree, timeout: float) -> 
                 return False, f'Get "{url}": stopped after {MOST_REDIRECTS} redirects'
     except TimeoutError:
         return False, f'Get "{first}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
-    except (OSError, ValueError, IndexError, EOFError, asyncio.LimitOverrunError) as e:
-        return False, f'Get "{url}": {e or "EOF"}'
+    except OSError as e:
+        return False, f'Get "{url}": {_refused(host, port, e)}'
+    except (ValueError, IndexError, EOFError, asyncio.LimitOverrunError) as e:
+        return False, f'Get "{url}": {"EOF" if isinstance(e, EOFError) else e}'
     if 200 <= status < 400:
         return True, ""
     return False, f"HTTP probe failed with statuscode: {status}"
@@ -132,7 +145,7 @@ async def _grpc(address: str, container: Tree, action: Tree, timeout: float) -> 
     except TimeoutError:
         return False, late
     except OSError as e:
-        return False, f'error: failed to connect service at "{shown}:{port}": {e}'
+        return False, f'error: failed to connect service at "{shown}:{port}": {_refused(address, port, e)}'
     finally:
         if writer is not None:
             writer.close()
@@ -151,7 +164,7 @@ async def _tcp(address: str, container: Tree, action: Tree, timeout: float) -> t
     except TimeoutError:
         return False, f"dial tcp {host}:{port}: i/o timeout"
     except OSError as e:
-        return False, f"dial tcp {host}:{port}: {e}"
+        return False, _refused(host, port, e)
 
 
 async def attempt(probe: Tree, container: Tree, address: str, execute: Exec) -> tuple[bool, str]:

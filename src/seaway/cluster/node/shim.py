@@ -296,7 +296,7 @@ class Shim:
                             pass
             container.become(plan)
         except BaseException as e:
-            text = str(e).replace("\n", " ")
+            text = str(e).split("] ", 1)[-1].replace("\n", " ")
             try:
                 os.write(say, f"error {text}\n".encode())
             except OSError:

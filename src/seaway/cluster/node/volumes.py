@@ -103,7 +103,10 @@ def _keys(data: Mapping[str, bytes], items: list[Tree] | None, mode: int, what: 
         if item["key"] not in data:
             if optional:
                 continue
-            raise VolumeError(f"references non-existent {what} key: {item['key']}")
+            known = (
+                "configmap references non-existent config" if what == "configmap" else f"references non-existent {what}"
+            )
+            raise VolumeError(f"{known} key: {item['key']}")
         found[item["path"]] = (data[item["key"]], item.get("mode", mode))
     return found
 
