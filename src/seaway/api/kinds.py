@@ -72,7 +72,7 @@ VERBS = {
     "deletecollection": "deletecollection",
 }
 # Groups that nothing here serves: a group in discovery is a promise.
-UNSERVED_GROUPS = frozenset({"apiregistration.k8s.io", "flowcontrol.apiserver.k8s.io", "resource.k8s.io"})
+UNSERVED_GROUPS = frozenset({"flowcontrol.apiserver.k8s.io", "resource.k8s.io"})
 UNSERVED = frozenset({"componentstatuses"})
 # Reviews are answered, never stored.
 REVIEWS = frozenset(

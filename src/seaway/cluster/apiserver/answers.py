@@ -6,7 +6,8 @@ negotiation of `as=` forms behind them (k8s.io/apiserver/pkg/endpoints/handlers/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,11 +33,14 @@ class Form:
     media: str = JSON
 
 
-def clauses(header: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """(media type, parameters) of each clause of an Accept header, in its order."""
+@functools.lru_cache(256)
+def clauses(header: str) -> tuple[tuple[str, dict[str, str]], ...]:
+    """(media type, parameters) of each clause of an Accept header, in its order. Clients send few different ones."""
+    found = []
     for part in (header or "*/*").split(","):
         media, *parameters = (p.strip() for p in part.split(";"))
-        yield media, dict(p.partition("=")[::2] for p in parameters)
+        found.append((media, dict(p.partition("=")[::2] for p in parameters)))
+    return tuple(found)
 
 
 def not_acceptable() -> ApiError:

@@ -100,7 +100,8 @@ def _media(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower() or JSON
 
 
-def _parse(body: bytes, media: str) -> Any:
+def parse(body: bytes, media: str) -> Any:
+    """The tree of a body in one of the media types; Unreadable where it is none."""
     try:
         if media == JSON:
             return msgspec.json.decode(body)
@@ -123,7 +124,7 @@ def _parse(body: bytes, media: str) -> Any:
 def decode(body: bytes, content_type: str, expected: str = "Object") -> Any:
     """The tree of a body; raises ApiError where it cannot be read."""
     try:
-        return _parse(body, _media(content_type))
+        return parse(body, _media(content_type))
     except Unreadable as e:
         told = f"the object provided is unrecognized (must be of type {expected}): {e} ({gojson.summary(body)})"
         raise bad_request(told) from None
@@ -139,22 +140,26 @@ def strict_errors(body: bytes, content_type: str, tree: Any) -> list[str]:
 
 def read(body: bytes, content_type: str, kind: Kind, validation: str) -> tuple[Tree, list[str]]:
     """An object of the kind, and what strict decoding minds of its text."""
-    tree = check_kind(decode(body, content_type, kind.kind), kind, body)
+    shallow = _media(content_type) == JSON and body.count(b"{") + body.count(b"[") <= DEPTH
+    tree = check_kind(decode(body, content_type, kind.kind), kind, body, shallow)
     return tree, [] if validation == "Ignore" else strict_errors(body, content_type, tree)
 
 
-def _too_deep(tree: Any, left: int = DEPTH) -> bool:
+def too_deep(tree: Any, left: int = DEPTH) -> bool:
+    """Whether a tree is nested deeper than anything that is stored may be."""
     if left == 0:
         return True
     if isinstance(tree, dict):
-        return any(_too_deep(v, left - 1) for v in tree.values() if isinstance(v, (dict, list)))
+        return any(too_deep(v, left - 1) for v in tree.values() if isinstance(v, (dict, list)))
     if isinstance(tree, list):
-        return any(_too_deep(v, left - 1) for v in tree if isinstance(v, (dict, list)))
+        return any(too_deep(v, left - 1) for v in tree if isinstance(v, (dict, list)))
     return False
 
 
-def check_kind(tree: Any, kind: Kind, body: bytes = b"") -> Tree:
-    """The tree as an object of the kind; ApiError where it says that it is something else."""
+def check_kind(tree: Any, kind: Kind, body: bytes = b"", shallow: bool = False) -> Tree:
+    """The tree as an object of the kind; ApiError where it says that it is something else. `shallow`: it cannot be deep."""
+    if tree is None:
+        tree = {}  # null decodes into an object that says nothing
     if not isinstance(tree, dict):
         found = {list: "array", str: "string", bool: "bool", int: "number", float: "number"}.get(type(tree), "null")
         raise bad_request(
@@ -162,7 +167,7 @@ def check_kind(tree: Any, kind: Kind, body: bytes = b"") -> Tree:
             f"error: json: cannot unmarshal {found} into Go value of type struct {{ APIVersion string "
             f'"json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }} ({gojson.summary(body)})'
         )
-    if _too_deep(tree):
+    if not shallow and too_deep(tree):
         raise bad_request("the object provided is nested too deep")
     for name in ("apiVersion", "kind"):
         value = tree.get(name)
@@ -231,5 +236,7 @@ def form(tree: Tree, kind: Kind, old: Tree | None, definition: str = "") -> tupl
     if not name:
         return tree, []
     result, unknown = schema.read(name, tree, old)
-    result.setdefault("metadata", {})
+    meta = result.setdefault("metadata", {})
+    if (tree.get("metadata") or {}).get("managedFields") == []:
+        meta["managedFields"] = []  # empty, but said: it asks for a new record
     return result, [f'unknown field "{path}"' for path in dict.fromkeys(unknown)]

@@ -5,6 +5,7 @@ Everything is created where it is absent; what people have changed stays as it i
 
 from __future__ import annotations
 
+import asyncio
 from importlib import resources
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 
 from seaway.api import kinds
 from seaway.api.tree import condition
+from seaway.cluster.apiserver import discovery
 from seaway.cluster.apiserver.authz import User
 from seaway.cluster.apiserver.bodies import load_yaml
 from seaway.cluster.apiserver.status import ApiError
@@ -20,6 +22,7 @@ from seaway.cluster.layout import API_PORT, Layout
 
 Tree = dict[str, Any]
 SYSTEM = User("system:apiserver", ("system:masters",))
+MANAGER = "kube-apiserver"
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -90,6 +93,26 @@ def service_ranges(layout: Layout) -> Tree:
     }
 
 
+def api_services() -> list[Tree]:
+    """An APIService for each group version, as kubectl get apiservices shows them."""
+    found: list[Tree] = []
+    for group, versions in discovery.group_versions().items():
+        for place, version in enumerate(versions):
+            spec: Tree = {
+                "version": version,
+                "groupPriorityMinimum": discovery.PRIORITIES.get(group, discovery.ANY_PRIORITY),
+                "versionPriority": 15 * (len(versions) - place),
+            }
+            if group:
+                spec["group"] = group
+            labels = {"kube-aggregator.kubernetes.io/automanaged": "onstart"}
+            meta: Tree = {"name": f"{version}.{group}", "labels": labels}
+            found.append(
+                {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": meta, "spec": spec}
+            )
+    return found
+
+
 def _fill(value: Any, names: dict[str, str]) -> Any:
     """An add-on's document with its variables; a whole value is replaced, never a part of a text."""
     if isinstance(value, dict):
@@ -130,16 +153,8 @@ def documents(layout: Layout, variables: dict[str, str]) -> list[Tree]:
 async def run(verbs: Verbs, layout: Layout, variables: dict[str, str]) -> None:
     """Creates what is absent. `variables` are the add-ons' arguments that the Cluster file sets."""
     for document in documents(layout, variables):
-        kind = kinds.by_kind()[(document["apiVersion"], document["kind"])]
-        meta = document["metadata"]
-        call = Call(kind, meta.get("namespace", "") if kind.namespaced else "", meta["name"], SYSTEM)
-        if verbs.storage.newest(kind.group_resource, call.key) is not None:
-            continue
-        try:
-            await verbs.create_tree(call, document)
-        except ApiError as e:
-            if e.code != 409:
-                raise RuntimeError(f"bootstrap of {document['kind']} {meta['name']}: {e}") from e
+        await _ensure(verbs, document)
+    await asyncio.gather(*(_ensure(verbs, document) for document in api_services()))
     await _ready_ranges(verbs)
 
 
@@ -161,3 +176,17 @@ async def _ready_ranges(verbs: Verbs) -> None:
         return {**tree, "status": {"conditions": [ready]}}
 
     await verbs.change(kind, "", "kubernetes", edit, "status", SYSTEM)
+
+
+async def _ensure(verbs: Verbs, document: Tree) -> None:
+    kind = kinds.by_kind()[(document["apiVersion"], document["kind"])]
+    meta = document["metadata"]
+    namespace = meta.get("namespace", "") if kind.namespaced else ""
+    call = Call(kind, namespace, meta["name"], SYSTEM, manager=MANAGER)
+    if verbs.storage.newest(kind.group_resource, call.key) is not None:
+        return
+    try:
+        await verbs.create_tree(call, document)
+    except ApiError as e:
+        if e.code != 409:
+            raise RuntimeError(f"bootstrap of {document['kind']} {meta['name']}: {e}") from e

@@ -11,7 +11,7 @@ from typing import Any
 
 from seaway.api import tree as trees
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import bodies, generation, metadata, zeros
+from seaway.cluster.apiserver import bodies, generation, metadata, records, zeros
 from seaway.cluster.apiserver.calls import Call, Writer, place
 from seaway.cluster.apiserver.journal import ADDED
 from seaway.cluster.apiserver.rules import Rule, rule_for
@@ -35,14 +35,14 @@ async def create_tree(writer: Writer, call: Call, tree: Tree, strict: list[str] 
     return await store(writer, call, call.translated(tree), rule)
 
 
-async def store(writer: Writer, call: Call, tree: Tree, rule: Rule) -> Tree:
-    """Judges and stores a new object that has its kind's form."""
+async def store(writer: Writer, call: Call, tree: Tree, rule: Rule, managers: list[Tree] | None = None) -> Tree:
+    """Judges and stores a new object that has its kind's form; `managers` are its managedFields after an apply."""
     kind, admission = call.kind, writer.admission
     meta = tree["metadata"]
     place(call, meta)
     if meta.get("resourceVersion"):
         raise bad_request("resourceVersion should not be set on objects to be created")
-    for name in metadata.SERVER_FIELDS:
+    for name in (*metadata.SERVER_FIELDS, "selfLink"):
         meta.pop(name, None)
     metadata.dedupe_owners(meta, call.warnings)
     generated = not meta.get("name") and bool(meta.get("generateName"))
@@ -53,7 +53,7 @@ async def store(writer: Writer, call: Call, tree: Tree, rule: Rule) -> Tree:
         admission.namespace(kind, metadata.told_name(meta), call.namespace)
         if kind.group_resource == "pods":
             await _wait_for_account(writer, call, tree)
-    _begin(writer, kind, rule, tree)
+    _begin(writer, call, rule, tree, managers)
     admit(writer, call, rule, tree, None)
     causes = metadata.validate(meta, kind)
     if kind.group_resource == "pods":
@@ -124,8 +124,9 @@ def admit(writer: Writer, call: Call, rule: Rule, tree: Tree, old: Tree | None) 
         raise forbidden(call.kind, call.name, why)
 
 
-def _begin(writer: Writer, kind: Kind, rule: Rule, tree: Tree) -> None:
-    """What every new object gets: identity, generation, defaults, an empty status."""
+def _begin(writer: Writer, call: Call, rule: Rule, tree: Tree, managers: list[Tree] | None) -> None:
+    """What every new object gets: identity, generation, defaults, owners of its fields, an empty status."""
+    kind: Kind = call.kind
     meta = tree["metadata"]
     meta["uid"] = writer.edges.uid()
     meta["creationTimestamp"] = writer.stamp()
@@ -133,6 +134,13 @@ def _begin(writer: Writer, kind: Kind, rule: Rule, tree: Tree) -> None:
         meta["generation"] = 1
     tree["kind"], tree["apiVersion"] = kind.kind, kind.api_version
     rule.default(tree)
+    # Defaults are owned by who created the object; what the server adds from here on is nobody's.
+    zeros.complete(kind.definition, tree)
+    if managers is None:
+        managers = records.after_update(call, None, tree, meta["creationTimestamp"])
+    meta.pop("managedFields", None)
+    if managers:
+        meta["managedFields"] = managers
     if "status" in kind.subresources and not rule.keeps_status:
         tree.pop("status", None)
     rule.begin(tree)

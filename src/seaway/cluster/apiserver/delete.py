@@ -17,7 +17,17 @@ from seaway.cluster.apiserver.storage import Entry
 
 Tree = dict[str, Any]
 # Kinds whose DELETE answers with the object even when it is gone.
-RETURNS_OBJECT = frozenset({"pods", "services", "serviceaccounts", "podtemplates", "resourcequotas"})
+RETURNS_OBJECT = frozenset(
+    {
+        "pods",
+        "services",
+        "serviceaccounts",
+        "podtemplates",
+        "resourcequotas",
+        "persistentvolumes",
+        "persistentvolumeclaims",
+    }
+)
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 # Kinds whose dependents are orphaned unless the request says otherwise, and those that have none to collect.
 ORPHANS = frozenset({"jobs.batch", "replicationcontrollers"})

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import platform
 from typing import Any
 
 import msgspec
 
 from seaway import KUBERNETES_VERSION
-from seaway.api import facts, kinds
+from seaway.api import kinds
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import openapi_v2
 
@@ -41,15 +40,41 @@ def version() -> Tree:
     }
 
 
+# In which order groups are told; the same numbers are the APIServices' groupPriorityMinimum (kube-apiserver aggregator.go).
+PRIORITIES = {
+    "": 18000,
+    "apiregistration.k8s.io": 17900,
+    "apps": 17800,
+    "events.k8s.io": 17750,
+    "authentication.k8s.io": 17700,
+    "authorization.k8s.io": 17600,
+    "autoscaling": 17500,
+    "batch": 17400,
+    "certificates.k8s.io": 17300,
+    "networking.k8s.io": 17200,
+    "policy": 17100,
+    "rbac.authorization.k8s.io": 17000,
+    "storage.k8s.io": 16800,
+    "apiextensions.k8s.io": 16700,
+    "admissionregistration.k8s.io": 16700,
+    "scheduling.k8s.io": 16600,
+    "coordination.k8s.io": 16500,
+    "node.k8s.io": 16300,
+    "discovery.k8s.io": 16200,
+}
+ANY_PRIORITY = 1000
+
+
 @functools.cache
 def group_versions() -> dict[str, tuple[str, ...]]:
-    """group -> versions, the preferred one first."""
+    """group -> versions, the preferred one first; groups in the order of discovery."""
     found: dict[str, list[str]] = {}
     for kind in kinds.builtin():
         versions = found.setdefault(kind.group, [])
         if kind.version not in versions:
             versions.append(kind.version)
-    return {g: tuple(sorted(v, reverse=True)) for g, v in found.items()}
+    order = sorted(found, key=lambda g: (-PRIORITIES.get(g, ANY_PRIORITY), g))
+    return {g: tuple(sorted(found[g], reverse=True)) for g in order}
 
 
 def api_versions(address: str) -> Tree:
@@ -160,120 +185,7 @@ def aggregated(core: bool) -> bytes:
     )
 
 
-# OpenAPI v3
-
-
-@functools.cache
-def openapi_index() -> bytes:
-    paths = {}
-    for group_name, versions in group_versions().items():
-        for v in versions:
-            path = f"apis/{group_name}/{v}" if group_name else f"api/{v}"
-            digest = hashlib.sha256(openapi_document(group_name, v)).hexdigest().upper()
-            paths[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"}
-    return msgspec.json.encode({"paths": paths})
-
-
-ONE_OF = {
-    "io.k8s.apimachinery.pkg.api.resource.Quantity": [{"type": "string"}, {"type": "number"}],
-    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": [{"type": "integer"}, {"type": "string"}],
-}
-
-
-def _refs(value: Any, found: set[str], struct: str = "") -> Any:
-    """A schema in OpenAPI v3's form; collects the definitions named. `struct`: the definition whose fields these are.
-
-    A field that is another definition is an allOf of it, so that its own defaults may stand beside the reference.
-    """
-    if isinstance(value, list):
-        return [_refs(v, found) for v in value]
-    if not isinstance(value, dict):
-        return value
-    if isinstance(value.get("$ref"), str):
-        name = value["$ref"]
-        found.add(name)
-        rest = {k: v for k, v in value.items() if k != "$ref"}
-        return {"allOf": [{"$ref": f"#/components/schemas/{name}"}], **rest}
-    result = {k: _refs(v, found) for k, v in value.items() if k != "properties"}
-    if "properties" in value:
-        shown, defaults = facts.zeros().get(struct, {}).get("show", {}), facts.DEFAULTS.get(struct, {})
-        result["properties"] = {k: _refs(v, found) for k, v in value["properties"].items()}
-        for field, schema in result["properties"].items():
-            if field in defaults:
-                schema["default"] = defaults[field]
-            elif shown.get(field) == {}:
-                schema["default"] = {}
-    return result
-
-
-def _schema(name: str, found: set[str]) -> Tree:
-    """A definition in OpenAPI v3's form."""
-    if name in ONE_OF:
-        own = {k: v for k, v in facts.definitions()[name].items() if k != "type"}
-        return {"oneOf": ONE_OF[name], **own}
-    schema: Tree = _refs(facts.definitions()[name], found, name)
-    return schema
-
-
 @functools.cache
 def openapi_v2_document() -> bytes:
     """The paths of all kinds, in the form of version 2."""
     return openapi_v2.document((k for k in kinds.builtin() if k.definition), KUBERNETES_VERSION)
-
-
-@functools.cache
-def openapi_document(group_name: str, version_name: str) -> bytes:
-    """The OpenAPI v3 document of a group version: paths with their kinds, and every schema they need."""
-    paths: Tree = {}
-    needed: set[str] = set()
-    for kind in _in(group_name, version_name):
-        if not kind.definition:
-            continue
-        gvk = {"group": kind.group, "version": kind.version, "kind": kind.kind}
-        base = kinds.path(kind, "{namespace}" if kind.namespaced else "")
-        ref = {"$ref": f"#/components/schemas/{kind.definition}"}
-        needed.add(kind.definition)
-        content = {"*/*": {"schema": ref}}
-        validation = [
-            {"name": n, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
-            for n in ("dryRun", "fieldManager", "fieldValidation")
-        ]
-        answer = {"200": {"description": "OK", "content": {"application/json": {"schema": ref}}}}
-
-        def operation(
-            action: str,
-            body: bool,
-            gvk: Tree = gvk,
-            content: Tree = content,
-            answer: Tree = answer,
-            validation: list[Tree] = validation,
-        ) -> Tree:
-            found: Tree = {"x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk, "responses": answer}
-            if body:
-                found["requestBody"] = {"content": content}
-                found["parameters"] = validation
-            return found
-
-        paths[base] = {m: operation(a, m == "post") for m, a in (("get", "list"), ("post", "post"))}
-        item = {
-            m: operation(a, m in ("put", "patch"))
-            for m, a in (("get", "get"), ("put", "put"), ("patch", "patch"), ("delete", "delete"))
-        }
-        paths[base + "/{name}"] = item
-    schemas: Tree = {}
-    queue = sorted(needed)
-    while queue:
-        name = queue.pop()
-        if name in schemas or name not in facts.definitions():
-            continue
-        found: set[str] = set()
-        schemas[name] = _schema(name, found)
-        queue += sorted(found)
-    return msgspec.json.encode(
-        {
-            "openapi": "3.0.0",
-            "info": {"title": "Kubernetes", "version": KUBERNETES_VERSION},
-            "paths": paths,
-            "components": {"schemas": schemas},
-        }
-    )

@@ -26,8 +26,8 @@ NONE = frozenset(
         "persistentvolumeclaims",
         "horizontalpodautoscalers.autoscaling",
         "certificatesigningrequests.certificates.k8s.io",
-        "ipaddresses.networking.k8s.io",
         "servicecidrs.networking.k8s.io",
+        "ipaddresses.networking.k8s.io",
         "csidrivers.storage.k8s.io",
         "csinodes.storage.k8s.io",
         "volumeattachments.storage.k8s.io",
@@ -37,6 +37,7 @@ NONE = frozenset(
 ALWAYS = frozenset(
     {
         "endpointslices.discovery.k8s.io",
+        "podtemplates",
         "priorityclasses.scheduling.k8s.io",
         "mutatingwebhookconfigurations.admissionregistration.k8s.io",
         "validatingwebhookconfigurations.admissionregistration.k8s.io",
@@ -54,6 +55,8 @@ def moves(kind: Kind, new: Tree, old: Tree) -> bool:
     if kind.group_resource == "endpointslices.discovery.k8s.io":
         changed = any(new.get(k) != old.get(k) for k in ("endpoints", "ports", "addressType"))
         return changed or trees.labels(new) != trees.labels(old)
+    if kind.group_resource == "priorityclasses.scheduling.k8s.io":
+        return False
     if kind.group_resource in ALWAYS:
         return any(new.get(k) != old.get(k) for k in {*new, *old} - {"metadata", "kind", "apiVersion"})
     return bool(new.get("spec") != old.get("spec"))

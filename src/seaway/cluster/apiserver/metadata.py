@@ -42,7 +42,7 @@ ANNOTATION_LIMIT = 256 * 1024
 LABEL_NAMES = frozenset({"namespaces", "services", "statefulsets.apps"})
 PATH_NAMES = frozenset(
     f"{r}.rbac.authorization.k8s.io" for r in ("roles", "clusterroles", "rolebindings", "clusterrolebindings")
-) | {"certificatesigningrequests.certificates.k8s.io"}
+) | {"certificatesigningrequests.certificates.k8s.io", "apiservices.apiregistration.k8s.io"}
 ADDRESS_NAMES = frozenset({"ipaddresses.networking.k8s.io"})
 STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 SERVER_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
@@ -217,6 +217,8 @@ def _manager_causes(entry: dict[str, Any], path: str) -> list[Cause]:
 def manager_name_causes(name: str, path: str) -> list[Cause]:
     """What is wrong with the name of a field manager."""
     found = [too_long(path, MANAGER_LIMIT)] if len(name.encode()) > MANAGER_LIMIT else []
+    if name.isprintable():
+        return found
     at = 0
     for character in name:
         if not character.isprintable():

@@ -8,9 +8,13 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import msgspec
+
 from seaway.api.merge import merge
+from seaway.cluster.apiserver.schema import json_type
 
 OPERATIONS = 10_000
+COPY_LIMIT = 3 << 20
 
 
 class PatchError(ValueError):
@@ -93,14 +97,20 @@ def _remove(doc: Any, path: list[str]) -> None:
 def json_patch(target: Any, operations: Any) -> Any:
     """RFC 6902, all or nothing."""
     if not isinstance(operations, list):
-        found = "object" if isinstance(operations, dict) else "value"
+        found = json_type(operations) if operations is not None else "null"
         raise PatchError(f"error decoding patch: json: cannot unmarshal {found} into Go value of type []interface {{}}")
     if len(operations) > OPERATIONS:
         raise TooLarge(f"The allowed maximum operations in a JSON patch is {OPERATIONS}, got {len(operations)}")
     doc = copy.deepcopy(target)
+    copied = 0
     for operation in operations:
         if not isinstance(operation, dict):
-            raise PatchError("json: cannot unmarshal value into Go value of type jsonpatch.Operation")
+            raise PatchError(f"json: cannot unmarshal {json_type(operation)} into Go value of type jsonpatch.Operation")
+        if operation.get("op") == "copy" and isinstance(operation.get("from"), str):
+            # Copies of copies double: what they add together is limited (--json-patch-max-copy-bytes).
+            copied += len(msgspec.json.encode(_find(doc, _pointer(operation["from"]))))
+            if copied > COPY_LIMIT:
+                raise DoesNotApply(f"the accumulated size of copy operations exceeds the limit {COPY_LIMIT}")
         doc = _operate(doc, operation)
     return doc
 

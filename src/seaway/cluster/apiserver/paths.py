@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from seaway.cluster.apiserver import answers, discovery, openapi_v2
+from seaway.cluster.apiserver import answers, discovery, openapi, openapi_v2
 from seaway.cluster.apiserver.requests import RequestInfo
 from seaway.cluster.apiserver.status import ApiError, no_resource, not_allowed
 from seaway.cluster.apiserver.storage import encode
@@ -37,7 +37,7 @@ def answer(door: Door, request: web.BaseRequest, info: RequestInfo) -> web.Strea
     if path == "/openapi/v2":
         return _openapi_v2(request.headers.get("Accept", ""))
     if path == "/openapi/v3":
-        return web.Response(body=discovery.openapi_index(), content_type=answers.JSON)
+        return web.Response(body=openapi.index(), content_type=answers.JSON)
     if parts[:2] == ["openapi", "v3"]:
         return _openapi(parts[2:])
     if parts[0] in ("api", "apis"):
@@ -110,7 +110,7 @@ def _openapi_v2(accept: str) -> web.Response:
 def _openapi(parts: list[str]) -> web.Response:
     groups = discovery.group_versions()
     if parts[0] == "api" and len(parts) == 2 and parts[1] in groups[""]:
-        return web.Response(body=discovery.openapi_document("", parts[1]), content_type=answers.JSON)
+        return web.Response(body=openapi.document("", parts[1]), content_type=answers.JSON)
     if parts[0] == "apis" and len(parts) == 3 and parts[2] in groups.get(parts[1], ()):
-        return web.Response(body=discovery.openapi_document(parts[1], parts[2]), content_type=answers.JSON)
+        return web.Response(body=openapi.document(parts[1], parts[2]), content_type=answers.JSON)
     return missing()

@@ -45,6 +45,9 @@ def read(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
         if len(parts) < 4:
             return other
         group, version, rest = parts[1], parts[2], parts[3:]
+    watching = rest[0] == "watch" and len(rest) > 1  # the old form of a watch, which clients still know
+    if watching:
+        rest = rest[1:]
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 1:
         if len(rest) > 2 and rest[2] not in NAMESPACE_SUBRESOURCES:
@@ -54,7 +57,9 @@ def read(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
     resource, name = rest[0], rest[1] if len(rest) > 1 else ""
     subresource = rest[2] if len(rest) > 2 else ""
     verb = VERBS.get(method, method.lower())
-    if not name:
+    if watching and verb == "get":
+        verb = "watch"
+    elif not name:
         if verb == "get":
             verb = "watch" if query.get("watch", "false").lower() not in ("false", "0") else "list"
         elif verb == "delete":

@@ -123,7 +123,7 @@ async def _call(request: web.BaseRequest, info: RequestInfo, kind: Kind, user: U
         wanted.dry_run,
         wanted.validation,
         warnings,
-        options.manager_of(wanted, request.headers.get("User-Agent", "")),
+        options.manager_of(wanted, request.headers.get("User-Agent", "")) or "unknown",
         wanted.force,
     )
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from seaway.cluster.apiserver.gojson import printed
 from seaway.cluster.apiserver.patches import DoesNotApply, PatchError
 from seaway.cluster.apiserver.schema import resolve
@@ -51,7 +53,8 @@ def _map(target: Any, patch: dict[str, Any], schema: Schema) -> dict[str, Any]:
             if not isinstance(value, list):
                 raise PatchError("The patch for $deleteFromPrimitiveList is not a list")
             if isinstance(result.get(name), list):
-                result[name] = [v for v in result[name] if v not in value]
+                gone = _places(value, "")
+                result[name] = [v for v in result[name] if _identity(v, "") not in gone]
         elif value is None:
             result.pop(key, None)
         elif key not in result or type(result[key]) is not type(value):
@@ -116,9 +119,9 @@ def _check_order(wanted: Any, order: list[Any], key: str) -> None:
     """What a patch adds must come in the order that it gives."""
     if not isinstance(wanted, list):
         return
-    known = [_identity(v, key) for v in order]
+    known = _places(order, key)
     named = [_identity(v, key) for v in wanted if not (isinstance(v, dict) and DIRECTIVE in v)]
-    places = [known.index(v) if v in known else -1 for v in named]
+    places = [known.get(v, -1) for v in named]
     if -1 in places or places != sorted(places):
         raise PatchError(
             f"The order in patch list:\n{printed(wanted)}\n doesn't match $setElementOrder list:\n{printed(order)}\n"
@@ -130,16 +133,28 @@ def _key(schema: Schema) -> str:
 
 
 def _identity(value: Any, key: str) -> Any:
-    return value.get(key) if key and isinstance(value, dict) else value
+    """What an element of a merged list is known by; a value that can be looked up."""
+    found = value.get(key) if key and isinstance(value, dict) else value
+    return msgspec.json.encode(found) if isinstance(found, (dict, list)) else found
+
+
+def _places(values: list[Any], key: str) -> dict[Any, int]:
+    """Where each element comes first."""
+    found: dict[Any, int] = {}
+    for i, value in enumerate(values):
+        found.setdefault(_identity(value, key), i)
+    return found
 
 
 def _list(current: list[Any], patch: list[Any], schema: Schema) -> list[Any]:
     key = _key(schema)
     if not key:
-        merged = current + [v for i, v in enumerate(patch) if v not in current and v not in patch[:i]]
+        have = _places(current, key)
+        merged = current + [patch[i] for known, i in _places(patch, key).items() if known not in have]
         return _arranged(merged, patch, current, key)
     items = resolve(schema.get("items") or {})
     added: list[Any] = []
+    gone: set[Any] = set()
     replace, original = False, current
     for element in patch:
         if not isinstance(element, dict):
@@ -150,7 +165,7 @@ def _list(current: list[Any], patch: list[Any], schema: Schema) -> list[Any]:
         elif directive == "delete":
             if key not in element:
                 raise _no_key(element, key)
-            current = [c for c in current if _identity(c, key) != element[key]]
+            gone.add(_identity(element, key))
         elif DIRECTIVE not in element:
             added.append(element)
         elif directive == "merge":
@@ -159,12 +174,14 @@ def _list(current: list[Any], patch: list[Any], schema: Schema) -> list[Any]:
             raise PatchError(f"unknown patch type: {printed(directive)} in map: {printed(element)}")
     if replace:
         return [_without_directives(v) for v in added]
-    merged = list(current)
+    current = [c for c in current if _identity(c, key) not in gone]
+    merged, where = list(current), _places(current, key)
     for element in added:
         if key not in element:
             raise _no_key(element, key)
-        at = next((i for i, c in enumerate(merged) if _identity(c, key) == element[key]), None)
+        at = where.get(_identity(element, key))
         if at is None:
+            where[_identity(element, key)] = len(merged)
             merged.append(_without_directives(element))
         else:
             merged[at] = _map(merged[at], element, items)
@@ -177,17 +194,22 @@ def _no_key(element: dict[str, Any], key: str) -> PatchError:
 
 def _arranged(merged: list[Any], order: list[Any], before: list[Any], key: str) -> list[Any]:
     """`merged` with the elements that `order` names in its order, and the server's own among them (mergeSortedSlice)."""
-    wanted = [_identity(v, key) for v in order]
-    server = [_identity(v, key) for v in before]
-    ours = sorted((v for v in merged if _identity(v, key) in wanted), key=lambda v: wanted.index(_identity(v, key)))
+    wanted, server = _places(order, key), _places(before, key)
+    ours = [v for v in merged if _identity(v, key) in wanted]
     theirs = [v for v in merged if _identity(v, key) not in wanted]
-    theirs.sort(key=lambda v: server.index(_identity(v, key)) if _identity(v, key) in server else len(server))
+    ours.sort(key=lambda v: wanted[_identity(v, key)])
+    theirs.sort(key=lambda v: server.get(_identity(v, key), len(server)))
     result: list[Any] = []
-    while ours and theirs:
-        left, right = _identity(theirs[0], key), _identity(ours[0], key)
-        first = left in server and right in server and server.index(left) < server.index(right)
-        result.append(theirs.pop(0) if first else ours.pop(0))
-    return result + theirs + ours
+    i = j = 0
+    while i < len(theirs) and j < len(ours):
+        left, right = server.get(_identity(theirs[i], key)), server.get(_identity(ours[j], key))
+        if left is not None and right is not None and left < right:
+            result.append(theirs[i])
+            i += 1
+        else:
+            result.append(ours[j])
+            j += 1
+    return result + theirs[i:] + ours[j:]
 
 
 class _Gone:

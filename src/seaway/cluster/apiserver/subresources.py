@@ -8,7 +8,9 @@ from typing import Any
 from seaway.api import kinds
 from seaway.api import tree as trees
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import bodies, patches, tables
+from seaway.api.merge import merge
+from seaway.cluster.apiserver import apply, bodies, managed, patching, tables
+from seaway.cluster.apiserver.options import APPLY
 from seaway.cluster.apiserver.status import (
     ApiError,
     bad_request,
@@ -54,21 +56,8 @@ async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
     now = scale_of(kind, entry.tree)
     if method == "GET":
         return now
-    body = bodies.decode(call.body, "application/json" if method == "PATCH" else call.content_type)
-    if method == "PATCH":
-        media = call.content_type.partition(";")[0].strip()
-        try:
-            wanted = (
-                patches.json_patch(now, body) if media == "application/json-patch+json" else patches.merge(now, body)
-            )
-        except patches.PatchError as e:
-            raise bad_request(str(e)) from None
-    else:
-        wanted = body
-    if not isinstance(wanted, dict):
-        raise bad_request("the object provided is unrecognized (must be of type Scale)")
-    wanted = bodies.typed(wanted, kind, None, "Ignore", [], "io.k8s.api.autoscaling.v1.Scale")
-    name = (wanted.get("metadata") or {}).get("name", call.name)
+    wanted = _wanted_scale(call, method, now)
+    name = (wanted.get("metadata") or {}).get("name") or call.name
     if name != call.name:
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.name})")
     replicas = (wanted.get("spec") or {}).get("replicas", 0)
@@ -84,8 +73,36 @@ async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
         tree["spec"]["replicas"] = replicas
         return tree
 
-    changed = await verbs.change(kind, call.namespace, call.name, edit, "", call.user, call.dry_run)
+    operation = managed.APPLY if call.media == APPLY else managed.UPDATE
+    who = managed.manager(call.manager, operation, kind.api_version, "scale")
+
+    def managers(tree: Tree) -> list[Tree]:
+        moved = tree["spec"].get("replicas", 0) != replicas
+        entries = tree["metadata"].get("managedFields")
+        return managed.scaled(entries, kind.api_version, who, verbs.stamp(), moved, call.force)
+
+    try:
+        changed = await verbs.change(
+            kind, call.namespace, call.name, edit, "", call.user, call.dry_run, managers if call.manager else None
+        )
+    except managed.Taken as e:
+        raise apply.conflict_error(e) from None
     return scale_of(kind, changed)
+
+
+def _wanted_scale(call: Call, method: str, now: Tree) -> Tree:
+    """The Scale that a PUT or PATCH makes of the one of now."""
+    definition = "io.k8s.api.autoscaling.v1.Scale"
+    if call.media == APPLY:
+        config = apply.check_config(bodies.decode(call.body, APPLY), "autoscaling", "v1", "Scale")
+        return bodies.typed(merge(now, config), call.kind, None, "Ignore", [], definition)
+    if method == "PUT":
+        wanted = bodies.decode(call.body, call.content_type, "Scale")
+        if not isinstance(wanted, dict):
+            raise bad_request("the object provided is unrecognized (must be of type Scale)")
+        return bodies.typed(wanted, call.kind, None, "Ignore", [], definition)
+    scale = Kind("autoscaling", "v1", "scales", "Scale", True, (), definition=definition)
+    return patching.patched(scale, now, call.body, call.media, call.field_validation, call.warnings)
 
 
 def _unbindable(pod: Tree, meta: Tree) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import bodies, create, forms, generation, metadata, patching, zeros
+from seaway.cluster.apiserver import bodies, create, forms, generation, managed, metadata, patching, records, zeros
 from seaway.cluster.apiserver.calls import Call, Writer, check_name, place
 from seaway.cluster.apiserver.journal import DELETED, MODIFIED
+from seaway.cluster.apiserver.options import APPLY
 from seaway.cluster.apiserver.rules import Rule, rule_for
 from seaway.cluster.apiserver.status import ApiError, Cause, conflict, invalid, modified, not_found, wrong
 from seaway.cluster.apiserver.storage import Entry
@@ -51,26 +52,60 @@ async def update(writer: Writer, call: Call) -> tuple[int, Tree]:
         meta.pop("resourceVersion", None)
         writer.check_creates(call)
         return 201, await create.store(writer, call, tree, rule)
-    return 200, await replace(writer, call, entry, lambda old: tree)
+    uid = entry.tree["metadata"]["uid"]
+    if meta.get("uid") and meta["uid"] != uid:
+        raise _uid_differs(call, meta["uid"], uid)
+    return 200, await replace(writer, call, entry, lambda old: (tree, None))
 
 
 async def patch(writer: Writer, call: Call) -> tuple[int, Tree]:
-    """PATCH of any type but apply."""
+    """PATCH of any type."""
     kind = call.kind
     patching.check_media(kind, call.media)
+    if call.media == APPLY:
+        return await apply(writer, call)
     call.translated({})
     entry = writer.storage.newest(call.kind.group_resource, call.key)
     if entry is None:
         raise not_found(call.kind, call.name)
 
-    def change(old: Tree) -> Tree:
+    def change(old: Tree) -> Change:
         shown = forms.show(kind, old)
         new = patching.patched(kind, shown, call.body, call.media, call.field_validation, call.warnings)
         place(call, new["metadata"])
         check_name(call, new["metadata"])
-        return forms.store(kind, new)
+        return forms.store(kind, new), None
 
     return 200, await replace(writer, call, entry, change)
+
+
+async def apply(writer: Writer, call: Call) -> tuple[int, Tree]:
+    """Server-side apply: it creates what is not there."""
+    kind, rule = call.kind, rule_for(call.kind.group_resource)
+    config = records.configuration(call)
+    call.translated({})
+    entry = writer.storage.newest(call.kind.group_resource, call.key)
+    if entry is not None:
+
+        def change(old: Tree) -> Change:
+            tree, managers = records.applied(call, kind, forms.show(kind, old), config, writer.stamp())
+            place(call, tree["metadata"])
+            check_name(call, tree["metadata"])
+            return forms.store(kind, tree), managed.encode(managers)
+
+        return 200, await replace(writer, call, entry, change)
+    if call.subresource:
+        raise not_found(kind, call.name)
+    tree, managers = records.applied(call, kind, records.empty(kind), config, writer.stamp())
+    meta = tree["metadata"]
+    if meta.get("uid"):
+        why = f"uid mismatch: the provided object specified uid {meta['uid']}, and no existing object was found"
+        raise conflict(kind, call.name, why)
+    place(call, meta)
+    check_name(call, meta)
+    meta.pop("resourceVersion", None)
+    writer.check_creates(call)
+    return 201, await create.store(writer, call, forms.store(kind, tree), rule, managed.encode(managers))
 
 
 def _uid_differs(call: Call, wanted: str, found: str) -> ApiError:
@@ -78,14 +113,26 @@ def _uid_differs(call: Call, wanted: str, found: str) -> ApiError:
     return conflict(call.kind, call.name, why)
 
 
-async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tree], Tree]) -> Tree:
+# The new tree, and its managedFields where the change decides them itself (apply, scale).
+Change = tuple[Tree, list[Tree] | None]
+
+
+async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tree], Change]) -> Tree:
     """The common end of update and patch: `change` makes the new tree from the old one."""
     kind, rule = call.kind, rule_for(call.judged_as)
     old = entry.tree
-    new = change(copy.deepcopy(old))
-    _check_identity(call, new["metadata"], old["metadata"])
-    new = _prepare(writer, call, rule, new, old)
+    new, managers = change(copy.deepcopy(old))
+    _check_version(call, new["metadata"], old["metadata"])
+    if not call.subresource:
+        rule.default(new)
+    zeros.complete(kind.definition, new)
+    if managers is None:
+        managers = records.after_update(call, old, new, writer.stamp())
+    uid = new["metadata"].get("uid")
+    new = _prepare(call, rule, new, old, managers)
     causes = metadata.update_causes(new["metadata"], old["metadata"], kind)
+    if uid and uid != old["metadata"]["uid"]:
+        causes.insert(0, wrong("metadata.uid", uid, "field is immutable"))
     causes = _judge(writer, call, rule, new, old, causes)
     if causes:
         raise invalid(kind.group, kind.kind, call.name, causes)
@@ -95,7 +142,7 @@ async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tr
     zeros.complete(kind.definition, new)
     call.warnings.extend(part.warnings(new, old) if call.subresource else rule.warnings(new, old))
     new = metadata.ordered(new, kind)
-    if _comparable(new) == _comparable(old):
+    if _unchanged(new, old):
         return old
     before = old["metadata"]
     if part.moves_generation and "generation" in before and generation.moves(kind, new, old):
@@ -110,16 +157,22 @@ async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tr
     return (await writer.write(kind, call.key, MODIFIED, new, old)).tree
 
 
-def _comparable(tree: Tree) -> Tree:
-    """What decides whether an update changes anything."""
-    return {**tree, "metadata": {k: v for k, v in tree["metadata"].items() if k != "resourceVersion"}}
+def _unchanged(new: Tree, old: Tree) -> bool:
+    """Whether an update changes nothing: versions, and the times of managedFields alone, do not count."""
+    if {**new, "metadata": None} != {**old, "metadata": None}:
+        return False
+    apart = ("resourceVersion", "managedFields")
+    a, b = new["metadata"], old["metadata"]
+    if {k: v for k, v in a.items() if k not in apart} != {k: v for k, v in b.items() if k not in apart}:
+        return False
+    return managed.same(a.get("managedFields"), b.get("managedFields"))
 
 
-def _check_identity(call: Call, meta: Tree, before: Tree) -> None:
-    """The version and uid that the new state names must be those of the old one."""
-    if meta.get("uid") and meta["uid"] != before["uid"]:
-        raise _uid_differs(call, meta["uid"], before["uid"])
+def _check_version(call: Call, meta: Tree, before: Tree) -> None:
+    """The version that the new state names must be that of the old one."""
     version = meta.get("resourceVersion")
+    if version == "0":
+        version = ""  # no version in particular
     if version and version != before["resourceVersion"]:
         raise modified(call.kind, call.name)
     if not version and call.kind.group_resource in NEEDS_VERSION and not call.subresource:
@@ -127,8 +180,11 @@ def _check_identity(call: Call, meta: Tree, before: Tree) -> None:
         raise invalid(call.kind.group, call.kind.resource, call.name, [cause])
 
 
-def _prepare(writer: Writer, call: Call, rule: Rule, new: Tree, old: Tree) -> Tree:
+def _prepare(call: Call, rule: Rule, new: Tree, old: Tree, managers: list[Tree] | None) -> Tree:
     """The new state with what a client may not change taken from the old one."""
+    if managers is None:
+        managers = old["metadata"].get("managedFields")
+    new["metadata"].pop("managedFields", None)
     kind, before = call.kind, old["metadata"]
     meta = new["metadata"]
     place(call, meta)
@@ -153,6 +209,8 @@ def _prepare(writer: Writer, call: Call, rule: Rule, new: Tree, old: Tree) -> Tr
         if "status" in old:
             new["status"] = copy.deepcopy(old["status"])
     new["kind"], new["apiVersion"] = kind.kind, kind.api_version
+    kept = {k: v for k, v in new["metadata"].items() if k != "managedFields"}
+    new["metadata"] = {**kept, "managedFields": managers} if managers else kept
     return new
 
 
@@ -163,7 +221,6 @@ def _judge(writer: Writer, call: Call, rule: Rule, new: Tree, old: Tree, causes:
         if part.stamp is not None:
             part.stamp(new, old, writer.stamp())
         return causes + part.validate(new, old)
-    rule.default(new)
     rule.prepare(new, old)
     create.admit(writer, call, rule, new, old)
     if call.kind.group_resource == "services":
@@ -177,8 +234,6 @@ def only_subresource(name: str, new: Tree, old: Tree) -> Tree:
         return {**old, "metadata": new["metadata"], "spec": new.get("spec") or {}}
     result = dict(old)
     result["metadata"] = {**old["metadata"]}
-    if "managedFields" in new["metadata"]:
-        result["metadata"]["managedFields"] = new["metadata"]["managedFields"]
     for field_name in ("labels", "annotations", "finalizers", "ownerReferences"):
         if new["kind"] not in ("Pod", "Service"):
             result["metadata"].pop(field_name, None)

@@ -45,10 +45,19 @@ class Verbs(Writer):
         subresource: str,
         user: User,
         dry_run: bool = False,
+        managers: Callable[[Tree], list[Tree]] | None = None,
     ) -> Tree:
-        """A server-side change (scale, binding): `edit` gets a copy of the newest state."""
+        """A server-side change (scale, binding): `edit` gets a copy of the newest state.
+
+        Fields keep their owners unless `managers` says, of the old state, who owns what now.
+        """
         call = Call(kind, namespace, name, user, subresource, dry_run=dry_run)
-        return await update.replace(self, call, update.found(self, kind, call), edit)
+
+        def change(old: Tree) -> update.Change:
+            decided = managers(old) if managers is not None else None
+            return edit(old), decided
+
+        return await update.replace(self, call, update.found(self, kind, call), change)
 
 
 __all__ = ["RETURNS_OBJECT", "Call", "Edges", "Verbs"]

@@ -49,7 +49,7 @@ def _fill(definition: str) -> Fill:
             children.update({k: f for k, v in (schema.get("properties") or {}).items() if (f := _of(v))})
             children.setdefault("", lambda value: None)
         for name, value in always.items():
-            if tree.get(name) is None:
+            if tree.get(name) is None or (value is None and tree[name] == []):  # stored, an empty list is none
                 tree[name] = copy.copy(value)
         for name, value in tree.items():
             child = children.get(name)

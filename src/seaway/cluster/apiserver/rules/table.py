@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from seaway.cluster.apiserver.rules import Rule, cronjobs, daemonsets, deployments, jobs, pods, statefulsets
+from seaway.cluster.apiserver.rules import (
+    Rule,
+    apiservices,
+    cronjobs,
+    daemonsets,
+    deployments,
+    jobs,
+    pods,
+    statefulsets,
+)
 from seaway.cluster.apiserver.rules.kinds import KIND_RULES
 
 RULES: dict[str, Rule] = {
     **KIND_RULES,
+    "apiservices.apiregistration.k8s.io": apiservices.APISERVICES,
     "pods": pods.PODS,
     "podtemplates": pods.POD_TEMPLATES,
     "replicationcontrollers": deployments.REPLICATION_CONTROLLERS,

@@ -83,7 +83,27 @@ def hpa_reference(tree: Tree, now: float) -> str:
     return f"{ref.get('kind', '')}/{ref.get('name', '')}"
 
 
+def aggregated(tree: Tree, now: float) -> str:
+    """Which Service answers a group version: `Local` is this server."""
+    service = get(tree, "spec", "service")
+    return f"{service.get('namespace')}/{service.get('name')}" if service else "Local"
+
+
+def available(tree: Tree, now: float) -> str:
+    for condition in get(tree, "status", "conditions") or ():
+        if condition.get("type") == "Available":
+            true = condition.get("status") == "True"
+            return "True" if true else f"{condition.get('status')} ({condition.get('reason')})"
+    return "Unknown"
+
+
 COLUMNS = {
+    "apiservices.apiregistration.k8s.io": (
+        NAME,
+        Column("Service", S, 0, aggregated),
+        Column("Available", S, 0, available),
+        AGE,
+    ),
     "configmaps": (
         NAME,
         Column("Data", S, 0, lambda t, n: len(t.get("data") or ()) + len(t.get("binaryData") or ())),
