@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seaway.api import kinds, selectors
-from seaway.cluster.apiserver import answers, options, reads
+from seaway.cluster.apiserver import answers, listoptions, options
 from seaway.cluster.apiserver.delete import finalizers_for
 from seaway.cluster.apiserver.status import ApiError
 
@@ -86,10 +86,10 @@ def test_selectors_that_cannot_be_read_say_where(text: str, want: str) -> None:
 
 
 def test_a_continue_token_is_read_back_and_nonsense_is_refused() -> None:
-    assert reads.decode_continue(reads.encode_continue(7, "ns/a")) == (7, "ns/a")
+    assert listoptions.decode_continue(listoptions.encode_continue(7, "ns/a")) == (7, "ns/a")
     for token in ("nonsense", "%%%", "e30", "W10"):
         with pytest.raises(ApiError) as refused:
-            reads.decode_continue(token)
+            listoptions.decode_continue(token)
         assert refused.value.code == 400 and str(refused.value).startswith("invalid continue token: continue key is not valid: ")
 
 

@@ -281,3 +281,19 @@ def test_watch_options_that_contradict_are_refused_before_the_first_event(server
     for query in ({"resourceVersion": "x"}, {"sendInitialEvents": "true"}, {"resourceVersionMatch": "NotOlderThan"}):
         status, answer = server.request("GET", maps(ns), query={"watch": "true", **query})
         assert (status, answer["reason"]) == (422, "Invalid"), query
+
+
+def test_a_bookmark_comes_before_a_watch_ends(server: Server, ns: str) -> None:
+    path = f"/api/v1/namespaces/{ns}/secrets"
+    version = server.request("GET", path)[1]["metadata"]["resourceVersion"]
+    query = {"allowWatchBookmarks": "true", "timeoutSeconds": "3", "resourceVersion": version}
+    (event,) = server.events(path, query, 2)
+    assert event["type"] == "BOOKMARK" and int(event["object"]["metadata"]["resourceVersion"]) >= int(version)
+    assert server.events(path, {"timeoutSeconds": "1", "resourceVersion": version}, 1) == [], "nobody asked for one"
+
+
+def test_the_old_paths_of_watches_are_watches(server: Server, ns: str) -> None:
+    server.create(f"/api/v1/namespaces/{ns}/configmaps", {"metadata": {"name": "a"}})
+    for path in (f"/api/v1/watch/namespaces/{ns}/configmaps", f"/api/v1/watch/namespaces/{ns}/configmaps/a"):
+        (event,) = server.events(path, {"timeoutSeconds": "1"}, 1)
+        assert event["type"] == "ADDED" and event["object"]["metadata"]["name"] == "a"

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from seaway.api import selectors
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import fields, forms, gojson, tables
+from seaway.cluster.apiserver import fields, forms, tables
 from seaway.cluster.apiserver.answers import Form
 from seaway.cluster.apiserver.calls import Edges
 from seaway.cluster.apiserver.journal import ADDED, DELETED, MODIFIED
+from seaway.cluster.apiserver.listoptions import check_list, check_watch, decode_continue, encode_continue
 from seaway.cluster.apiserver.options import flag, number
 from seaway.cluster.apiserver.status import (
     ApiError,
-    Cause,
     bad_request,
     expired,
-    invalid,
     not_found,
-    unsupported,
-    wrong,
 )
 from seaway.cluster.apiserver.storage import NAMES, Compacted, Entry, Event, Storage, encode
 
 Tree = dict[str, Any]
-MATCHES = ("Exact", "NotOlderThan")
 BOOKMARK_EVERY = 55.0
+BOOKMARK_BEFORE_END = 2.0
 WATCH_LONGEST = 3600.0
 
 
@@ -73,101 +66,6 @@ class Filter:
 
     def _index(self, tree: Tree) -> Tree:
         return {"labels": tree["metadata"].get("labels") or {}, "fields": fields.values(self.stored, tree)}
-
-
-def encode_continue(rv: int, start: str) -> str:
-    return base64.urlsafe_b64encode(encode({"v": "meta.k8s.io/v1", "rv": rv, "start": start})).rstrip(b"=").decode()
-
-
-def decode_continue(token: str) -> tuple[int, str]:
-    """(version, first key) of a continue token; ApiError 400 in the words of storage/continue.go."""
-    try:
-        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        at = next((i for i, c in enumerate(token) if not (c.isascii() and (c.isalnum() or c in "-_"))), len(token))
-        raise _bad_token(f"continue key is not valid: illegal base64 data at input byte {at}") from None
-    try:
-        found = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise _bad_token(f"continue key is not valid: {gojson.syntax_error(raw)}") from None
-    if not isinstance(found, dict):
-        raise _bad_token(
-            "continue key is not valid: json: cannot unmarshal value into Go value of type storage.continueToken"
-        )
-    if found.get("v") != "meta.k8s.io/v1":
-        raise _bad_token(
-            f'continue key is not valid: server does not recognize this encoded version "{found.get("v", "")}"'
-        )
-    if not isinstance(found.get("rv"), int) or found["rv"] == 0:
-        raise _bad_token("continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
-    if not isinstance(found.get("start"), str) or not found["start"]:
-        raise _bad_token("continue key is not valid: encoded start key empty (version meta.k8s.io/v1)")
-    return found["rv"], found["start"]
-
-
-def _bad_token(why: str) -> ApiError:
-    return bad_request(f"invalid continue token: {why}")
-
-
-def forbidden_option(field_name: str, why: str) -> Cause:
-    return Cause(field_name, "FieldValueForbidden", f"Forbidden: {why}")
-
-
-def options_error(causes: list[Cause]) -> ApiError:
-    return invalid("meta.k8s.io", "ListOptions", "", causes)
-
-
-def check_list(query: Mapping[str, str]) -> None:
-    """Refuses list options that contradict each other (metainternalversion ValidateListOptions)."""
-    version, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
-    found: list[Cause] = []
-    if match:
-        if not version:
-            why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
-            found.append(forbidden_option("resourceVersionMatch", why))
-        if query.get("continue"):
-            why = "resourceVersionMatch is forbidden when continue is provided"
-            found.append(forbidden_option("resourceVersionMatch", why))
-        if match not in MATCHES:
-            found.append(unsupported("resourceVersionMatch", match, (*MATCHES, ""), ordered=True))
-        if match == "Exact" and version == "0":
-            why = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
-            found.append(forbidden_option("resourceVersionMatch", why))
-    if "sendInitialEvents" in query:
-        why = "sendInitialEvents is forbidden for list"
-        found.append(forbidden_option("sendInitialEvents", why))
-    if found:
-        raise options_error(found)
-    if query.get("continue") and version not in ("", "0"):
-        raise bad_request("specifying resource version is not allowed when using continue")
-    check_version(version)
-
-
-def check_watch(query: Mapping[str, str]) -> None:
-    """The same for a watch (KEP-3157: sendInitialEvents goes with NotOlderThan and nothing else)."""
-    version, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
-    found: list[Cause] = []
-    if "sendInitialEvents" in query:
-        if match != "NotOlderThan":
-            why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-            found.append(forbidden_option("resourceVersionMatch", why))
-        if match and match != "NotOlderThan":
-            found.append(unsupported("resourceVersionMatch", match, ("NotOlderThan",)))
-        if query.get("continue"):
-            why = "sendInitialEvents is forbidden when continue is provided"
-            found.append(forbidden_option("resourceVersionMatch", why))
-    elif match:
-        why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-        found.append(forbidden_option("resourceVersionMatch", why))
-    if found:
-        raise options_error(found)
-    check_version(version)
-
-
-def check_version(version: str) -> None:
-    if version and not (version.isdecimal() and version.isascii()):
-        why = f'strconv.ParseUint: parsing "{version}": invalid syntax'
-        raise options_error([wrong("resourceVersion", version, why)])
 
 
 class Reads:
@@ -315,18 +213,25 @@ class Reads:
                     yield shower.bookmark(start, ended=True)
             loop = asyncio.get_running_loop()
             end = loop.time() + timeout
-            next_bookmark = loop.time() + BOOKMARK_EVERY
+            next_bookmark = self._next_bookmark(loop.time(), end)
             while not watch.closed and (left := end - loop.time()) > 0:
                 events = await watch.take(min(left, max(next_bookmark - loop.time(), 0.01)))
                 out = [line for event in events if (line := self._line(wanted, event, shower))]
                 if out:
                     yield b"".join(out)
-                if loop.time() >= next_bookmark:
-                    next_bookmark = loop.time() + BOOKMARK_EVERY
-                    if bookmarks and not events:
+                # With nothing waiting, everything up to the newest version has been sent.
+                if loop.time() >= next_bookmark and watch.idle:
+                    next_bookmark = self._next_bookmark(loop.time(), end)
+                    if bookmarks:
                         yield shower.bookmark(storage.rv)
         finally:
             watch.close()
+
+    @staticmethod
+    def _next_bookmark(now: float, end: float) -> float:
+        """About every minute, and once more just before the watch ends, so that its client continues from there."""
+        last = end - BOOKMARK_BEFORE_END
+        return min(now + BOOKMARK_EVERY, last) if last > now else now + BOOKMARK_EVERY
 
     @staticmethod
     def _line(wanted: Filter, event: Event, shower: _Shower) -> bytes:

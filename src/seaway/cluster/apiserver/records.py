@@ -73,32 +73,30 @@ def _remembered(definition: str, shape: Any) -> list[Fields]:
     return []
 
 
-def _created(kind: Kind, new: Tree, who: managed.Manager, now: str) -> list[Tree]:
+def _created(kind: Kind, new: Tree, who: managed.Manager, version: str, now: str) -> list[Tree]:
     """managedFields of a new object. Objects of one shape, which most are, share the set."""
     try:
         known = _remembered(kind.definition, _shape(new))
     except _NoShape:
         known = []
     if not known:
-        entries = managed.update(
-            _empty(kind.definition), new, type_of(kind), who, kind.api_version, now, reset(kind, "")
-        )
+        entries = managed.update(_empty(kind.definition), new, type_of(kind), who, version, now, reset(kind, ""))
         if len(entries) != 1:
             return entries
         known.append(entries[0]["fieldsV1"])
-    return [managed.entry(who, managed.Owned(known[0], kind.api_version, now))]
+    return [managed.entry(who, managed.Owned(known[0], version, now))]
 
 
 def after_update(call: Call, old: Tree | None, new: Tree, now: str) -> list[Tree] | None:
     """managedFields after a create (`old` None), update or patch; None where the server itself writes."""
     if not call.manager:
         return None
-    kind = call.kind
-    who = managed.manager(call.manager, managed.UPDATE, kind.api_version, call.subresource)
+    kind, version = call.kind, (call.served or call.kind).api_version
+    who = managed.manager(call.manager, managed.UPDATE, version, call.subresource)
     if old is None and not new["metadata"].get("managedFields"):
-        return _created(kind, new, who, now)
+        return _created(kind, new, who, version, now)
     before = old if old is not None else _empty(kind.definition)
-    return managed.update(before, new, type_of(kind), who, kind.api_version, now, reset(kind, call.subresource))
+    return managed.update(before, new, type_of(kind), who, version, now, reset(kind, call.subresource))
 
 
 def configuration(call: Call) -> Tree:

@@ -80,6 +80,11 @@ class Watch:
         self._events.append(event)
         self.wake()
 
+    @property
+    def idle(self) -> bool:
+        """Whether every event so far has been taken."""
+        return not self._events
+
     def wake(self) -> None:
         if self._wake and not self._wake.done():
             self._wake.set_result(None)

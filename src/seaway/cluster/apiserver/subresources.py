@@ -10,6 +10,7 @@ from seaway.api import tree as trees
 from seaway.api.kinds import Kind
 from seaway.api.merge import merge
 from seaway.cluster.apiserver import apply, bodies, managed, patching, tables
+from seaway.cluster.apiserver.calls import check_name
 from seaway.cluster.apiserver.options import APPLY
 from seaway.cluster.apiserver.status import (
     ApiError,
@@ -57,9 +58,7 @@ async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
     if method == "GET":
         return now
     wanted = _wanted_scale(call, method, now)
-    name = (wanted.get("metadata") or {}).get("name") or call.name
-    if name != call.name:
-        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.name})")
+    check_name(call, wanted.get("metadata") or {})
     replicas = (wanted.get("spec") or {}).get("replicas", 0)
     if replicas < 0:
         raise invalid(
