@@ -262,6 +262,34 @@ def test_a_load_killed_in_the_middle_leaves_nothing_that_counts(tmp_path: Path) 
     assert sorted(os.listdir(store.layers)) == sorted(image["layers"]) and not (tmp_path / "store" / "unpacking").exists()
 
 
+def test_an_ordinary_user_loads_whiteouts_too_and_owns_all(tmp_path: Path) -> None:
+    path, home = saved(tmp_path, BASE, CHANGE), tmp_path / "home"
+    home.mkdir()
+    if os.geteuid() == 0:
+        for folder in (tmp_path, *tmp_path.parents[:2]):
+            os.chmod(folder, 0o755)
+        os.chown(home, 65534, 65534)
+    read, write = os.pipe()
+    if os.fork() == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setresgid(65534, 65534, 65534)
+                os.setresuid(65534, 65534, 65534)
+            (image,) = Store(str(home / "store")).load(str(path))
+            data = os.stat(home / "store" / "layers" / image["layers"][0] / "data")
+            gone = os.lstat(home / "store" / "layers" / image["layers"][1] / "gone")
+            os.write(write, json.dumps([data.st_uid == os.geteuid(), stat.S_ISCHR(gone.st_mode), gone.st_rdev]).encode())
+        except BaseException as e:
+            os.write(write, json.dumps(str(e)).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    os.wait()
+    with os.fdopen(read, "rb") as f:
+        assert json.loads(f.read()) == [True, True, 0]
+
+
 def test_an_images_file_is_read_without_following_its_links(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "store"))
     link = tar({"name": "etc/passwd", "to": "/etc/passwd"})

@@ -133,7 +133,11 @@ TypesConfig /etc/mime.types
 IncludeOptional conf/extra/*.conf
 """
 )
+# Where there is a single user, root, apache2 finds none to become; in a user namespace of its own it is somebody already.
 HTTPD = """#!/bin/sh
+if [ "$(awk '{ n += $3 } END { print n }' /proc/self/uid_map)" = 1 ]; then
+  exec unshare --user --map-user=33 --map-group=33 apache2 -d /usr/local/apache2 -f /usr/local/apache2/conf/httpd.conf "$@"
+fi
 exec apache2 -d /usr/local/apache2 -f /usr/local/apache2/conf/httpd.conf "$@"
 """
 HTTPD_FOREGROUND = """#!/bin/sh

@@ -76,20 +76,21 @@ def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str,
         "tty": bool(container.get("tty")),
         "targetContainer": container.get("targetContainerName", ""),
         "cgroups": worker.agent.cgroups.place(worker.uid, name, cgroups.limits(container)),
-        "steps": rootfs.image_steps(
-            worker.agent.store.layers,
-            image.layers,
-            container.get("workingDir") or image.workdir,
-            hosts,
-            resolv,
-            hostname,
-            wanted,
-        )
-        if image.layers
-        else rootfs.steps(
-            worker.agent.host, hosts, resolv, hostname, wanted, bool(image.target), *surroundings(worker, image)
-        ),
+        "steps": root_steps(worker, container, image, (hosts, resolv, hostname), wanted),
     }
+
+
+def root_steps(
+    worker: PodWorker, container: Tree, image: images.Image, files: tuple[str, str, str], wanted: list[Tree]
+) -> list[Tree]:
+    """The steps of the container's root; at the end its working directory, which the runtime makes where it is missing."""
+    if image.layers:
+        steps = rootfs.image_steps(worker.agent.store.layers, image.layers, *files, wanted)
+    else:
+        around = surroundings(worker, image)
+        steps = rootfs.steps(worker.agent.host, *files, wanted, bool(image.target), *around)
+    folder = container.get("workingDir") or image.workdir
+    return [*steps, {"do": "point", "path": folder}] if folder else steps
 
 
 def surroundings(worker: PodWorker, image: images.Image) -> tuple[list[Tree], list[str], list[str]]:

@@ -54,6 +54,7 @@ redis:x:999:
 nginx:x:101:
 nogroup:x:65534:
 """
+APACHE = ("www-data", "daemon")
 NSSWITCH = (
     "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\n"
 )
@@ -70,9 +71,13 @@ def has_one_user(uid_map: str = "/proc/self/uid_map") -> bool:
 
 def as_root(text: str) -> str:
     """Accounts and groups that all are root under other names: where there is one user, programs that give up root's
-    rights for their own account's go on as who they are."""
+    rights for their own account's go on as who they are. Not Apache's: it refuses to be root under any name, and is
+    somebody else by a user namespace (packages.HTTPD)."""
     rows = (line.split(":") for line in text.splitlines())
-    return "".join(":".join([r[0], r[1], *("0" if c.isdigit() else c for c in r[2:4]), *r[4:]]) + "\n" for r in rows)
+    return "".join(
+        ":".join(r if r[0] in APACHE else [*r[:2], *("0" if c.isdigit() else c for c in r[2:4]), *r[4:]]) + "\n"
+        for r in rows
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +197,7 @@ def steps(
 
 
 def image_steps(
-    store: str, layers: tuple[str, ...], workdir: str, hosts: str, resolv: str, hostname: str, mounts: list[Plan]
+    store: str, layers: tuple[str, ...], hosts: str, resolv: str, hostname: str, mounts: list[Plan]
 ) -> list[Plan]:
     """The steps of a root out of a loaded image: its layers as they are, and what the kubelet and the runtime lay over."""
     found: list[Plan] = [
@@ -206,7 +211,7 @@ def image_steps(
         found.append(
             {"do": "bind", "path": mount["path"], "source": mount["source"], "readOnly": mount.get("readOnly", False)}
         )
-    return [*found, *([{"do": "point", "path": workdir}] if workdir else [])]
+    return found
 
 
 def hosts_file(
