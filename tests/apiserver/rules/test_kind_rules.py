@@ -149,7 +149,8 @@ REFUSED: list[tuple[str, Tree, Expected]] = [
     ),
     ("nodes", {"spec": {"podCIDRs": ["10.0.0.0/24", "10.0.1.0/24"]}}, [("spec.podCIDRs", "one CIDR for each IP family")]),
     ("leases.coordination.k8s.io", {"spec": {"leaseDurationSeconds": 0}}, [("spec.leaseDurationSeconds", "greater than 0")]),
-    ("leases.coordination.k8s.io", {"spec": {"preferredHolder": "a"}}, [("spec.strategy", "must be specified")]),
+    ("limitranges", {"spec": {"limits": [{"type": "Pod", "max": {"storage": "1"}, "min": {"storage": "0"}}]}}, [("spec.limits[0].max[storage]", "standard resource for containers"), ("spec.limits[0].min[storage]", "standard resource for containers")]),
+    ("limitranges", {"spec": {"limits": [{"type": "Container", "default": {"a.kubernetes.io/b/c": "1"}}]}}, [("spec.limits[0].default[a.kubernetes.io/b/c]", ""), ("spec.limits[0].defaultRequest[a.kubernetes.io/b/c]", "")]),
     ("runtimeclasses.node.k8s.io", {"handler": "A"}, [("handler", "RFC 1123 label")]),
     ("events", {"involvedObject": {"namespace": "m"}}, [("involvedObject.namespace", "does not match event.namespace")]),
     (
@@ -205,7 +206,8 @@ REFUSED: list[tuple[str, Tree, Expected]] = [
     (f"csinodes.{STORAGE}", {"spec": {"drivers": [{"name": "d", "nodeID": ""}]}}, [("spec.drivers[0].nodeID", "Required")]),
     (f"csidrivers.{STORAGE}", {"spec": {"fsGroupPolicy": "Some"}}, [("spec.fsGroupPolicy", "ReadWriteOnceWithFSType")]),
     (f"volumeattributesclasses.{STORAGE}", {"driverName": "d"}, [("parameters", "at least one")]),
-    ("resourcequotas", {"spec": {"hard": {"odd": "1"}}}, [("spec.hard[odd]", "standard resource type or fully qualified")]),
+    ("resourcequotas", {"spec": {"hard": {"odd": "1"}}}, [("spec.hard[odd]", "standard resource type or fully qualified"), ("spec.hard[odd]", "standard resource for quota")]),
+    ("resourcequotas", {"spec": {"hard": {"storage": "1Gi", "requests.hugepages-2Mi": "1", "count/pods": "2"}}}, [("spec.hard[storage]", "standard resource for quota")]),
     ("resourcequotas", {"spec": {"hard": {"pods": "1500m"}}}, [("spec.hard[pods]", "must be an integer")]),
     ("resourcequotas", {"spec": {"hard": {"pods": "-1"}}}, [("spec.hard[pods]", "greater than or equal to 0")]),
     ("resourcequotas", {"spec": {"scopes": ["BestEffort", "NotBestEffort"]}}, [("spec.scopes", "conflicting scopes")]),
@@ -275,6 +277,7 @@ FILLED: list[tuple[str, Tree, Tree]] = [
         {"addressType": "IPv4", "endpoints": None, "ports": [{"name": "", "protocol": "TCP"}]},
     ),
     (f"networkpolicies.{NETWORKING}", {"spec": {"egress": [{}]}}, {"spec": {"podSelector": {}, "egress": [{}], "policyTypes": ["Ingress", "Egress"]}}),
+    ("leases.coordination.k8s.io", {"spec": {"preferredHolder": "a", "strategy": "b", "holderIdentity": "c"}}, {"spec": {"holderIdentity": "c"}}),
     ("persistentvolumeclaims", claim(), {**claim(volumeMode="Filesystem"), "status": {"phase": "Pending"}}),
     (f"storageclasses.{STORAGE}", {"provisioner": "a"}, {"provisioner": "a", "reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"}),
     (

@@ -120,7 +120,9 @@ KIND_RULES: dict[str, Rule] = {
         admit=certificates.admit,
         sign=certificates.sign,
     ),
-    "leases.coordination.k8s.io": Rule(validate=nodes.validate_lease, put_creates=True),
+    "leases.coordination.k8s.io": Rule(
+        begin=nodes.begin_lease, validate=nodes.validate_lease, prepare=nodes.prepare_lease, put_creates=True
+    ),
     "endpointslices.discovery.k8s.io": Rule(
         endpoints.default_slice,
         endpoints.begin_slice,

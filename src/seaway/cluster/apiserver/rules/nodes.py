@@ -12,6 +12,7 @@ from seaway.cluster.apiserver.status import Cause, duplicate, not_permitted, req
 
 Tree = dict[str, Any]
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+COORDINATION = ("strategy", "preferredHolder")
 STRATEGIES = ("OldestEmulationVersion",)
 
 
@@ -117,6 +118,18 @@ def node_warnings(tree: Tree, old: Tree | None) -> list[str]:
 
 
 # Leases
+
+
+def begin_lease(tree: Tree) -> None:
+    """Leaders chosen by the server (KEP-4355) are behind a gate that is off: their fields are not kept."""
+    for name in COORDINATION:
+        (tree.get("spec") or {}).pop(name, None)
+
+
+def prepare_lease(tree: Tree, old: Tree) -> None:
+    for name in COORDINATION:
+        if (old.get("spec") or {}).get(name) is None:
+            (tree.get("spec") or {}).pop(name, None)
 
 
 def validate_lease(tree: Tree) -> list[Cause]:

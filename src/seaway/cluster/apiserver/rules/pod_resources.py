@@ -59,7 +59,7 @@ def may_overcommit(name: str) -> bool:
     return is_native(name) and not is_huge_page(name)
 
 
-def _name(name: str, path: str) -> list[Cause]:
+def name_causes(name: str, path: str) -> list[Cause]:
     found = formats.causes(path, name, formats.qualified_name)
     if found:
         return found
@@ -68,8 +68,8 @@ def _name(name: str, path: str) -> list[Cause]:
     return []
 
 
-def _container_name(name: str, path: str) -> list[Cause]:
-    found = _name(name, path)
+def container_name_causes(name: str, path: str) -> list[Cause]:
+    found = name_causes(name, path)
     if "/" not in name:
         if name not in CONTAINER_RESOURCES and not is_huge_page(name):
             found.append(wrong(path, name, "must be a standard resource for containers"))
@@ -79,7 +79,7 @@ def _container_name(name: str, path: str) -> list[Cause]:
 
 
 def _pod_name(name: str, path: str) -> list[Cause]:
-    found = _name(name, path)
+    found = name_causes(name, path)
     if not found and name not in COMPUTE and not is_huge_page(name):
         found.append(unlisted(path, name, POD_LEVEL))
     return found
@@ -157,7 +157,7 @@ def _requirements(tree: Tree, check: Callable[[str, str], list[Cause]], pod_clai
 
 def validate_container(resources: Tree, pod_claims: set[str], path: str) -> list[Cause]:
     """ResourceRequirements of a container, also the overhead of a pod."""
-    return _requirements(resources, _container_name, pod_claims, path)
+    return _requirements(resources, container_name_causes, pod_claims, path)
 
 
 def validate_resize_policy(policies: list[Tree], pod_restart: str, path: str) -> list[Cause]:

@@ -7,6 +7,7 @@ from typing import Any
 from seaway.api import quantities
 from seaway.cluster.apiserver import formats
 from seaway.cluster.apiserver.rules import resources
+from seaway.cluster.apiserver.rules.pod_resources import container_name_causes, name_causes
 from seaway.cluster.apiserver.rules.resources import quantity_causes
 from seaway.cluster.apiserver.status import Cause, duplicate, not_permitted, required, wrong
 
@@ -20,6 +21,7 @@ SCOPES = (
     "Terminating",
     "VolumeAttributesClass",
 )
+QUOTA_NAMES = resources.STANDARD - {"storage"}
 IMMUTABLE = "field is immutable"
 FIELDS = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
 
@@ -40,9 +42,15 @@ def _amount_causes(amounts: Tree, path: str) -> list[Cause]:
     found: list[Cause] = []
     for name, amount in sorted(amounts.items()):
         at = f"{path}[{name}]"
-        found += resources.name_causes(at, name)
+        found += name_causes(name, at)
+        if "/" not in name and not _is_quota_name(name):
+            found.append(wrong(at, name, "must be a standard resource for quota"))
         found += quantity_causes(name, amount, at)
     return found
+
+
+def _is_quota_name(name: str) -> bool:
+    return name in QUOTA_NAMES or name.startswith((resources.HUGE, f"requests.{resources.HUGE}"))
 
 
 def _scope_causes(spec: Tree) -> list[Cause]:
@@ -117,26 +125,16 @@ def _limit_causes(item: Tree, at: str, seen: set[str]) -> list[Cause]:
     if kind in seen:
         found.append(duplicate(f"{at}.type", kind))
     seen.add(kind)
-    names: set[str] = set()
     low, high = item.get("min") or {}, item.get("max") or {}
-    for name in sorted({*low, *high}):
-        field = "max" if name in high else "min"
-        found += _resource_causes(f"{at}.{field}[{name}]", name)
-    names |= {*low, *high}
-    if kind == "Pod":
-        for field in ("default", "defaultRequest"):
-            if item.get(field):
-                found.append(not_permitted(f"{at}.{field}", "may not be specified when `type` is 'Pod'"))
-    else:
-        for field in ("default", "defaultRequest"):
-            for name in sorted(item.get(field) or ()):
-                if name not in names:
-                    found += _resource_causes(f"{at}.{field}[{name}]", name)
-                names.add(name)
-    for name in sorted(item.get("maxLimitRequestRatio") or ()):
-        if name not in names:
-            found += _resource_causes(f"{at}.maxLimitRequestRatio[{name}]", name)
-        names.add(name)
+    found += _resource_causes(kind, "max", at, item) + _resource_causes(kind, "min", at, item)
+    for field in ("default", "defaultRequest"):
+        if kind != "Pod":
+            found += _resource_causes(kind, field, at, item)
+        elif item.get(field):
+            found.append(not_permitted(f"{at}.{field}", "may not be specified when `type` is 'Pod'"))
+    found += _resource_causes(kind, "maxLimitRequestRatio", at, item)
+    fields = [f for f in FIELDS if kind != "Pod" or f not in ("default", "defaultRequest")]
+    names = {name for f in fields for name in item.get(f) or ()}
     if kind == "PersistentVolumeClaim" and "storage" not in low and "storage" not in high:
         why = "either minimum or maximum storage value is required, but neither was provided"
         found.append(required(f"{at}.limits", why))
@@ -145,11 +143,10 @@ def _limit_causes(item: Tree, at: str, seen: set[str]) -> list[Cause]:
     return found
 
 
-def _resource_causes(path: str, name: str) -> list[Cause]:
-    found = formats.causes(path, name, formats.qualified_name)
-    if not found and "/" not in name and name not in resources.STANDARD and not name.startswith(resources.HUGE):
-        found.append(wrong(path, name, "must be a standard resource type or fully qualified"))
-    return found
+def _resource_causes(kind: str, field: str, at: str, item: Tree) -> list[Cause]:
+    """The names in a field: of resources that containers have, where they are what is limited."""
+    judge = container_name_causes if kind in ("Pod", "Container") else name_causes
+    return [cause for name in sorted(item.get(field) or ()) for cause in judge(name, f"{at}.{field}[{name}]")]
 
 
 def _order_causes(item: Tree, at: str, name: str) -> list[Cause]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from seaway.api import quantities
-from seaway.cluster.apiserver import formats
 from seaway.cluster.apiserver.status import Cause, wrong
 
 COUNTED = frozenset(
@@ -15,7 +14,7 @@ STANDARD = COUNTED | frozenset(
     "limits.ephemeral-storage storage requests.storage".split()
 )
 CONTAINER = frozenset({"cpu", "memory", "ephemeral-storage"})
-HUGE, ATTACHABLE = "hugepages-", "attachable-volumes-"
+HUGE = "hugepages-"
 
 
 def is_extended(name: str) -> bool:
@@ -32,14 +31,6 @@ def is_overcommitted(name: str) -> bool:
 def is_whole(name: str) -> bool:
     """Only counted in whole numbers."""
     return name in COUNTED or is_extended(name)
-
-
-def name_causes(path: str, name: str) -> list[Cause]:
-    """A resource name that is known, or fully qualified."""
-    found = formats.causes(path, name, formats.qualified_name)
-    if not found and "/" not in name and name not in STANDARD and not name.startswith((HUGE, ATTACHABLE)):
-        found.append(wrong(path, name, "must be a standard resource type or fully qualified"))
-    return found
 
 
 def quantity_causes(resource: str, amount: str, path: str) -> list[Cause]:
