@@ -164,7 +164,12 @@ class Cgroups:
                 if controller not in _read(f"{above}/cgroup.subtree_control").split():
                     _write(f"{above}/cgroup.subtree_control", f"+{controller}")
             for file, value in settings(wanted, controller, base.version):
-                _write(f"{folder}/{file}", value)
+                try:
+                    _write(f"{folder}/{file}", value)
+                except OSError:
+                    if controller == MEMORY:
+                        raise
+                    # A quota above that of a group above ours is refused: that one holds anyway.
             joins[f"{folder}/cgroup.procs"] = None
         self._seen[f"{uid}/{container}"] = self._kills(uid, container)
         return list(joins)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import time
@@ -18,19 +17,17 @@ from seaway.api.tree import Key, get, key_of
 from seaway.cluster.node import (
     admission,
     ending,
-    environment,
-    images,
     lifecycle,
     messages,
     mounts,
-    plans,
     podstatus,
     probing,
     pulling,
     sandbox,
+    starting,
     sysctls,
 )
-from seaway.cluster.node.lifecycle import Container, Start, Waiting
+from seaway.cluster.node.lifecycle import Container, Start
 from seaway.cluster.node.shims import Shim, ShimError, ShimGone
 from seaway.cluster.node.volumes import VolumeError
 
@@ -38,7 +35,7 @@ if TYPE_CHECKING:
     from seaway.cluster.node.agent import Agent
 
 Tree = dict[str, Any]
-MOUNT_RETRY, CONFIG_RETRY = 1.0, 10.0
+MOUNT_RETRY = 1.0
 
 
 class PodWorker:
@@ -144,10 +141,10 @@ class PodWorker:
         steps = lifecycle.ephemeral(self.pod, self.states)
         for step in [*steps, *lifecycle.decide(self.pod, self.states, self.started, now, self.hooks)]:
             if isinstance(step, Start):
-                again = await self._start(step)
+                again = await starting.start(self, step)
                 later = min(later, again) if again is not None else later
             else:
-                self._wait(step)
+                starting.wait(self, step)
                 later = min(later, max(step.until - now, 0.0))
         if lifecycle.phase(self.pod, self.states) in ("Succeeded", "Failed"):
             await self._complete()
@@ -186,13 +183,13 @@ class PodWorker:
 
     def read_state(self, state: Tree) -> None:
         for name, entry in state["containers"].items():
-            self._know(name, entry)
+            self.know(name, entry)
         for container in [*self.pod["spec"]["containers"], *(self.pod["spec"].get("initContainers") or ())]:
             known = self.states.get(container["name"])
             if known and known.status == "running" and container["name"] not in self.probing:
                 probing.start(self, container, fresh=False)
 
-    def _know(self, name: str, entry: Tree) -> None:
+    def know(self, name: str, entry: Tree) -> None:
         fields = {
             k: entry[k]
             for k in ("status", "id", "attempt", "started", "code", "signal", "finished", "reason", "message", "streak")
@@ -217,7 +214,7 @@ class PodWorker:
         self.ready[name] = self.started[name] = False
         if self.shim and self.shim.alive:
             with contextlib.suppress(ShimError):
-                self._know(name, (await self.shim.ask("state"))["state"]["containers"][name])
+                self.know(name, (await self.shim.ask("state"))["state"]["containers"][name])
         self.wake.set()
 
     def on_end(self) -> None:
@@ -253,88 +250,7 @@ class PodWorker:
         found: Tree = next(c for c in every if c["name"] == name)
         return found
 
-    def _wait(self, step: Waiting) -> None:
-        self.waiting[step.name] = (step.reason, step.message)
-        state = self.states[step.name]
-        if self.backed_off.get(step.name) != state.attempt:
-            self.backed_off[step.name] = state.attempt
-            self.agent.event(
-                self.pod,
-                "Warning",
-                "BackOff",
-                f"Back-off restarting failed container {step.name} in pod "
-                f"{self.key.name}_{self.key.namespace}({self.uid})",
-                self.path_of(step.name),
-            )
-
-    async def _start(self, step: Start) -> float | None:
-        """Starts a container; seconds until the next try where it cannot be yet."""
-        container = self.container(step.name)
-        path = self.path_of(step.name)
-        resolved = await pulling.ensure(self, container, path)
-        if not isinstance(resolved, images.Image):
-            return resolved
-        self.image_ids[step.name] = images.identity(resolved)
-        previous = self.states.get(step.name)
-        if previous is not None and previous.status == "exited":
-            self.last[step.name] = {"terminated": lifecycle._terminated(previous)}
-        namespace = self.pod["metadata"]["namespace"]
-        try:
-            await self.agent.objects.need(self.uid, namespace, environment.needed(container))
-            env = environment.declared(
-                mounts.pod_with_addresses(self),
-                container,
-                self.agent.services_of(namespace, self.pod["spec"].get("enableServiceLinks", True)),
-                lambda resource, n: self.agent.objects.get(resource, namespace, n),
-                self.agent.allocatable,
-            )
-            plan = plans.plan(self, container, resolved, env, step.attempt)
-        except VolumeError as e:
-            self.agent.event(self.pod, "Warning", "Failed", f"Error: {e}", path)
-            self.waiting[step.name] = ("CreateContainerConfigError", str(e))
-            return CONFIG_RETRY  # what is missing wakes us when it comes
-        assert self.shim
-        plan_path = os.path.join(self.folder, f"{step.name}.json")
-        with open(plan_path, "w") as f:
-            json.dump(plan, f)
-        self.waiting.pop(step.name, None)
-        try:
-            entry = {k: plan[k] for k in ("id", "attempt", "log", "stdin", "tty", "targetContainer")}
-            entry["streak"] = step.streak
-            await self.shim.ask("start", container=step.name, plan=plan_path, entry=entry)
-        except ShimGone:
-            raise
-        except ShimError as e:
-            self.agent.event(self.pod, "Warning", "Failed", f"Error: {e}", path)
-        else:
-            self.agent.event(self.pod, "Normal", "Created", f"Container created: {step.name}", path)
-            self.agent.event(self.pod, "Normal", "Started", f"Container started: {step.name}", path)
-        self._know(step.name, (await self.shim.ask("state"))["state"]["containers"][step.name])
-        if self.states[step.name].status == "running":
-            hook = get(container, "lifecycle", "postStart")
-            if hook:
-                self.hooks[step.name] = asyncio.ensure_future(self._post_start(container, hook))
-            else:
-                probing.start(self, container, fresh=True)
-        self.wake.set()
-        return None
-
-    async def _post_start(self, container: Tree, hook: Tree) -> None:
-        """The container counts as started when its hook has ended; where it fails, the container is ended with it."""
-        name = container["name"]
-        self.ready[name] = self.started[name] = False
-        try:
-            problem = await probing.hook(self, container, hook, None, "FailedPostStartHook")
-            if problem:
-                self._killing(name, f"FailedPostStartHook: container {name} will be restarted")
-                await ending.kill(self, name, float(self.pod["spec"].get("terminationGracePeriodSeconds", 30)))
-            elif name in self.states and self.states[name].status == "running":
-                probing.start(self, container, fresh=True)
-        finally:
-            self.hooks.pop(name, None)
-            self.wake.set()
-
-    def _killing(self, name: str, text: str) -> None:
+    def say_killing(self, name: str, text: str) -> None:
         self.agent.event(self.pod, "Normal", "Killing", text, self.path_of(name))
 
     def log_path(self, name: str, attempt: int) -> str:
@@ -358,7 +274,7 @@ class PodWorker:
         if name in self.restarting:
             return
         self.restarting.add(name)
-        self._killing(name, f"Container {name} failed {which} probe, will be restarted")
+        self.say_killing(name, f"Container {name} failed {which} probe, will be restarted")
         if grace is None:
             grace = float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))
         task = asyncio.ensure_future(ending.kill(self, name, grace))
