@@ -21,7 +21,7 @@ from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import STRATEGIC, Rest, kind_of, wait_ready
 from seaway.cluster.layout import NodeLayout, load
-from seaway.cluster.node import applets, images, pulling, registration, rootfs
+from seaway.cluster.node import applets, images, podstatus, pulling, registration, rootfs
 from seaway.cluster.node.cgroups import Cgroups
 from seaway.cluster.node.debian import Fetched
 from seaway.cluster.node.kubelet import serve
@@ -193,7 +193,7 @@ class Agent:
         """Writes a pod's status; the resourceVersion it made (0: the pod is gone), None where it has to be tried again.
         Conditions of others are left alone."""
         meta = worker.pod["metadata"]
-        patch = {"metadata": {"uid": meta["uid"]}, "status": status}
+        patch = {"metadata": {"uid": meta["uid"]}, "status": podstatus.replacing(status)}
         try:
             made = await self.api.patch(kind_of("pods"), meta["namespace"], meta["name"], patch, "status", STRATEGIC)
             return int(made["metadata"]["resourceVersion"])

@@ -60,6 +60,13 @@ def status(worker: PodWorker) -> Tree:
     return found
 
 
+def replacing(status: Tree) -> Tree:
+    """A status as a strategic merge patch. Lists of addresses merge by the address: a pod with a new sandbox would keep its
+    old ones beside the new, so these are replaced as a whole."""
+    lists = {k: [{"$patch": "replace"}, *status[k]] for k in ("podIPs", "hostIPs") if status.get(k)}
+    return {**status, **lists}
+
+
 def container_status(worker: PodWorker, container: Tree, default: str) -> Tree:
     name = container["name"]
     state = worker.states.get(name)
