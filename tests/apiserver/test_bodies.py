@@ -116,6 +116,8 @@ def test_nulls_are_no_values() -> None:
 
 
 TREES = [
+    {"kind": "CertificateSigningRequest", "apiVersion": "certificates.k8s.io/v1", "metadata": {"name": "c"},
+     "spec": {"request": "AAE=", "signerName": "a/b", "usages": ["client auth"], "username": "u", "groups": ["g"], "extra": {"k/x": ["1", "2"]}}},
     {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "a", "labels": {"k": "v"}}, "data": {"x": "ü"}, "binaryData": {"b": "AAE="}},
     {"kind": "Service", "apiVersion": "v1", "metadata": {"name": "s", "creationTimestamp": "2026-01-02T03:04:05Z"},
      "spec": {"ports": [{"port": 80, "targetPort": "http", "protocol": "TCP"}, {"port": 81, "targetPort": 8081, "protocol": "UDP"}], "type": "NodePort"}},

@@ -25,6 +25,7 @@ FIELDS_V1 = "k8s.io.apimachinery.pkg.apis.meta.v1.FieldsV1"
 RAW = "k8s.io.apimachinery.pkg.runtime.RawExtension"
 VERBS = "k8s.io.api.rbac.v1.Verbs"
 SCALARS = frozenset({"string", "bool", "int32", "int64", "uint32", "uint64", "bytes", "double", "float"})
+STRINGS = {"items": (1, "repeated string")}
 DEPTH = 64
 
 
@@ -161,7 +162,7 @@ def decode_message(message: str, data: memoryview, depth: int = 0) -> Any:
     if table is None:
         raise ProtobufError(f"unknown message {message}")
     by_number = {number: (name, kind) for name, (number, kind) in table.items()}
-    if message == VERBS or (set(table) == {"items"} and message.startswith(PREFIX + "api.authorization")):
+    if message == VERBS or table == STRINGS:  # Go's named slices of strings: ExtraValue, Verbs
         return [_scalar("string", wire, value) for number, wire, value in _fields(data) if number == 1]
     result: dict[str, Any] = {}
     for number, wire, value in _fields(data):

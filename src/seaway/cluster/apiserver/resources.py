@@ -46,6 +46,7 @@ SUBRESOURCE_BODIES = {
     "eviction": "io.k8s.api.policy.v1.Eviction",
     "token": "io.k8s.api.authentication.v1.TokenRequest",
 }
+SCHEMAS = "k8s.io.apiextensions-apiserver."  # their messages hold unions that protobuf writes in ways of its own
 DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 STREAMS = frozenset({"log", "exec", "attach", "portforward"})
 ITEM_METHODS = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -246,7 +247,7 @@ def encoded(body: bytes, form: Form, code: int = 200, is_list: bool = False) -> 
     if form.media == protobuf.CONTENT_TYPE and form.shape == "json":
         tree = decode(body)
         found = answers.message_of(tree)
-        if found:
+        if found and not found.startswith(SCHEMAS):
             return web.Response(status=code, body=protobuf.encode(tree, found), content_type=protobuf.CONTENT_TYPE)
     if form.media == answers.YAML:
         return web.Response(status=code, body=bodies.dump_yaml(decode(body)), content_type=answers.YAML)
