@@ -8,7 +8,9 @@ from typing import Any
 
 from seaway.api.kinds import Kind
 from seaway.api.tree import get
+from seaway.cluster import quota as quotas
 from seaway.cluster.apiserver.allocation import Allocator
+from seaway.cluster.apiserver.metadata import told_name
 from seaway.cluster.apiserver.pod_admission import PodAdmission
 from seaway.cluster.apiserver.rules import service, servicechange
 from seaway.cluster.apiserver.status import ApiError, Cause, forbidden
@@ -39,6 +41,18 @@ class Admission:
             }
             error.tree["details"]["causes"] = [cause]
             raise error
+
+    def quota(self, kind: Kind, namespace: str, tree: Tree) -> None:
+        """Refuses a create that a ResourceQuota of the namespace has no room for."""
+        prefix = f"{namespace}/"
+        found = [e.tree for e in self._storage.newest_all("resourcequotas") if e.key.startswith(prefix)]
+        if not found or kind.group_resource == "resourcequotas":
+            return
+        there = [e.tree for e in self._storage.newest_all(kind.group_resource) if e.key.startswith(prefix)]
+        for quota in sorted(found, key=lambda q: str(q["metadata"]["name"])):
+            why = quotas.refusal(quota, kind.group_resource, tree, {kind.group_resource: there})
+            if why:
+                raise forbidden(kind, told_name(tree["metadata"]), why)
 
     def service_account_missing(self, namespace: str, tree: Tree) -> bool:
         spec = tree.get("spec") or {}

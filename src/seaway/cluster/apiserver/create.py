@@ -70,6 +70,8 @@ async def store(writer: Writer, call: Call, tree: Tree, rule: Rule, managers: li
         admission.pods.judge(kind, call.namespace, tree)
     if kind.group_resource == "persistentvolumeclaims":
         admission.pods.bounds(kind, call.namespace, tree)
+    if kind.namespaced:
+        admission.quota(kind, call.namespace, tree)
     _free_name(writer, call, meta, generated)
     if kind.group_resource == "services":
         admission.allocator.hold(call.key, tree["spec"])  # under the name that it has now

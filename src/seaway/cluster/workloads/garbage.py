@@ -7,6 +7,7 @@ asked before anything is deleted.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from seaway.api import kinds
@@ -60,17 +61,26 @@ class GarbageCollector:
         self.graph = Graph()
         self._group: asyncio.TaskGroup | None = None
         self._own: dict[str, Informer] = {}
+        self._shared: dict[str, Informer] = {}
+        self._followers: list[Callable[[str, Change], None]] = []
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._custom: dict[tuple[str, str], Kind] = {}
         self.queue: Reconciler[Any] = _Queue(self)
         for kind in watched():
             shared = caches.known(kind.group_resource)
             informer = shared or Informer(self._api, kind, transform=ownership.lean)
-            if shared is None:
-                self._own[kind.group_resource] = informer
+            (self._own if shared is None else self._shared)[kind.group_resource] = informer
             self._listen(informer, kind.group_resource)
         self._definitions = caches.of(DEFINITIONS)
         self._definitions.listen(self._definition_changed)
+
+    def follow(self, listener: Callable[[str, Change], None]) -> None:
+        """Tells a listener of changes of every kind that is watched here: (resource, change)."""
+        self._followers.append(listener)
+
+    def informer(self, resource: str) -> Informer | None:
+        """The cache of a resource; of those that nobody else reads it holds the metadata alone."""
+        return self._shared.get(resource) or self._own.get(resource)
 
     # watching
 
@@ -117,6 +127,8 @@ class GarbageCollector:
         return kind_of(resource)
 
     def _changed(self, resource: str, change: Change) -> None:
+        for follower in self._followers:
+            follower(resource, change)
         item = Item(resource, change.key)
         old, new = change.old, change.new
         if old is not None and (new is None or new["metadata"]["uid"] != old["metadata"]["uid"]):

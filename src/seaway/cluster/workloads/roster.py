@@ -18,6 +18,7 @@ from seaway.cluster.workloads.namespaces import NamespaceController
 from seaway.cluster.workloads.nodehealth import Timing
 from seaway.cluster.workloads.nodelifecycle import NodeLifecycleController
 from seaway.cluster.workloads.podgc import PodGarbageCollector
+from seaway.cluster.workloads.quotas import RESOURCE, WHOLE, QuotaController
 from seaway.cluster.workloads.replicaset import REPLICATION_CONTROLLER, ReplicaSetController
 from seaway.cluster.workloads.signing import SigningController
 from seaway.cluster.workloads.statefulset import StatefulSetController
@@ -57,6 +58,10 @@ def controllers(
         NodeLifecycleController(caches, events("node-controller"), timing),
         TaintEvictionController(caches, events("taint-eviction-controller")),
         PodGarbageCollector(caches),
-        GarbageCollector(caches, events("garbage-collector-controller")),  # last: it shares the caches of all others
     ]
+    for resource in (RESOURCE, *WHOLE):
+        caches.of(resource)
+    # After the others: it shares the caches of them all.
+    collector = GarbageCollector(caches, events("garbage-collector-controller"))
+    found += [collector, QuotaController(caches, collector, events("resourcequota-controller"))]
     return found, writers
