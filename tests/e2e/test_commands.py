@@ -105,6 +105,7 @@ def test_env_and_status_speak_of_the_cluster(shared_cluster: Cluster) -> None:
         (["env", "--name", "none-such"], 1, "no cluster named none-such is up"),
         (["status", "--name", "none-such"], 1, "no cluster is up"),
         (["outside", "--name", "none-such", "--", "true"], 1, "no cluster named none-such is up"),
+        (["node", "start", "n", "--name", "none-such"], 1, "no cluster named none-such is up"),
     ],
 )
 def test_a_wrong_command_says_what_is_wrong_in_a_line(args: list[str], code: int, said: str, tmp_path: Path) -> None:

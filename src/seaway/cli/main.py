@@ -14,6 +14,7 @@ COMMANDS = {
     "status": ("seaway.cli.status", "show what runs"),
     "env": ("seaway.cli.env", "print `export KUBECONFIG=...`"),
     "outside": ("seaway.cli.outside", "run a command as a client outside the cluster"),
+    "node": ("seaway.cli.node", "shut a node of a cluster down gracefully, and start it again"),
     "image": ("seaway.cli.image", "load, list and remove images of a cluster"),
     "demo": ("seaway.cli.demo", "bring a cluster up and show Services at work"),
     "lab": ("seaway.cli.lab", "run an experiment: a table and a picture"),

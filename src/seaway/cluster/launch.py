@@ -204,6 +204,7 @@ def processes(
                     "store": str(store),
                     "cache": debian.cache(),
                     "fetcher": str(where.folder / "fetch.sock"),
+                    "shutdown": str(where.shutdown(node.name)),
                     "rootless": os.geteuid() != 0,
                     "cgroup": cgroups.name_of(str(where.folder)),
                     "leaseSeconds": config.components.node_lifecycle.lease_duration,

@@ -1,7 +1,7 @@
 """Where a cluster keeps its things on the host: the runtime folder (gone with the cluster) and the data folder (kept).
 
-Runtime folder: kubeconfig, state.json (who init is), control.sock, logs/, pki/ and kubeconfigs/ (mode 0700), private/ (the
-mount point of a tmpfs that only the cluster sees).
+Runtime folder: kubeconfig, state.json (who init is), control.sock, shutdown-NODE.json (of a node that is to be down), logs/,
+pki/ and kubeconfigs/ (mode 0700), private/ (the mount point of a tmpfs that only the cluster sees).
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ class Place:
     @property
     def control(self) -> Path:
         return self.folder / "control.sock"
+
+    def shutdown(self, node: str) -> Path:
+        """The file whose presence asks a node to shut down."""
+        return self.folder / f"shutdown-{node}.json"
 
     def state(self) -> dict[str, Any]:
         """What `up` wrote about the running cluster; {} where there is none."""

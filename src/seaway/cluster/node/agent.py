@@ -26,6 +26,7 @@ from seaway.cluster.node.cgroups import Cgroups
 from seaway.cluster.node.debian import Fetched
 from seaway.cluster.node.kubelet import serve
 from seaway.cluster.node.pods import PodWorker
+from seaway.cluster.node.power import Power
 from seaway.cluster.node.sources import Objects, Tokens
 from seaway.cluster.node.store import Store
 
@@ -88,6 +89,7 @@ class Agent:
             self.unlimited = (
                 "resource limits are not enforced on this node (started without root: no cgroups, no eBPF, one user id)"
             )
+        self.power = Power(self, args["shutdown"])
         self.host = rootfs.Host.look()
         self.addresses = Addresses(self.layout)
         self.workers: dict[str, PodWorker] = {}
@@ -251,6 +253,7 @@ class Agent:
             self.pods.listen(self._pod_changed)
             for pod in self.pods.all():
                 self._pod_changed(Change(key_of(pod), None, pod))
+            group.create_task(self.power.watch())
             print(f"agent of {self.name}: ready", flush=True)
 
     async def _recover(self) -> None:

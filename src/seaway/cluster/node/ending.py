@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from seaway.api.tree import get, seconds
-from seaway.cluster.node import lifecycle, probing, sandbox
+from seaway.cluster.node import lifecycle, probing, sandbox, shutdown
 from seaway.cluster.node.shims import ShimError
 
 if TYPE_CHECKING:
@@ -69,6 +69,22 @@ async def end(worker: PodWorker) -> None:
         await worker.report(final=True)
     await sandbox.stop(worker)
     await worker.agent.gone(worker)
+
+
+async def shut_down(worker: PodWorker, grace: float) -> None:
+    """The end of a pod whose node shuts down; its object stays, as Failed. It is not ready from the start: unlike a deleted
+    pod's, its endpoints have no other sign to go by, and they are to leave before preStop is over."""
+    path = os.path.join(worker.folder, "shim.sock")
+    if worker.shim is None and os.path.exists(path):  # what is not there any more is not made again
+        with contextlib.suppress(ShimError, OSError):
+            await sandbox.ensure(worker)
+    await worker.report(final=True)
+    await containers(worker, grace)
+    for name in list(worker.probing):
+        probing.stop(worker, name)
+    worker.failed = shutdown.TERMINATED
+    await worker.report()
+    await sandbox.stop(worker)
 
 
 async def containers(worker: PodWorker, grace: float) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from seaway.api.tree import get, stamp, with_condition
 from seaway.cluster.layout import NodeLayout
+from seaway.cluster.node.shutdown import NODE_MESSAGE
 
 Tree = dict[str, Any]
 # The kubelet's eviction threshold for memory. For disks kind's: the machine's disk is the user's affair until it is full.
@@ -47,8 +48,8 @@ def node(layout: NodeLayout, architecture: str) -> Tree:
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}, "spec": spec}
 
 
-def conditions(old: Iterable[Tree], measured: Measured, now: float) -> list[Tree]:
-    """The kubelet's conditions and ours among those that are there."""
+def conditions(old: Iterable[Tree], measured: Measured, now: float, ends: bool = False) -> list[Tree]:
+    """The kubelet's conditions and ours among those that are there; `ends`: the node is shutting down."""
     when = stamp(now)
     result = list(old)
     for kind, bad, reasons, messages in (
@@ -76,7 +77,12 @@ def conditions(old: Iterable[Tree], measured: Measured, now: float) -> list[Tree
             ("CgroupControllers", "NoCgroupController"),
             ("resource limits are enforced by cgroups", measured.unlimited),
         ),
-        ("Ready", True, ("KubeletReady", ""), ("kubelet is posting ready status", "")),
+        (
+            "Ready",
+            not ends,
+            ("KubeletReady", "KubeletNotReady"),
+            ("kubelet is posting ready status", NODE_MESSAGE),
+        ),
     ):
         entry = {
             "type": kind,

@@ -24,6 +24,7 @@ from seaway.cluster.node import (
     probing,
     pulling,
     sandbox,
+    shutdown,
     starting,
     sysctls,
 )
@@ -123,6 +124,10 @@ class PodWorker:
         if not self.shim and not get(self.pod, "status", "startTime") and self._refused():
             await self.report()
             return None
+        grace = self.agent.power.grace(self)
+        if grace is not None:
+            await ending.shut_down(self, grace)
+            return None
         if self.shim is None:
             await sandbox.ensure(self)
         mounted = await mounts.prepare(self)
@@ -162,7 +167,9 @@ class PodWorker:
     def _refused(self) -> bool:
         """Whether the node does not take the pod, which fails then; asked once, before anything of it is made."""
         forbidden = sysctls.forbidden(self.pod)
-        if forbidden:
+        if self.agent.power.order:
+            self.failed = shutdown.REFUSED
+        elif forbidden:
             self.failed = ("SysctlForbidden", f"Pod was rejected: {forbidden}")
         else:
             others = (w for w in self.agent.workers.values() if w is not self and w.holds_room())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from seaway.api.tree import get, stamp
-from seaway.cluster.node import lifecycle
+from seaway.api.tree import get, stamp, with_condition
+from seaway.cluster.node import lifecycle, shutdown
 
 if TYPE_CHECKING:
     from seaway.cluster.node.pods import PodWorker
@@ -57,6 +57,8 @@ def status(worker: PodWorker) -> Tree:
     found["conditions"] = lifecycle.conditions(
         pod, is_initialized, not unready and not over, unready, worker.shim is not None, over, now
     )
+    if worker.failed == shutdown.TERMINATED:
+        found["conditions"] = with_condition(found["conditions"], shutdown.disruption(pod, now))
     return found
 
 

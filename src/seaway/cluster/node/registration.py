@@ -74,7 +74,9 @@ def status(agent: Agent, old: Tree) -> Tree:
     return {
         "capacity": agent.allocatable,
         "allocatable": agent.allocatable,
-        "conditions": nodestatus.conditions(get(old, "status", "conditions") or (), measure(agent), time.time()),
+        "conditions": nodestatus.conditions(
+            get(old, "status", "conditions") or (), measure(agent), time.time(), agent.power.order is not None
+        ),
         "addresses": [*addresses, {"type": "Hostname", "address": agent.name}],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
         "nodeInfo": info,
@@ -83,7 +85,7 @@ def status(agent: Agent, old: Tree) -> Tree:
 
 
 async def register(agent: Agent) -> None:
-    """Until the node is there and Ready."""
+    """Until the node is there and has said how it is."""
     kind = kind_of("nodes")
     while True:
         try:
@@ -116,7 +118,7 @@ async def heartbeat(agent: Agent) -> None:
         except (ApiStatusError, Unavailable, Conflict):
             await asyncio.sleep(0.2)
             continue
-        await asyncio.sleep(agent.lease_seconds / 4)
+        await agent.power.pause(agent.lease_seconds / 4)
 
 
 async def _renew(agent: Agent) -> None:
