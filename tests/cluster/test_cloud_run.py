@@ -48,6 +48,7 @@ class World:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, pool: str = "172.30.255.0/29") -> None:
         self.api, self.network = FakeApi(), FakeNetwork()
+        self.quiet = 0.0
         self.sick: set[tuple[str, int]] = set()
         self.said: list[tuple[str, str, str]] = []
         self.layout = SimpleNamespace(load_balancer_ranges=(ipaddress.ip_network(pool), ipaddress.ip_network("fd00:255::/64")))
@@ -65,7 +66,7 @@ class World:
         self.said.append((about["metadata"]["name"], reason, message))
 
     def start(self) -> None:
-        self.cloud = Cloud(self.api, self.network, self.layout, SimpleNamespace(tell=self.tell))  # type: ignore[arg-type]
+        self.cloud = Cloud(self.api, self.network, self.layout, SimpleNamespace(tell=self.tell), self.quiet)  # type: ignore[arg-type]
         self.task = asyncio.ensure_future(self.cloud.run())
 
     async def stop(self) -> None:
@@ -333,6 +334,20 @@ def test_a_status_that_somebody_clears_comes_back(monkeypatch: pytest.MonkeyPatc
         world.service("web")
         await asyncio.sleep(1)
         world.api.put({**world.get("web"), "status": {"loadBalancer": {}}})
+        await asyncio.sleep(1)
+        assert world.address("web") == ["172.30.255.1"]
+
+    tell(monkeypatch, story)
+
+
+def test_a_service_that_is_still_being_edited_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(world: World) -> None:
+        world.cloud._quiet = 0.3
+        world.service("web")
+        for number in range(5):
+            await asyncio.sleep(0.1)
+            assert not world.api.writes, "touched less than the quiet time ago"
+            world.edit("web", ports=[{"port": 81 + number, "protocol": "TCP", "nodePort": 30080}])
         await asyncio.sleep(1)
         assert world.address("web") == ["172.30.255.1"]
 

@@ -19,6 +19,7 @@ from seaway.client.errors import ApiStatusError, Conflict, NotFound, Unavailable
 from seaway.client.events import Events
 from seaway.client.informer import Informer
 from seaway.client.reconcile import Reconciler
+from seaway.client.reflector import Change
 from seaway.client.rest import Rest, kind_of, wait_ready
 from seaway.cluster.cloud import plan as plans
 from seaway.cluster.cloud import render
@@ -32,6 +33,7 @@ from seaway.proxy.kernel import KernelError, Nftables
 Tree = dict[str, Any]
 log = logging.getLogger("cloud")
 ALL = "all"
+QUIET = 0.5  # seconds that a new load balancer Service has to stand still before anything is built for it
 
 
 class Network:
@@ -79,14 +81,38 @@ class Network:
 class Cloud:
     """One reconcile of everything at each change: there are few load balancers, and their addresses hang together."""
 
-    def __init__(self, api: Rest, network: Network, layout: Layout, events: Events) -> None:
+    def __init__(
+        self, api: Rest, network: Network, layout: Layout, events: Events, quiet: float = QUIET
+    ) -> None:
+        self._quiet = quiet
         self._api, self._network, self._layout, self._events = api, network, layout, events
         self.services, self.nodes = Informer(api, kind_of("services")), Informer(api, kind_of("nodes"))
         self.queue: Reconciler[str] = Reconciler("cloud", self._reconcile, workers=1)
         self.probes = Probes(lambda: self.queue.add(ALL))
         self._told: dict[Key, str] = {}
-        for informer in (self.services, self.nodes):
-            informer.listen(lambda change: self.queue.add(ALL))
+        self._touched: dict[Key, float] = {}
+        self.services.listen(self._service_changed)
+        self.nodes.listen(lambda change: self.queue.add(ALL))
+
+    def _service_changed(self, change: Change) -> None:
+        if change.new is None:
+            self._touched.pop(change.key, None)
+        elif FINALIZER not in (change.new["metadata"].get("finalizers") or ()):
+            self._touched[change.key] = asyncio.get_running_loop().time()
+        self.queue.add(ALL)
+
+    def _at_rest(self) -> tuple[list[Tree], float | None]:
+        """The Services to look at, and seconds until the rest can be: one that is still being edited into shape is not worth
+        an address, as a real cloud, which takes its time, would not have given it one either."""
+        now = asyncio.get_running_loop().time()
+        found, later = [], None
+        for service in self.services.all():
+            left = self._touched.get(key_of(service), 0.0) + self._quiet - now
+            if left <= 0 or FINALIZER in (service["metadata"].get("finalizers") or ()):
+                found.append(service)
+            elif plans.ours(service):
+                later = min(left, later or left)
+        return found, later
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -98,12 +124,12 @@ class Cloud:
             group.create_task(self.queue.run())
 
     async def _reconcile(self, _: str) -> float | None:
-        services, nodes = self.services.all(), plans.nodes_of(self.nodes.all())
+        services, later = self._at_rest()
+        nodes = plans.nodes_of(self.nodes.all())
         self.probes.set(plans.probed(services, nodes))
         if not self.probes.settled:
             return 0.05  # a predecessor's announcements stay until we know which nodes are healthy
         outcome = plans.plan(services, nodes, self._layout.load_balancer_ranges, self.probes.healthy)
-        later: float | None = None
         try:
             self._network.apply(outcome)
         except (KernelError, OSError) as e:
