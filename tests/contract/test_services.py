@@ -134,7 +134,7 @@ def test_a_put_without_node_ports_and_addresses_keeps_them(server: Server, ns: s
 
 
 def test_a_node_port_is_free_after_delete_and_change_of_type(server: Server, ns: str) -> None:
-    wanted = {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30901}]}
+    wanted = {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30001}]}
     make(server, ns, "a", **wanted)
     _, answer = change(server, ns, "a", type="ClusterIP")
     assert "nodePort" not in answer["spec"]["ports"][0] and "externalTrafficPolicy" not in answer["spec"]
@@ -144,15 +144,15 @@ def test_a_node_port_is_free_after_delete_and_change_of_type(server: Server, ns:
 
 
 def test_a_refused_service_takes_nothing(server: Server, ns: str) -> None:
-    make(server, ns, "a", type="NodePort", ports=[{"port": 80, "nodePort": 30903}], clusterIP="10.96.3.1")
-    ports = [{"name": "x", "port": 80, "nodePort": 30902}, {"name": "y", "port": 81, "nodePort": 30903}]
+    make(server, ns, "a", type="NodePort", ports=[{"port": 80, "nodePort": 30003}], clusterIP="10.96.3.1")
+    ports = [{"name": "x", "port": 80, "nodePort": 30002}, {"name": "y", "port": 81, "nodePort": 30003}]
     refused = service("b", type="NodePort", ports=ports, clusterIP="10.96.3.2")
     assert fields(server.request("POST", path(ns), refused)[1]) == ["spec.ports[1].nodePort"]
-    make(server, ns, "c", type="NodePort", ports=[{"port": 80, "nodePort": 30902}], clusterIP="10.96.3.2")
+    make(server, ns, "c", type="NodePort", ports=[{"port": 80, "nodePort": 30002}], clusterIP="10.96.3.2")
 
 
 def test_a_dry_run_takes_nothing(server: Server, ns: str) -> None:
-    wanted = service("a", type="NodePort", ports=[{"port": 80, "nodePort": 30904}], clusterIP="10.96.3.3")
+    wanted = service("a", type="NodePort", ports=[{"port": 80, "nodePort": 30004}], clusterIP="10.96.3.3")
     for _ in range(2):
         status, answer = server.request("POST", path(ns), wanted, query={"dryRun": "All"})
         assert (status, answer["spec"]["clusterIP"]) == (201, "10.96.3.3")
@@ -165,11 +165,11 @@ def test_an_address_or_port_taken_in_one_namespace_is_taken_in_all(server: Serve
     other = f"{ns}-other"
     server.create("/api/v1/namespaces", {"metadata": {"name": other}})
     make(server, ns, clusterIP="10.96.3.4")
-    make(server, ns, "p", type="NodePort", ports=[{"port": 80, "nodePort": 30905}])
+    make(server, ns, "p", type="NodePort", ports=[{"port": 80, "nodePort": 30005}])
     status, answer = server.request("POST", path(other), service(clusterIP="10.96.3.4"))
     assert (status, fields(answer)) == (422, ["spec.clusterIPs"])
     assert answer["message"].endswith("failed to allocate IP 10.96.3.4: provided IP is already allocated")
-    wanted = service(type="NodePort", ports=[{"port": 81, "nodePort": 30905}])
+    wanted = service(type="NodePort", ports=[{"port": 81, "nodePort": 30005}])
     status, answer = server.request("POST", path(other), wanted)
     assert (status, answer["details"]["causes"]) == (
         422,
@@ -177,7 +177,7 @@ def test_an_address_or_port_taken_in_one_namespace_is_taken_in_all(server: Serve
             {
                 "field": "spec.ports[0].nodePort",
                 "reason": "FieldValueInvalid",
-                "message": "Invalid value: 30905: provided port is already allocated",
+                "message": "Invalid value: 30005: provided port is already allocated",
             }
         ],
     )
