@@ -52,6 +52,12 @@ def _load(name: str) -> dict[str, Any]:
 
 
 @functools.cache
+def internal_forms() -> dict[str, list[list[Any]]]:
+    """Form -> its fields as (name in Go, key in JSON, zero, form of a struct in it, left out when absent)."""
+    return _load("internal-forms.json")
+
+
+@functools.cache
 def openapi() -> dict[str, Any]:
     """`definitions` (schemas by definition name) and `paths` (path -> actions, gvk)."""
     return _load("openapi-facts.json")

@@ -152,6 +152,15 @@ def test_a_job_is_warned_of() -> None:
     assert rule("Job").warnings(old, None) == rule("Job").warnings(updated("Job", old), old) == []
 
 
+def test_an_error_shows_the_template_as_upstream_does() -> None:
+    old = made("Job", job())
+    found = update_refusals("Job", old, template=template(old, hostPID=True))
+    labels = '{"batch.kubernetes.io/controller-uid":"' + UID + '","batch.kubernetes.io/job-name":"w","controller-uid":"' + UID + '","job-name":"w"}'
+    assert found[0].startswith('spec.template: Invalid value: {"labels":' + labels + ',"Spec":{"Volumes":null,"InitContainers":null,"Containers":[{"Name":"c","Image":"registry.example/app:1","Command":null,')
+    assert '"SecurityContext":{"HostNetwork":false,"HostPID":true,"HostIPC":false,"ShareProcessNamespace":null,' in found[0]
+    assert found[0].endswith(": field is immutable")
+
+
 def condition(*kinds: str) -> list[dict[str, Any]]:
     return [{"type": kind, "status": "True"} for kind in kinds]
 

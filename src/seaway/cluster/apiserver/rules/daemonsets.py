@@ -71,7 +71,7 @@ def _strategy(strategy: Tree, path: str) -> list[Cause]:
     if kind == "OnDelete":
         return []
     if kind != "RollingUpdate":
-        return [unlisted(path, internal("Strategy", strategy), ("RollingUpdate", "OnDelete"))]
+        return [unlisted(path, internal("DaemonSetUpdateStrategy", strategy), ("RollingUpdate", "OnDelete"))]
     if strategy.get("rollingUpdate") is None:
         return [required(f"{path}.rollingUpdate")]
     return _rolling(strategy["rollingUpdate"], f"{path}.rollingUpdate")

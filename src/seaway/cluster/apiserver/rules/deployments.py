@@ -64,7 +64,7 @@ def _strategy(strategy: Tree, path: str) -> list[Cause]:
         why = "may not be specified when strategy `type` is 'Recreate'"
         return [] if rolling is None else [not_permitted(f"{path}.rollingUpdate", why)]
     if kind != "RollingUpdate":
-        return [unlisted(path, internal("Strategy", strategy), ("Recreate", "RollingUpdate"))]
+        return [unlisted(path, internal("DeploymentStrategy", strategy), ("Recreate", "RollingUpdate"))]
     if rolling is None:
         return [required(f"{path}.rollingUpdate", "this should be defaulted and never be nil")]
     at, unavailable, surge = f"{path}.rollingUpdate", rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)

@@ -1,13 +1,19 @@
 """Values as errors show them where upstream checks its internal types: Go's field names, in order, all of them.
 
-Upstream validates an unversioned form of each kind; an error that shows a whole struct shows that form.
+Upstream validates an unversioned form of each kind; an error that shows a whole struct shows that form. Which fields a
+form has, what each is called in JSON and what it shows when absent stands in `internal-forms.json`.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
+from seaway.api import facts
+
 Tree = dict[str, Any]
+OF_SECURITY = ("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "hostUsers")  # a PodSpec's, within
+EMBEDDED = ("PodTemplateSpec", "PersistentVolumeClaimTemplate")  # their metadata's fields stand beside their own
 
 
 class Field(NamedTuple):
@@ -17,79 +23,26 @@ class Field(NamedTuple):
     key: str
     zero: Any = None
     form: str = ""
+    omitted: bool = False
 
 
-FORMS: dict[str, tuple[Field, ...]] = {
-    "SecurityContext": (
-        Field("Capabilities", "capabilities", form="Capabilities"),
-        Field("Privileged", "privileged"),
-        Field("SELinuxOptions", "seLinuxOptions", form="SELinuxOptions"),
-        Field("WindowsOptions", "windowsOptions", form="WindowsOptions"),
-        Field("RunAsUser", "runAsUser"),
-        Field("RunAsGroup", "runAsGroup"),
-        Field("RunAsNonRoot", "runAsNonRoot"),
-        Field("ReadOnlyRootFilesystem", "readOnlyRootFilesystem"),
-        Field("AllowPrivilegeEscalation", "allowPrivilegeEscalation"),
-        Field("ProcMount", "procMount"),
-        Field("SeccompProfile", "seccompProfile", form="Profile"),
-        Field("AppArmorProfile", "appArmorProfile", form="Profile"),
-    ),
-    "Capabilities": (Field("Add", "add"), Field("Drop", "drop")),
-    "SELinuxOptions": (
-        Field("User", "user", ""),
-        Field("Role", "role", ""),
-        Field("Type", "type", ""),
-        Field("Level", "level", ""),
-    ),
-    "WindowsOptions": (
-        Field("GMSACredentialSpecName", "gmsaCredentialSpecName"),
-        Field("GMSACredentialSpec", "gmsaCredentialSpec"),
-        Field("RunAsUserName", "runAsUserName"),
-        Field("HostProcess", "hostProcess"),
-    ),
-    "Profile": (Field("Type", "type", ""), Field("LocalhostProfile", "localhostProfile")),
-    "PodResourceClaim": (
-        Field("Name", "name", ""),
-        Field("ResourceClaimName", "resourceClaimName"),
-        Field("ResourceClaimTemplateName", "resourceClaimTemplateName"),
-    ),
-    "NodeSelectorTerm": (
-        Field("MatchExpressions", "matchExpressions", form="NodeSelectorRequirement"),
-        Field("MatchFields", "matchFields", form="NodeSelectorRequirement"),
-    ),
-    "NodeSelectorRequirement": (
-        Field("Key", "key", ""),
-        Field("Operator", "operator", ""),
-        Field("Values", "values"),
-    ),
-    "Strategy": (Field("Type", "type", ""), Field("RollingUpdate", "rollingUpdate", form="Rolling")),
-    "Rolling": (Field("MaxUnavailable", "maxUnavailable", 0), Field("MaxSurge", "maxSurge", 0)),
-    "StatefulSetStrategy": (
-        Field("Type", "type", ""),
-        Field("RollingUpdate", "rollingUpdate", form="StatefulSetRolling"),
-    ),
-    "StatefulSetRolling": (Field("Partition", "partition", 0), Field("MaxUnavailable", "maxUnavailable")),
-    "PodIP": (Field("IP", "ip", ""),),
-    "SuccessPolicy": (Field("Rules", "rules", form="SuccessPolicyRule"),),
-    "SuccessPolicyRule": (
-        Field("SucceededIndexes", "succeededIndexes"),
-        Field("SucceededCount", "succeededCount"),
-    ),
-    "PodFailurePolicy": (Field("Rules", "rules", form="PodFailurePolicyRule"),),
-    "PodFailurePolicyRule": (
-        Field("Action", "action", ""),
-        Field("OnExitCodes", "onExitCodes", form="OnExitCodes"),
-        Field("OnPodConditions", "onPodConditions", form="OnPodConditions"),
-    ),
-    "OnExitCodes": (
-        Field("ContainerName", "containerName"),
-        Field("Operator", "operator", ""),
-        Field("Values", "values"),
-    ),
-    "OnPodConditions": (Field("Type", "type", ""), Field("Status", "status", "")),
-    "UncountedTerminatedPods": (Field("Succeeded", "succeeded"), Field("Failed", "failed")),
-    "ContainerResizePolicy": (Field("ResourceName", "resourceName", ""), Field("RestartPolicy", "restartPolicy", "")),
-}
+@functools.cache
+def fields(form: str) -> tuple[Field, ...]:
+    return tuple(Field(*row) for row in facts.internal_forms()[form])
+
+
+def _arranged(form: str, value: Tree) -> Tree:
+    """A struct with its fields where the internal form has them."""
+    if form in EMBEDDED:
+        return {**(value.get("metadata") or {}), **value}
+    if form == "PodSpec":
+        own = {name: value[name] for name in OF_SECURITY if name in value}
+        return {**value, "securityContext": {**(value.get("securityContext") or {}), **own}}
+    return value
+
+
+def _plain(value: Any) -> Any:
+    return dict(sorted(value.items())) if isinstance(value, dict) else value
 
 
 def internal(form: str, value: Any) -> Any:
@@ -98,8 +51,11 @@ def internal(form: str, value: Any) -> Any:
         return None
     if isinstance(value, list):
         return [internal(form, item) for item in value]
-    found = {}
-    for field in FORMS[form]:
+    found, value = {}, _arranged(form, value)
+    for field in fields(form):
         have = value.get(field.key)
-        found[field.name] = field.zero if have is None else internal(field.form, have) if field.form else have
+        if have is None and field.omitted:
+            continue
+        have = field.zero if have is None else have
+        found[field.name] = internal(field.form, have) if field.form else _plain(have)
     return found

@@ -243,13 +243,13 @@ def _template(new: Tree, old: Tree) -> list[Cause]:
         for name in ("annotations", "labels"):
             _take(meta, name, (template.get("metadata") or {}).get(name))
     if not (mutable and old["spec"].get("suspend")):
-        return fieldrules.unchanged("spec.template", template, before)
+        return fieldrules.unchanged("spec.template", template, before, internal("PodTemplateSpec", template))
     for name in ("containers", "initContainers"):
         now, then = pod.get(name) or [], was.get(name) or []
         for container, earlier in zip(now, then, strict=False) if len(now) == len(then) else ():
             if container.get("name") == earlier.get("name"):
                 _take(earlier, "resources", container.get("resources"))
-    return fieldrules.unchanged("spec.template.spec", pod, was)
+    return fieldrules.unchanged("spec.template.spec", pod, was, internal("PodSpec", pod))
 
 
 def _take(tree: Tree, name: str, value: Any) -> None:

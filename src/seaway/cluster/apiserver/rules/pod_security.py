@@ -90,7 +90,7 @@ def seccomp(profile: Tree | None, path: str) -> list[Cause]:
         return found + pod_paths.descending(f"{path}.localhostProfile", local)
     if local is not None:
         why = "can only be set when seccomp type is Localhost"
-        found.append(wrong(f"{path}.localhostProfile", internal("Profile", profile), why))
+        found.append(wrong(f"{path}.localhostProfile", internal("SeccompProfile", profile), why))
     return found
 
 

@@ -75,10 +75,10 @@ def _strategy(strategy: Tree, path: str) -> list[Cause]:
         return [required(path)]
     if kind == "OnDelete":
         why = "only allowed for updateStrategy 'RollingUpdate'"
-        shown = internal("StatefulSetRolling", rolling)
+        shown = internal("RollingUpdateStatefulSetStrategy", rolling)
         return [] if rolling is None else [wrong(f"{path}.rollingUpdate", shown, why)]
     if kind != "RollingUpdate":
-        shown = internal("StatefulSetStrategy", strategy)
+        shown = internal("StatefulSetUpdateStrategy", strategy)
         return [wrong(path, shown, "must be 'RollingUpdate' or 'OnDelete'")]
     return fieldrules.not_negative(f"{path}.rollingUpdate.partition", (rolling or {}).get("partition"))
 
