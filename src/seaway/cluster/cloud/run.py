@@ -81,9 +81,7 @@ class Network:
 class Cloud:
     """One reconcile of everything at each change: there are few load balancers, and their addresses hang together."""
 
-    def __init__(
-        self, api: Rest, network: Network, layout: Layout, events: Events, quiet: float = QUIET
-    ) -> None:
+    def __init__(self, api: Rest, network: Network, layout: Layout, events: Events, quiet: float = QUIET) -> None:
         self._quiet = quiet
         self._api, self._network, self._layout, self._events = api, network, layout, events
         self.services, self.nodes = Informer(api, kind_of("services")), Informer(api, kind_of("nodes"))

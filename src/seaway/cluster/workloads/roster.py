@@ -18,6 +18,7 @@ from seaway.cluster.workloads.namespaces import NamespaceController
 from seaway.cluster.workloads.nodehealth import Timing
 from seaway.cluster.workloads.nodelifecycle import NodeLifecycleController
 from seaway.cluster.workloads.podgc import PodGarbageCollector
+from seaway.cluster.workloads.protection import ProtectionController
 from seaway.cluster.workloads.quotas import RESOURCE, WHOLE, QuotaController
 from seaway.cluster.workloads.replicaset import REPLICATION_CONTROLLER, ReplicaSetController
 from seaway.cluster.workloads.signing import SigningController
@@ -58,6 +59,7 @@ def controllers(
         NodeLifecycleController(caches, events("node-controller"), timing),
         TaintEvictionController(caches, events("taint-eviction-controller")),
         PodGarbageCollector(caches),
+        ProtectionController(caches),
     ]
     for resource in (RESOURCE, *WHOLE):
         caches.of(resource)

@@ -63,7 +63,15 @@ def default_claim(tree: Tree) -> None:
         spec["volumeMode"] = "Filesystem"
 
 
+def _protect(tree: Tree, finalizer: str) -> None:
+    """The StorageObjectInUseProtection admission: nothing in use goes; a controller takes the finalizer away."""
+    finalizers = tree["metadata"].get("finalizers") or []
+    if finalizer not in finalizers:
+        tree["metadata"]["finalizers"] = [*finalizers, finalizer]
+
+
 def begin_claim(tree: Tree) -> None:
+    _protect(tree, "kubernetes.io/pvc-protection")
     tree["status"] = {"phase": "Pending"}
 
 
@@ -161,6 +169,7 @@ def default_volume(tree: Tree) -> None:
 
 
 def begin_volume(tree: Tree) -> None:
+    _protect(tree, "kubernetes.io/pv-protection")
     tree["status"] = {"phase": "Pending"}
 
 
