@@ -213,7 +213,7 @@ def test_bombs_are_refused_before_they_fill_the_disk(tmp_path: Path) -> None:
 def test_a_spoilt_manifest_is_refused_with_the_reason(tmp_path: Path, spoil, said: str) -> None:
     folder = tmp_path / "folder"
     with tarfile.open(saved(tmp_path, BASE)) as made:
-        made.extractall(folder, filter="data")
+        made.extractall(folder)  # of our own making; filters came with Python 3.11.4
     tree = json.loads((folder / "manifest.json").read_text())
     spoil(tree)
     (folder / "manifest.json").write_text(json.dumps(tree))
