@@ -40,7 +40,7 @@ def test_an_ordinary_user_runs_archives_and_fetched_programs_and_is_told_where_t
     path.write_bytes(docker_save(layers, ["tool:1"], Cmd=["/bin/sh", "-c", script], User="shop", Env=["PATH=/bin"]))
     (tmp_path / "bin").mkdir()
     broken = tmp_path / "bin" / "apt-get"
-    broken.write_text("#!/bin/sh\necho 'E: Temporary failure resolving deb.debian.org' >&2\nexit 100\n")
+    broken.write_text("#!/bin/sh\necho 'E: Temporary failure resolving a mirror' >&2\nexit 100\n")
     broken.chmod(0o755)
     made = Ordinary()
     made.env["SEAWAY_CACHE"] = str(tmp_path / "cache")
