@@ -16,7 +16,10 @@ pytestmark = pytest.mark.e2e
 def lab(folder: Path, name: str, *args: str) -> str:
     cluster = Cluster(name=f"lab-{name}")
     picture = folder / f"{name}.svg"
-    said = cluster.seaway("lab", name, "--output", str(picture), *args, within=170).stdout
+    try:
+        said = cluster.seaway("lab", name, "--output", str(picture), *args, within=170).stdout
+    finally:
+        cluster.__exit__()
     assert xml.parse(picture).getroot().tag == "{http://www.w3.org/2000/svg}svg"
     assert f"The picture is in {picture}." in said
     return said
@@ -39,6 +42,9 @@ def test_a_hook_or_a_handler_saves_what_a_plain_end_loses(tmp_path: Path) -> Non
 
 def test_help_lists_every_lab() -> None:
     cluster = Cluster()
-    said = cluster.seaway("lab", "--help").stdout
-    assert all(name in said for name in LABS)
-    assert "invalid choice" in cluster.seaway("lab", "nonsense", check=False).stderr
+    try:
+        said = cluster.seaway("lab", "--help").stdout
+        assert all(name in said for name in LABS)
+        assert "invalid choice" in cluster.seaway("lab", "nonsense", check=False).stderr
+    finally:
+        cluster.__exit__()

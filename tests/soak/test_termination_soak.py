@@ -15,7 +15,11 @@ from clusters import Cluster
 
 @pytest.mark.soak
 def test_a_rolling_restart_loses_requests_only_without_a_hook(tmp_path: Path) -> None:
-    said = Cluster(name="lab-termination").seaway("lab", "termination", "--runs", "3", "--output", str(tmp_path / "t.svg"), within=600).stdout
+    cluster = Cluster(name="lab-termination")
+    try:
+        said = cluster.seaway("lab", "termination", "--runs", "3", "--output", str(tmp_path / "t.svg"), within=600).stdout
+    finally:
+        cluster.__exit__()
     print(said)
     runs = {}
     for way, rate, lost in re.findall(r"(no hook|signal handler|preStop sleep), run \d: \d+ requests at (\d+)/s, (\d+) lost", said):
