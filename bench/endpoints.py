@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -124,7 +125,7 @@ async def measure(cluster: Cluster, size: int) -> None:
         await asyncio.sleep(2)
         times, writes, sizes = [], [], []
         for n in range(CHANGES):
-            at = size * (2 * n + 1) // (2 * CHANGES)
+            at = 7 * n  # among the first thousand, which the Endpoints object still lists
             slices.reset()
             endpoints.reset()
             start = time.monotonic()
@@ -164,8 +165,18 @@ async def measure(cluster: Cluster, size: int) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def run(size: int) -> None:
-    with Cluster("--nodes", "1") as cluster:
+# The node of the pods is an object only: nobody is to find out that it says nothing.
+CONFIG = """
+apiVersion: seaway.dev/v1alpha1
+kind: Cluster
+components: {controllers: {nodeMonitorGracePeriod: 3600s, nodeStartupGracePeriod: 3600s}}
+"""
+
+
+async def run(size: int, folder: str) -> None:
+    path = Path(folder, "cluster.yaml")
+    path.write_text(CONFIG)
+    with Cluster("--config", str(path)) as cluster:
         await measure(cluster, size)
 
 
@@ -173,8 +184,8 @@ def main() -> None:
     parser = argparse.ArgumentParser("bench/endpoints.py")
     parser.add_argument("--size", type=int, default=10_000, help="endpoints behind the Service")
     args = parser.parse_args()
-    with scratch():
-        uvloop.run(run(args.size))
+    with scratch() as folder:
+        uvloop.run(run(args.size, folder))
 
 
 if __name__ == "__main__":
