@@ -87,8 +87,9 @@ async def ensure(worker: PodWorker) -> None:
         }
         for field in ("hostPID", "hostIPC"):
             if spec.get(field):
-                text = f"{field} has no meaning here: a node has no processes of its own beside its pods'"
-                worker.agent.event(worker.pod, "Warning", "Unsupported", text)
+                # The nodes of a cluster share both namespaces; the machine's own are never entered.
+                text = f"{field}: all nodes of this cluster are seen, not only the pod's own"
+                worker.agent.event(worker.pod, "Warning", "SharedByAllNodes", text)
         await spawn(
             worker.agent.zygote,
             {
