@@ -12,8 +12,8 @@ from seaway.api.merge import merge
 from seaway.api.tree import Key
 from seaway.client.fake import FakeApi
 from seaway.client.rest import kind_of
-from seaway.controllers.endpointslices import MANAGED_BY, SERVICE_NAME
 from seaway.controllers.mirroring import MANAGER, MirroringController, Skipped, mirrored, plan
+from seaway.controllers.ownslices import MANAGED_BY, SERVICE_NAME
 from seaway.controllers.run import Caches
 from seaway.controllers.writes import Create, Delete, Patch
 

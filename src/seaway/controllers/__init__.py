@@ -4,7 +4,8 @@
 - *Caches*: the informers that the controllers of one process share (`run`);
 - *endpoint*: what a pod contributes to a Service (`podendpoints`), placed in *drafts* of slices (`packing`) with *hints* for
   whom it is meant (`hints`); the same as *subsets* of the old Endpoints object (`subsets`);
-- *trigger*: the time of the change that a write answers (`triggers`).
+- *trigger*: the time of the change that a write answers (`triggers`); *own slices*: those that one controller manages, with what
+  it has written and not yet seen (`ownslices`).
 
 The controllers: `endpointslices`, `endpoints`, `mirroring`; `everywhere` lists them.
 """

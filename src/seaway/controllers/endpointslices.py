@@ -15,6 +15,7 @@ from seaway.client.reconcile import Reconciler
 from seaway.client.reflector import Change
 from seaway.client.rest import kind_of
 from seaway.controllers import hints, selecting
+from seaway.controllers.ownslices import MANAGED_BY, SERVICE_NAME, OwnSlices, delete_write, owned_by
 from seaway.controllers.packing import Draft, Drafts, EndpointKey, PortRows, identity, pack, port_key, recycle
 from seaway.controllers.podendpoints import (
     ZONE,
@@ -24,18 +25,14 @@ from seaway.controllers.podendpoints import (
     has_address,
     listed,
 )
-from seaway.controllers.run import Caches, Expectations
+from seaway.controllers.run import Caches
 from seaway.controllers.triggers import ANNOTATION, Triggers
-from seaway.controllers.writes import Create, Delete, Patch, Write, apply
+from seaway.controllers.writes import Create, Patch, Write
 
 Tree = dict[str, Any]
 MANAGER = "endpointslice-controller.k8s.io"
 ENABLED = "enabled"
-MANAGED_BY, SERVICE_NAME, HEADLESS = (
-    "endpointslice.kubernetes.io/managed-by",
-    "kubernetes.io/service-name",
-    "service.kubernetes.io/headless",
-)
+HEADLESS = "service.kubernetes.io/headless"
 
 
 def _rows(ports: PortSet) -> PortRows:
@@ -55,10 +52,6 @@ def labels_for(service: Tree) -> dict[str, str]:
     if not has_address(service):
         found[HEADLESS] = ""
     return found
-
-
-def owned_by(tree: Tree, uid: str) -> bool:
-    return any(r.get("uid") == uid for r in tree["metadata"].get("ownerReferences") or ())
 
 
 def plan(
@@ -175,42 +168,23 @@ def _writes(service: Tree, family: str, drafts: Drafts, trigger: str) -> list[Wr
     return found + [delete_write(tree) for tree in drafts.delete]
 
 
-def delete_write(tree: Tree) -> Delete:
-    meta = tree["metadata"]
-    return Delete(kind_of("endpointslices.discovery.k8s.io"), meta["namespace"], meta["name"], meta["uid"])
-
-
-def slices_of(tree: Tree) -> list[str]:
-    """The index `service` of slices: whose they are."""
-    return [f"{tree['metadata']['namespace']}/{labels(tree).get(SERVICE_NAME, '')}"]
-
-
 class EndpointSliceController:
     """Keeps slices: reacts to Services, their pods, nodes and slices."""
 
     def __init__(self, caches: Caches, limit: int = 100, events: Events | None = None) -> None:
-        self._caches, self._limit, self._events = caches, limit, events
+        self._limit, self._events = limit, events
         self._services, self._pods = caches.of("services"), caches.of("pods")
-        self._nodes, self._slices = caches.of("nodes"), caches.of("endpointslices.discovery.k8s.io")
+        self._nodes = caches.of("nodes")
         selecting.index(self._services, self._pods)
-        self._slices.add_index("service", slices_of)
         self.queue: Reconciler[Key] = Reconciler("endpointslices", self._reconcile)
-        self._expected = Expectations(self._slices)
+        self._slices = OwnSlices(caches, MANAGER, self.queue.add)
         self._triggers = Triggers()
         self._ratios: Mapping[str, float] | None = None
         self._hinted: dict[Key, str] = {}
         self._memories: dict[Key, Memory] = {}
         self._services.listen(lambda change: self.queue.add(change.key))
         self._pods.listen(lambda change: selecting.tell(change, self._services, self.queue.add))
-        self._slices.listen(self._slice_changed)
         self._nodes.listen(self._node_changed)
-
-    def _slice_changed(self, change: Change) -> None:
-        for tree in (change.old, change.new):
-            if tree is not None and labels(tree).get(MANAGED_BY) == MANAGER:
-                key = Key(change.key.namespace, labels(tree).get(SERVICE_NAME, ""))
-                self._expected.seen(key, change.key.name, tree["metadata"]["resourceVersion"])
-                self.queue.add(key)
 
     def _node_changed(self, change: Change) -> None:
         before, after = (None if t is None else labels(t).get(ZONE, "") for t in (change.old, change.new))
@@ -234,7 +208,7 @@ class EndpointSliceController:
             return None
         if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
             return None
-        if not self._expected.met(key):
+        if not self._slices.expected.met(key):
             return 0.5
         pods = selecting.pods_of(service, self._pods)
         nodes = {n["metadata"]["name"]: n for n in self._nodes.all()}
@@ -243,17 +217,14 @@ class EndpointSliceController:
             service,
             pods,
             nodes,
-            self._slices.by("service", str(key)),
+            self._slices.of(key),
             self._limit,
             trigger,
             self._ratios,
             self._memories.setdefault(key, Memory()),
         )
         self._memories[key].keep(pods)
-        for write in writes:
-            answer = await apply(self._caches.api, write)
-            if not isinstance(write, Delete):
-                self._expected.expect_answer(key, answer, self._slices.get(key.namespace, answer["metadata"]["name"]))
+        await self._slices.carry_out(key, writes)
         self._tell(key, service, why)
         return None
 

@@ -12,12 +12,12 @@ from seaway.client.events import Events
 from seaway.client.reconcile import Reconciler
 from seaway.client.reflector import Change
 from seaway.client.rest import kind_of
-from seaway.controllers.endpointslices import MANAGED_BY, SERVICE_NAME, delete_write, owned_by, slices_of
+from seaway.controllers.ownslices import MANAGED_BY, SERVICE_NAME, OwnSlices, delete_write, owned_by
 from seaway.controllers.packing import Draft, Drafts, EndpointKey, PortRows, identity, port_key, recycle, same
-from seaway.controllers.run import Caches, Expectations
+from seaway.controllers.run import Caches
 from seaway.controllers.subsets import repack
 from seaway.controllers.triggers import ANNOTATION as TRIGGER
-from seaway.controllers.writes import Create, Delete, Patch, Write, apply
+from seaway.controllers.writes import Create, Patch, Write
 
 Tree = dict[str, Any]
 MANAGER = "endpointslicemirroring-controller.k8s.io"
@@ -184,16 +184,13 @@ class MirroringController:
     """Keeps mirrored slices: reacts to Endpoints, Services and the slices themselves."""
 
     def __init__(self, caches: Caches, events: Events | None = None, limit: int = LIMIT) -> None:
-        self._caches, self._events, self._limit = caches, events, limit
+        self._events, self._limit = events, limit
         self._services, self._endpoints = caches.of("services"), caches.of("endpoints")
-        self._slices = caches.of("endpointslices.discovery.k8s.io")
-        self._slices.add_index("service", slices_of)
         self.queue: Reconciler[Key] = Reconciler("mirroring", self._reconcile)
-        self._expected = Expectations(self._slices)
+        self._slices = OwnSlices(caches, MANAGER, self.queue.add)
         self._told: dict[Key, Skipped] = {}
         self._endpoints.listen(lambda change: self.queue.add(change.key))
         self._services.listen(self._service_changed)
-        self._slices.listen(self._slice_changed)
 
     def _service_changed(self, change: Change) -> None:
         # Only a selector that comes or goes decides anything here.
@@ -201,17 +198,10 @@ class MirroringController:
         if before != after:
             self.queue.add(change.key)
 
-    def _slice_changed(self, change: Change) -> None:
-        for tree in (change.old, change.new):
-            if tree is not None and labels(tree).get(MANAGED_BY) == MANAGER:
-                key = Key(change.key.namespace, labels(tree).get(SERVICE_NAME, ""))
-                self._expected.seen(key, change.key.name, tree["metadata"]["resourceVersion"])
-                self.queue.add(key)
-
     async def _reconcile(self, key: Key) -> float | None:
-        if not self._expected.met(key):
+        if not self._slices.expected.met(key):
             return 0.5
-        slices = [s for s in self._slices.by("service", str(key)) if labels(s).get(MANAGED_BY) == MANAGER]
+        slices = self._slices.of(key)
         endpoints, service = self._endpoints.get(*key), self._services.get(*key)
         writes: list[Write]
         if endpoints is None or not mirrored(endpoints, service):
@@ -220,10 +210,7 @@ class MirroringController:
         else:
             writes, skipped = plan(endpoints, slices, self._limit)
             self._tell(key, endpoints, skipped)
-        for write in writes:
-            answer = await apply(self._caches.api, write)
-            if not isinstance(write, Delete):
-                self._expected.expect_answer(key, answer, self._slices.get(key.namespace, answer["metadata"]["name"]))
+        await self._slices.carry_out(key, writes)
         return None
 
     def _tell(self, key: Key, endpoints: Tree, skipped: Skipped) -> None:
