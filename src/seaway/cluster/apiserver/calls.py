@@ -16,6 +16,7 @@ from seaway.cluster.apiserver.allocation import address_object, held
 from seaway.cluster.apiserver.authz import Rbac, User
 from seaway.cluster.apiserver.journal import ADDED, DELETED
 from seaway.cluster.apiserver.requests import RequestInfo
+from seaway.cluster.apiserver.reviewing import Reviewers
 from seaway.cluster.apiserver.status import ApiError, bad_request, forbidden, not_found
 from seaway.cluster.apiserver.storage import Entry, Storage, StorageError
 
@@ -52,6 +53,10 @@ class Call:
     manager: str = ""
     force: bool = False
     served: Kind | None = None  # the form that was asked for, where objects are stored in another (`forms`)
+    # The request's options, which reviewers are told (`reviewing`); None where the server itself writes, unreviewed.
+    options: Tree | None = None
+    annotations: dict[str, str] = field(default_factory=dict)  # what reviewers tell the audit log
+    one_of_many: bool = False  # the call is a part of the deletion of a collection
 
     def translated(self, tree: Tree) -> Tree:
         """A tree of the form that was asked for in the stored one; from here on the call is about that."""
@@ -80,6 +85,7 @@ class Writer:
 
     def __init__(self, storage: Storage, admission: Admission, edges: Edges) -> None:
         self.storage, self.admission, self.edges = storage, admission, edges
+        self.reviewers = Reviewers()
         self.rbac: Rbac | None = None  # None: whoever gets here may (tests, and the server itself at its start)
 
     def check_creates(self, call: Call) -> None:

@@ -14,6 +14,7 @@ from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import bodies, generation, metadata, records, zeros
 from seaway.cluster.apiserver.calls import Call, Writer, place
 from seaway.cluster.apiserver.journal import ADDED
+from seaway.cluster.apiserver.reviewing import CREATE
 from seaway.cluster.apiserver.rules import Rule, rule_for
 from seaway.cluster.apiserver.status import ApiError, already_exists, bad_request, forbidden, invalid
 
@@ -45,21 +46,28 @@ async def store(writer: Writer, call: Call, tree: Tree, rule: Rule, managers: li
     for name in (*metadata.SERVER_FIELDS, "selfLink"):
         meta.pop(name, None)
     metadata.dedupe_owners(meta, call.warnings)
-    generated = not meta.get("name") and bool(meta.get("generateName"))
-    if generated:
-        _draw_name(writer, meta)
     call.name = meta.get("name", "")
     if kind.namespaced:
         admission.namespace(kind, metadata.told_name(meta), call.namespace)
         if kind.group_resource == "pods":
             await _wait_for_account(writer, call, tree)
-    _begin(writer, call, rule, tree, managers)
-    admit(writer, call, rule, tree, None)
-    causes = metadata.validate(meta, kind)
+    _complete(writer, call, rule, tree, managers)
     if kind.group_resource == "pods":
         admission.pods.admit(kind, call.namespace, tree, writer.edges.suffix(5))
     if kind.group_resource == "nodes":
         admission.node(tree)
+    review = writer.reviewers.review(call, CREATE)
+    if review is not None:
+        tree = await review.mutate(tree, None)
+        meta = tree["metadata"]
+        _restore(call, rule, tree)
+    generated = not meta.get("name") and bool(meta.get("generateName"))
+    if generated:
+        _draw_name(writer, meta)
+    call.name = meta.get("name", "")
+    _begin(writer, call, rule, tree)
+    admit(writer, call, rule, tree, None)
+    causes = metadata.validate(meta, kind)
     if kind.group_resource == "services":
         causes = admission.service(call.key, tree, None, causes)
     else:
@@ -70,6 +78,15 @@ async def store(writer: Writer, call: Call, tree: Tree, rule: Rule, managers: li
         admission.pods.judge(kind, call.namespace, tree)
     if kind.group_resource == "persistentvolumeclaims":
         admission.pods.bounds(kind, call.namespace, tree)
+    if review is not None:
+        try:
+            zeros.complete(kind.definition, tree)
+            await review.validate(tree, None)
+            if kind.namespaced:  # it may have gone while the object was reviewed
+                admission.namespace(kind, metadata.told_name(meta), call.namespace)
+        except ApiError:
+            writer.released(kind, call.key, tree, None)
+            raise
     if kind.namespaced:
         admission.quota(kind, call.namespace, tree)
     _free_name(writer, call, meta, generated)
@@ -126,23 +143,41 @@ def admit(writer: Writer, call: Call, rule: Rule, tree: Tree, old: Tree | None) 
         raise forbidden(call.kind, call.name, why)
 
 
-def _begin(writer: Writer, call: Call, rule: Rule, tree: Tree, managers: list[Tree] | None) -> None:
-    """What every new object gets: identity, generation, defaults, owners of its fields, an empty status."""
+def _complete(writer: Writer, call: Call, rule: Rule, tree: Tree, managers: list[Tree] | None) -> None:
+    """Defaults, and the owners of the fields."""
+    kind: Kind = call.kind
+    meta = tree["metadata"]
+    tree["kind"], tree["apiVersion"] = kind.kind, kind.api_version
+    rule.default(tree)
+    # Defaults are owned by who created the object; what the server adds from here on is nobody's.
+    zeros.complete(kind.definition, tree)
+    if managers is None:
+        managers = records.after_update(call, None, tree, writer.stamp())
+    meta.pop("managedFields", None)
+    if managers:
+        meta["managedFields"] = managers
+
+
+def _restore(call: Call, rule: Rule, tree: Tree) -> None:
+    """What reviewers made of a new object, in the form that it has to have."""
+    kind, meta = call.kind, tree["metadata"]
+    place(call, meta)
+    for name in (*metadata.SERVER_FIELDS, "selfLink", "resourceVersion"):
+        meta.pop(name, None)
+    metadata.dedupe_owners(meta, call.warnings)
+    tree["kind"], tree["apiVersion"] = kind.kind, kind.api_version
+    rule.default(tree)
+    zeros.complete(kind.definition, tree)
+
+
+def _begin(writer: Writer, call: Call, rule: Rule, tree: Tree) -> None:
+    """What every new object gets: identity, generation, an empty status."""
     kind: Kind = call.kind
     meta = tree["metadata"]
     meta["uid"] = writer.edges.uid()
     meta["creationTimestamp"] = writer.stamp()
     if generation.begins(kind, tree):
         meta["generation"] = 1
-    tree["kind"], tree["apiVersion"] = kind.kind, kind.api_version
-    rule.default(tree)
-    # Defaults are owned by who created the object; what the server adds from here on is nobody's.
-    zeros.complete(kind.definition, tree)
-    if managers is None:
-        managers = records.after_update(call, None, tree, meta["creationTimestamp"])
-    meta.pop("managedFields", None)
-    if managers:
-        meta["managedFields"] = managers
     if "status" in kind.subresources and not rule.keeps_status:
         tree.pop("status", None)
     rule.begin(tree)

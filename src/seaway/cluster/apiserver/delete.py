@@ -11,6 +11,7 @@ from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import metadata
 from seaway.cluster.apiserver.calls import Call, Writer
 from seaway.cluster.apiserver.journal import DELETED, MODIFIED
+from seaway.cluster.apiserver.reviewing import ATTEMPTS, DELETE, too_often
 from seaway.cluster.apiserver.rules import rule_for
 from seaway.cluster.apiserver.status import ApiError, not_found, precondition_failed
 from seaway.cluster.apiserver.storage import Entry
@@ -62,9 +63,11 @@ async def delete(writer: Writer, call: Call, options: Tree) -> tuple[Tree, bool]
     entry = writer.storage.newest(kind.group_resource, call.key)
     if entry is None:
         raise not_found(kind, call.name)
+    if kind.group_resource == "namespaces" and call.name in PERMANENT:
+        raise _permanent(call.name)
+    entry = await _reviewed(writer, call, entry, options.get("preconditions") or {})
     tree = entry.tree
     meta = tree["metadata"]
-    _check_preconditions(kind, call.name, meta, options.get("preconditions") or {})
     if kind.group_resource == "jobs.batch" and not {"propagationPolicy", "orphanDependents"} & set(options):
         call.warnings.append(JOB_WARNING)
     finalizers = finalizers_for(kind, list(meta.get("finalizers") or ()), options)
@@ -110,6 +113,30 @@ async def delete(writer: Writer, call: Call, options: Tree) -> tuple[Tree, bool]
     return gone.tree, True
 
 
+async def _reviewed(writer: Writer, call: Call, entry: Entry, wanted: Tree) -> Entry:
+    """The newest state, which meets the preconditions and which those who have a word in it let go."""
+    kind = call.kind
+    _check_preconditions(kind, call.name, entry.tree["metadata"], wanted)
+    review = writer.reviewers.review(call, DELETE)
+    if review is None:
+        return entry
+    for _ in range(ATTEMPTS):
+        await review.deletion(entry.tree)
+        newest = writer.storage.newest(kind.group_resource, call.key)
+        if newest is None:
+            raise not_found(kind, call.name)
+        if newest.rv == entry.rv:
+            return newest
+        entry = newest
+        _check_preconditions(kind, call.name, entry.tree["metadata"], wanted)
+    raise too_often(kind, call.name)
+
+
+def _permanent(name: str) -> ApiError:
+    why = f'namespaces "{name}" is forbidden: this namespace may not be deleted'
+    return ApiError(403, "Forbidden", why, {"name": name, "kind": "namespaces"})
+
+
 def _raise_generation(meta: Tree) -> None:
     if meta.get("generation"):
         meta["generation"] += 1
@@ -134,13 +161,6 @@ async def _end_namespace(
 ) -> tuple[Tree, bool]:
     """A namespace is only marked: its content goes first (registry/core/namespace/storage)."""
     meta = tree["metadata"]
-    if call.name in PERMANENT:
-        raise ApiError(
-            403,
-            "Forbidden",
-            f'namespaces "{call.name}" is forbidden: this namespace may not be deleted',
-            {"name": call.name, "kind": "namespaces"},
-        )
     if meta.get("deletionTimestamp"):
         return tree, False
     meta["deletionTimestamp"] = writer.stamp()

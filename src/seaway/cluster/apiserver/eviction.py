@@ -13,6 +13,7 @@ from typing import Any
 from seaway.api import kinds
 from seaway.api.selectors import label_selector
 from seaway.api.tree import get, is_true, labels, stamp
+from seaway.cluster.apiserver.reviewing import CREATE, EVICTION
 from seaway.cluster.apiserver.status import (
     ApiError,
     bad_request,
@@ -109,7 +110,12 @@ async def evict(verbs: Verbs, call: Call, body: Tree) -> Tree:
     dry = options.get("dryRun") or []
     if dry and dry != ["All"]:
         raise invalid("policy", "DeleteOptions", "", [unsupported("dryRun", dry[0], ("All",))])
-    call = replace(call, subresource="", dry_run=call.dry_run or bool(dry), body=b"")
+    call = replace(call, dry_run=call.dry_run or bool(dry), body=b"")
+    review = verbs.reviewers.review(call, CREATE, EVICTION)
+    if review is not None:
+        body = await review.whole({**body, "kind": EVICTION.kind, "apiVersion": EVICTION.api_version})
+        options = body.get("deleteOptions") or {}
+    call = replace(call, subresource="", options=None)  # who may evict a pod need not be asked about its deletion
     entry = verbs.storage.newest("pods", call.key)
     if entry is None:
         raise not_found(call.kind, call.name)

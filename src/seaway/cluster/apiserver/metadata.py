@@ -64,7 +64,7 @@ def told_name(meta: dict[str, Any]) -> str:
     """The name that a refusal tells: of a generated one its prefix, since admission comes before the drawing (upstream's
     extractResourceName)."""
     name, prefix = str(meta.get("name") or ""), str(meta.get("generateName") or "")
-    return prefix if prefix and name[:-5] == prefix[:GENERATE_LIMIT] else name
+    return prefix if prefix and (not name or name[:-5] == prefix[:GENERATE_LIMIT]) else name
 
 
 def name_problems(group_resource: str, name: str, prefix: bool = False) -> list[str]:

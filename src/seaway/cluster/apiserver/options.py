@@ -36,6 +36,19 @@ class WriteOptions:
     validation: str = "Warn"
     force: bool = False
 
+    def tree(self, method: str, validation: str) -> Tree:
+        """The options as an object, which reviewers are told; `validation` as it was given."""
+        found: Tree = {"kind": OPTIONS.get(method, "DeleteOptions"), "apiVersion": "meta.k8s.io/v1"}
+        if self.dry_run:
+            found["dryRun"] = ["All"]
+        if self.force:
+            found["force"] = True
+        if self.manager:
+            found["fieldManager"] = self.manager
+        if validation:
+            found["fieldValidation"] = validation
+        return found
+
 
 def flag(query: Mapping[str, str], name: str) -> bool:
     """A boolean parameter: anything but false and 0 is true."""

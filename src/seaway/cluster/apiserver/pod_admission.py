@@ -11,7 +11,7 @@ from typing import Any
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import limit_ranger
 from seaway.cluster.apiserver.metadata import told_name
-from seaway.cluster.apiserver.rules import pod_annotations, pod_defaults, pod_references, pod_resources
+from seaway.cluster.apiserver.rules import pod_annotations, pod_defaults, pod_references
 from seaway.cluster.apiserver.status import forbidden
 from seaway.cluster.apiserver.storage import Storage
 
@@ -84,7 +84,6 @@ class PodAdmission:
         ranges = self.ranges(namespace)
         if ranges:
             limit_ranger.complete(tree, ranges)
-            tree["status"]["qosClass"] = pod_resources.qos_class(spec)
         if pod_annotations.MIRROR in (tree["metadata"].get("annotations") or {}):
             why = pod_references.of_mirror(spec)
         else:

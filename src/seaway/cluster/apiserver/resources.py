@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -58,7 +59,7 @@ async def answer(
 ) -> web.StreamResponse:
     query, method = request.query, request.method
     if info.subresource in STREAMS:
-        return await streams.to_kubelet(door, request, info, kind, user)
+        return await streams.to_kubelet(door, request, info, kind, user, warnings)
     _check_method(method, info, kind)
     media = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if method == "PATCH":
@@ -74,7 +75,7 @@ async def answer(
     if kind.group_resource == "bindings":
         return show(door, await subresources.bind_named(door.verbs, call), form, 201)
     if not kind.stored:
-        return show(door, reviews.answer(door, call), form, 201)
+        return show(door, await reviews.answer(door, call), form, 201)
     if method in ("GET", "HEAD"):
         if info.verb == "watch" or (info.name and flag(query, "watch")):
             return await _watch(door, request, kind, info, form)
@@ -126,6 +127,7 @@ async def _call(request: web.BaseRequest, info: RequestInfo, kind: Kind, user: U
         warnings,
         options.manager_of(wanted, request.headers.get("User-Agent", "")) or "unknown",
         wanted.force,
+        options=wanted.tree(method, query.get("fieldValidation", "")),
     )
 
 
@@ -144,7 +146,7 @@ async def _subresource(door: Door, call: Call, method: str, info: RequestInfo) -
     if name == "eviction":
         return await eviction.evict(door.verbs, call, body)
     if name == "token":
-        return subresources.token(door.verbs, call, body, door.signer)
+        return await subresources.token(door.verbs, call, body, door.signer)
     raise not_allowed()
 
 
@@ -168,6 +170,7 @@ def _delete_options(call: Call, request: web.BaseRequest) -> Tree:
             wanted["dryRun"] = query.getall("dryRun")
     options.check_delete(wanted)
     call.dry_run = bool(wanted.get("dryRun"))
+    call.options = {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1", **wanted}
     return wanted
 
 
@@ -194,7 +197,7 @@ async def _delete(
     ]
     for entry in chosen:
         namespace, _, name = entry.key.rpartition("/")
-        one = Call(kind, namespace, name, call.user, dry_run=call.dry_run, warnings=call.warnings)
+        one = replace(call, kind=kind, namespace=namespace, name=name, one_of_many=True)
         try:
             await door.verbs.delete(one, wanted)
         except ApiError as e:

@@ -8,6 +8,7 @@ from seaway.cluster.apiserver import bodies
 from seaway.cluster.apiserver.authz import User
 from seaway.cluster.apiserver.calls import Call
 from seaway.cluster.apiserver.requests import RequestInfo
+from seaway.cluster.apiserver.reviewing import CREATE
 from seaway.cluster.apiserver.status import ApiError, Cause, bad_request, invalid, not_allowed, wrong
 
 if TYPE_CHECKING:
@@ -19,10 +20,13 @@ Tree = dict[str, Any]
 ACCESS = ("SelfSubjectAccessReview", "SubjectAccessReview", "LocalSubjectAccessReview")
 
 
-def answer(door: Door, call: Call) -> Tree:
+async def answer(door: Door, call: Call) -> Tree:
     """The review with its status."""
     body, strict = bodies.read(call.body, call.content_type, call.kind, call.field_validation)
     body = bodies.typed(body, call.kind, None, call.field_validation, call.warnings, strict=strict)
+    review = door.verbs.reviewers.review(call, CREATE)
+    if review is not None:
+        body = await review.whole({**body, "kind": call.kind.kind, "apiVersion": call.kind.api_version})
     kind, spec = call.kind.kind, body.get("spec") or {}
     meta = body.get("metadata") or {}
     if kind == "SelfSubjectReview":

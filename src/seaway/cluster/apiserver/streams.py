@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
+from multidict import MultiDict
 
 from seaway.api.kinds import Kind
 from seaway.api.tree import get
 from seaway.cluster.apiserver.authz import User
+from seaway.cluster.apiserver.calls import Call
 from seaway.cluster.apiserver.requests import RequestInfo
+from seaway.cluster.apiserver.reviewing import CONNECT, GroupVersionKind
 from seaway.cluster.apiserver.status import (
     ApiError,
     Cause,
@@ -48,6 +51,11 @@ SWITCHES = {
     "exec": ("stdin", "stdout", "stderr", "tty"),
     "attach": ("stdin", "stdout", "stderr", "tty"),
     "portforward": (),
+}
+CONNECTS = {
+    "exec": GroupVersionKind("", "v1", "PodExecOptions"),
+    "attach": GroupVersionKind("", "v1", "PodAttachOptions"),
+    "portforward": GroupVersionKind("", "v1", "PodPortForwardOptions"),
 }
 _DIGITS = re.compile(r"[+-]?[0-9]+\Z")
 
@@ -142,6 +150,31 @@ def kubelet_path(pod: Tree, info: RequestInfo, query: Any) -> str:
     return path + (f"?{urlencode(options)}" if options else "")
 
 
+def stream_options(subresource: str, query: Any) -> Tree:
+    """What a stream is asked for, as the object that reviewers see (PodExecOptions and its siblings)."""
+    of = CONNECTS[subresource]
+    found: Tree = {"kind": of.kind, "apiVersion": of.api_version}
+    found.update({n: True for n in SWITCHES[subresource] if switch(query, n)})
+    if subresource == "portforward":
+        ports = [int(p) for text in query.getall("ports", []) for p in text.split(",") if p.isdecimal()]
+        return {**found, "ports": ports} if ports else found
+    if query.get("container"):
+        found["container"] = query["container"]
+    command = query.getall("command", []) if subresource == "exec" else []
+    return {**found, "command": command} if command else found
+
+
+def as_query(tree: Tree) -> MultiDict[str]:
+    """The query that asks for a stream with these options."""
+    found: MultiDict[str] = MultiDict()
+    for name, value in tree.items():
+        if name in ("kind", "apiVersion") or value in (None, False):
+            continue
+        for item in value if isinstance(value, list) else [value]:
+            found.add(name, "true" if item is True else str(item))
+    return found
+
+
 def created(info: RequestInfo) -> RequestInfo:
     """Opening a stream is a create, also by a WebSocket's GET (KEP-5533 AuthorizePodWebsocketUpgradeCreatePermission)."""
     return RequestInfo(
@@ -174,18 +207,24 @@ def kubelet_address(door: Door, pod: Tree) -> str:
 
 
 async def to_kubelet(
-    door: Door, request: web.BaseRequest, info: RequestInfo, kind: Kind, user: User
+    door: Door, request: web.BaseRequest, info: RequestInfo, kind: Kind, user: User, warnings: list[str]
 ) -> web.StreamResponse:
     """Finds the pod's kubelet and hands the stream over."""
     if request.method not in (("GET", "HEAD") if info.subresource == "log" else ("GET", "POST")):
         raise not_allowed()
     if info.subresource != "log" and not door.rbac.allowed(user, created(info)):
         raise door.refused(user, created(info))
+    query: Any = request.query
+    if info.subresource in CONNECTS:
+        call = Call(kind, info.namespace, info.name, user, info.subresource, warnings=warnings, options={})
+        review = door.verbs.reviewers.review(call, CONNECT, CONNECTS[info.subresource])
+        if review is not None:
+            query = as_query(await review.whole(stream_options(info.subresource, query)))
     entry = door.verbs.storage.get("pods", f"{info.namespace}/{info.name}")
     if entry is None:
         raise not_found(kind, info.name)
     pod = entry.tree
-    path = kubelet_path(pod, info, request.query)
+    path = kubelet_path(pod, info, query)
     if not pod["spec"].get("nodeName"):
         if info.subresource == "log":
             return web.Response(status=204)

@@ -12,6 +12,7 @@ from seaway.api.merge import merge
 from seaway.cluster.apiserver import apply, bodies, managed, patching, tables
 from seaway.cluster.apiserver.calls import check_name
 from seaway.cluster.apiserver.options import APPLY
+from seaway.cluster.apiserver.reviewing import BINDING, CREATE, SCALE, TOKEN_REQUEST, UPDATE
 from seaway.cluster.apiserver.status import (
     ApiError,
     bad_request,
@@ -59,6 +60,9 @@ async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
         return now
     wanted = _wanted_scale(call, method, now)
     check_name(call, wanted.get("metadata") or {})
+    review = verbs.reviewers.review(call, UPDATE, SCALE)
+    if review is not None:
+        wanted = await review.mutate(wanted, now)
     replicas = (wanted.get("spec") or {}).get("replicas", 0)
     if replicas < 0:
         raise invalid(
@@ -67,8 +71,12 @@ async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
     version = (wanted.get("metadata") or {}).get("resourceVersion")
     if version and version != now["metadata"]["resourceVersion"]:
         raise modified(kind, call.name)
+    if review is not None:
+        await review.validate(wanted, now)
 
     def edit(tree: Tree) -> Tree:
+        if version and version != tree["metadata"]["resourceVersion"]:
+            raise modified(kind, call.name)
         tree["spec"]["replicas"] = replicas
         return tree
 
@@ -140,6 +148,10 @@ async def bind(verbs: Verbs, call: Call, body: Tree) -> Tree:
         causes.append(required("target.name"))
     if causes:
         raise invalid("", "Binding", call.name, causes)
+    review = verbs.reviewers.review(call, CREATE, BINDING, "binding")
+    if review is not None:
+        body = await review.whole({**body, "kind": BINDING.kind, "apiVersion": BINDING.api_version})
+        target, meta = body.get("target") or {}, body.get("metadata") or {}
     now = trees.stamp(verbs.edges.now())
 
     def edit(tree: Tree) -> Tree:
@@ -161,11 +173,14 @@ async def bind(verbs: Verbs, call: Call, body: Tree) -> Tree:
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
-def token(verbs: Verbs, call: Call, body: Tree, signer: Signer) -> Tree:
+async def token(verbs: Verbs, call: Call, body: Tree, signer: Signer) -> Tree:
     """serviceaccounts/token: a TokenRequest answered (KEP-1205)."""
     entry = verbs.storage.get("serviceaccounts", call.key)
     if entry is None:
         raise not_found(call.kind, call.name)
+    review = verbs.reviewers.review(call, CREATE, TOKEN_REQUEST)
+    if review is not None:
+        body = await review.whole({**body, "kind": TOKEN_REQUEST.kind, "apiVersion": TOKEN_REQUEST.api_version})
     account, spec = entry.tree, dict(body.get("spec") or {})
     seconds = spec.get("expirationSeconds") or 3600
     if seconds < TOKEN_MIN:

@@ -14,6 +14,7 @@ from seaway.cluster.apiserver import bodies, create, forms, generation, managed,
 from seaway.cluster.apiserver.calls import Call, Writer, check_name, place
 from seaway.cluster.apiserver.journal import DELETED, MODIFIED
 from seaway.cluster.apiserver.options import APPLY
+from seaway.cluster.apiserver.reviewing import ATTEMPTS, UPDATE, too_often
 from seaway.cluster.apiserver.rules import Rule, rule_for
 from seaway.cluster.apiserver.status import ApiError, Cause, conflict, invalid, modified, not_found, wrong
 from seaway.cluster.apiserver.storage import Entry
@@ -55,7 +56,9 @@ async def update(writer: Writer, call: Call) -> tuple[int, Tree]:
     uid = entry.tree["metadata"]["uid"]
     if meta.get("uid") and meta["uid"] != uid:
         raise _uid_differs(call, meta["uid"], uid)
-    return 200, await replace(writer, call, entry, lambda old: (tree, None))
+    # A reviewed change may have to be made again, from what was sent.
+    again = writer.reviewers.review(call, UPDATE) is not None
+    return 200, await replace(writer, call, entry, lambda old: (copy.deepcopy(tree) if again else tree, None))
 
 
 async def patch(writer: Writer, call: Call) -> tuple[int, Tree]:
@@ -118,9 +121,41 @@ Change = tuple[Tree, list[Tree] | None]
 
 
 async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tree], Change]) -> Tree:
-    """The common end of update and patch: `change` makes the new tree from the old one."""
+    """The common end of update and patch: `change` makes the new tree from the old one.
+
+    A reviewed change starts again where the object became another meanwhile (storage GuaranteedUpdate).
+    """
+    review = writer.reviewers.review(call, UPDATE)
+    if review is None:
+        old = entry.tree
+        return await _written(writer, call, entry, old, _judged(writer, call, old, *_made(writer, call, old, change)))
+    for _ in range(ATTEMPTS):
+        old = entry.tree
+        new, managers = _made(writer, call, old, change)
+        if managers:
+            new["metadata"]["managedFields"] = managers
+        new = await review.mutate(new, old)
+        metadata.dedupe_owners(new["metadata"], call.warnings)
+        if not call.subresource:
+            rule_for(call.judged_as).default(new)
+        zeros.complete(call.kind.definition, new)
+        new = _judged(writer, call, old, new, managers)
+        try:
+            await review.validate(new, old)
+        except ApiError:
+            writer.released(call.kind, call.key, new, old)
+            raise
+        newest = found(writer, call.kind, call)
+        if newest.rv == entry.rv:
+            return await _written(writer, call, entry, old, new)
+        writer.released(call.kind, call.key, new, old)
+        entry = newest
+    raise too_often(call.kind, call.name)
+
+
+def _made(writer: Writer, call: Call, old: Tree, change: Callable[[Tree], Change]) -> Change:
+    """The new state with its defaults, and the owners of its fields."""
     kind, rule = call.kind, rule_for(call.judged_as)
-    old = entry.tree
     new, managers = change(copy.deepcopy(old))
     _check_version(call, new["metadata"], old["metadata"])
     if not call.subresource:
@@ -128,6 +163,12 @@ async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tr
     zeros.complete(kind.definition, new)
     if managers is None:
         managers = records.after_update(call, old, new, writer.stamp())
+    return new, managers
+
+
+def _judged(writer: Writer, call: Call, old: Tree, new: Tree, managers: list[Tree] | None) -> Tree:
+    """The new state as it may be stored; ApiError where the kind has something against it."""
+    kind, rule = call.kind, rule_for(call.judged_as)
     uid = new["metadata"].get("uid")
     new = _prepare(call, rule, new, old, managers)
     causes = metadata.update_causes(new["metadata"], old["metadata"], kind)
@@ -141,10 +182,15 @@ async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tr
     part = rule.part(call.subresource)
     zeros.complete(kind.definition, new)
     call.warnings.extend(part.warnings(new, old) if call.subresource else rule.warnings(new, old))
-    new = metadata.ordered(new, kind)
+    return metadata.ordered(new, kind)
+
+
+async def _written(writer: Writer, call: Call, entry: Entry, old: Tree, new: Tree) -> Tree:
+    """The end: what changes is stored. Nothing gives way between here and the state that `new` was judged against."""
+    kind, rule = call.kind, rule_for(call.judged_as)
     if _unchanged(new, old):
         return old
-    before = old["metadata"]
+    part, before = rule.part(call.subresource), old["metadata"]
     if part.moves_generation and "generation" in before and generation.moves(kind, new, old):
         new["metadata"]["generation"] = before["generation"] + 1
     if call.dry_run:
