@@ -245,7 +245,8 @@ class PodWorker:
             self.ready[name] = False
         self.agent.addresses.free(self.uid)
         self.addresses = []
-        if not self.killing:
+        over = bool(self.failed) or lifecycle.phase(self.pod, self.states) in ("Succeeded", "Failed")
+        if not self.killing and not over:  # the sandbox of a pod that is over just goes, as it should
             self.agent.event(
                 self.pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created."
             )
