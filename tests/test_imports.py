@@ -10,7 +10,8 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 PURE = """
 api.facts api.kinds api.quantities api.selectors api.tree client.reflector services.resolve services.topology
-proxy.plan proxy.table proxy.nftables dns.zone dns.message dns.answer cluster.config cluster.layout cluster.scheduler.fit
+proxy.plan proxy.table proxy.ledger proxy.flows proxy.configuration proxy.nftables.layout proxy.nftables.affinity
+proxy.nftables.elements proxy.nftables.render proxy.nftables.listing dns.zone dns.message dns.answer cluster.config cluster.layout cluster.scheduler.fit
 cluster.scheduler.snapshot cluster.scheduler.resources cluster.scheduler.interpod cluster.scheduler.spread
 cluster.scheduler.filters cluster.scheduler.scores cluster.scheduler.preemption cluster.scheduler.decide cluster.scheduler.claims
 cluster.scheduler.queue cluster.workloads.nodehealth cluster.node.nodestatus cluster.node.grpcprobe
@@ -35,7 +36,8 @@ DOORS = {
     "uvloop": ("cluster/", "proxy/run.py", "dns/server.py"),
     "aiohttp": ("client/rest.py", "cluster/apiserver/", "cluster/node/kubelet.py", "cluster/node/streaming/", "cluster/takeover.py",
                 "proxy/health.py", "dns/server.py"),
-    "yaml": ("client/kubeconfig.py", "cluster/apiserver/bod", "cluster/apiserver/bootstrap.py", "cluster/launch.py", "cli/"),
+    "yaml": ("client/kubeconfig.py", "cluster/apiserver/bod", "cluster/apiserver/bootstrap.py", "cluster/launch.py", "cli/",
+             "proxy/run.py"),
 }
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from seaway.proxy import nftables, plan
+from seaway.proxy import plan
+from seaway.proxy.nftables import elements, layout, render
 from seaway.proxy.plan import Place
-from seaway.proxy.table import Refusal, ServiceTable, Split, Target
+from seaway.proxy.table import CLUSTER, Facts, Refusal, ServiceTable, Split, Target, Way, between
 from seaway.services.resolve import Endpoint, Port, Resolved
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "nftables"
@@ -25,42 +26,62 @@ ADDRESS = {4: "10.96.0.{}", 6: "fd00:10:96::{}"}
 POD = {4: "10.244.0.{}", 6: "fd00:10:244::{}"}
 
 
-def service(family: int, number: int, endpoints: int, *, node_port: int = 0, local: bool = False, node: str = "here") -> Resolved:
+def service(family: int, number: int, endpoints: int, *, node_port: int = 0, local: bool = False, node: str = "here",
+            affinity: int = 0) -> Resolved:
     backends = tuple(Endpoint(POD[family].format(i + 1), 8080, True, True, False, node, "", (), ()) for i in range(endpoints))
     port = Port("http", "TCP", 80, node_port, backends)
     kind = "NodePort" if node_port else "ClusterIP"
-    return Resolved("shop", f"s{number}", family, kind, ADDRESS[family].format(number), (), (), (), 0, False, local, 0, (port,))
+    return Resolved("shop", f"s{number}", family, kind, ADDRESS[family].format(number), (), (), (), affinity, False, local, 0, (port,))
 
 
 def table(family: int, *services: Resolved) -> ServiceTable:
     return plan.table(family, [plan.part(s, PLACES[family]) for s in services], PLACES[family])
 
 
+class Rendering:
+    """A kernel's history: the text of each change, all its transactions in one."""
+
+    def __init__(self, family: int) -> None:
+        self.family, self.table, self.state = family, None, None
+
+    def to(self, wanted: ServiceTable) -> str:
+        if self.table is None:
+            texts, self.state = render.cold(wanted)
+        else:
+            texts = render.change(self.state, between(self.table, wanted))
+        self.table = wanted
+        return "".join(texts)
+
+
+def cold(wanted: ServiceTable) -> str:
+    return Rendering(wanted.family).to(wanted)
+
+
 def test_no_endpoints_anywhere_is_refused_and_none_here_is_dropped() -> None:
     nothing = plan.part(service(4, 1, 0, node_port=30001), PLACES[4])
-    assert {v.verdict for v in (*nothing.vips.values(), *nothing.node_ports.values()) if isinstance(v, Refusal)} == {"reject"}
+    assert {v.answer.verdict for v in (*nothing.vips.values(), *nothing.node_ports.values())} == {"reject"}
     elsewhere = plan.part(service(4, 1, 2, node_port=30001, local=True, node="there"), PLACES[4])
-    (outside,) = elsewhere.node_ports.values()
+    (outside,) = [w.answer for w in elsewhere.node_ports.values()]
     assert isinstance(outside, Split) and not outside.local and len(outside.everywhere) == 2
-    assert isinstance(elsewhere.vips[("10.96.0.1", "tcp", 80)], Target)
+    assert isinstance(elsewhere.vips[("10.96.0.1", "tcp", 80)].answer, Target)
 
 
 def test_node_ports_are_masqueraded_unless_local_keeps_the_source() -> None:
-    (target,) = plan.part(service(4, 1, 2, node_port=30001), PLACES[4]).node_ports.values()
-    assert isinstance(target, Target) and target.masquerade
-    (target,) = plan.part(service(4, 1, 2, node_port=30001, local=True), PLACES[4]).node_ports.values()
+    (way,) = plan.part(service(4, 1, 2, node_port=30001), PLACES[4]).node_ports.values()
+    assert isinstance(way.answer, Target) and way.answer.masquerade
+    (way,) = plan.part(service(4, 1, 2, node_port=30001, local=True), PLACES[4]).node_ports.values()
+    target = way.answer
     assert isinstance(target, Split) and target.local == target.everywhere
 
 
 @pytest.mark.parametrize("family", [4, 6])
 def test_golden_renderings(family: int) -> None:
     """A first rendering, then one endpoint less, scaled to zero, removed."""
-    state, texts = nftables.State(family), []
+    kernel, texts = Rendering(family), []
     steps = [[service(family, 1, 3, node_port=30001), service(family, 2, 0)], [service(family, 1, 2, node_port=30001), service(family, 2, 0)],
              [service(family, 1, 0, node_port=30001)], []]
     for services in steps:
-        text, state = nftables.render(state, table(family, *services))
-        texts.append(text)
+        texts.append(kernel.to(table(family, *services)))
     found = "\n# ---- next change ----\n".join(texts)
     path = GOLDEN / f"family-{family}.nft"
     if os.environ.get("GOLDEN"):
@@ -70,65 +91,63 @@ def test_golden_renderings(family: int) -> None:
 
 
 def test_nothing_is_written_when_nothing_changed() -> None:
-    text, state = nftables.render(nftables.State(4), table(4, service(4, 1, 3)))
-    assert text and nftables.render(state, table(4, service(4, 1, 3)))[0] == ""
+    kernel = Rendering(4)
+    assert kernel.to(table(4, service(4, 1, 3))) and kernel.to(table(4, service(4, 1, 3))) == ""
 
 
 def test_one_endpoint_change_touches_its_own_elements_only() -> None:
     services = [service(4, n, 2) for n in range(1, 100)]
-    _, state = nftables.render(nftables.State(4), table(4, *services))
-    text, _ = nftables.render(state, table(4, *services[:-1], service(4, 99, 1)))
-    elements = [line for line in text.splitlines() if " element " in line]
-    assert elements and all("10.96.0.99" in line and "10.96.0.98" not in line for line in elements)
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_differences_end_where_a_cold_start_does(seed: int) -> None:
-    chooser = random.Random(seed)
-    state = nftables.State(4)
-    for _ in range(30):
-        services = [service(4, n, chooser.randrange(6), node_port=chooser.choice([0, 30000 + n])) for n in range(1, 20) if chooser.random() < 0.7]
-        _, state = nftables.render(state, table(4, *services))
-    cold = nftables.render(nftables.State(4), table(4, *services))[1]
-    assert state.elements == cold.elements
+    kernel = Rendering(4)
+    kernel.to(table(4, *services))
+    lines = [line for line in kernel.to(table(4, *services[:-1], service(4, 99, 1))).splitlines() if " element " in line]
+    assert lines and all("10.96.0.99" in line and "10.96.0.98" not in line for line in lines)
 
 
 KERNEL = """
-import json, random, subprocess, sys
+import random, subprocess, sys
 sys.path.insert(0, {tests!r})
-from test_nftables import nftables, service, table
+from test_nftables import changing, elements, render, table
+from seaway.proxy.nftables import listing
 from seaway.proxy.kernel import KernelError, Nftables
+from seaway.proxy.nftables.plane import NftablesPlane
+from seaway.proxy.table import between
 kernel, chooser = Nftables(), random.Random(3)
-def dump(family):
-    name = nftables.family_name(family)
-    text = subprocess.run(["nft", "-j", "list", "table", name, "seaway"], capture_output=True, text=True, check=True).stdout
-    found = {{}}
-    for entry in json.loads(text)["nftables"]:
-        for kind in ("map", "set"):
-            if kind in entry and entry[kind].get("elem"):
-                found[entry[kind]["name"]] = sorted(json.dumps(e, sort_keys=True) for e in entry[kind]["elem"])
-    return found
 for family in (4, 6):
-    state = nftables.State(family)
-    for _ in range(15):
-        services = [service(family, n, chooser.randrange(6), node_port=chooser.choice([0, 30000 + n])) for n in range(1, 30) if chooser.random() < 0.7]
-        text, state = nftables.render(state, table(family, *services))
-        if text:
-            kernel.nft(text)
-    warm = dump(family)
-    text, _ = nftables.render(nftables.State(family), table(family, *services))
-    kernel.nft(text)
-    assert dump(family) == warm, family
+    plane, old = NftablesPlane(kernel, 40), table(family)
+    plane.whole(old)
+    for _ in range(25):
+        new = table(family, *changing(chooser, family))
+        plane.change(family, between(old, new))
+        old = new
+    held, _ = listing.read(kernel.list(family))
+    assert held.elements == elements.of_table(old), family
+    assert (held.chains, held.sets) == plane._states[family].expected()
+    # Another process takes over, with another table: what is right already is not touched.
+    old = table(family, *changing(chooser, family))
+    taken = render.repair(old, held)
+    assert taken and not any("delete table" in text for text in taken[0])
+    NftablesPlane(kernel).whole(old)
+    held, _ = listing.read(kernel.list(family))
+    assert held.elements == elements.of_table(old), family
+    assert render.repair(old, held)[0] == []
     try:
         kernel.nft("add element nonsense")
         raise SystemExit("a wrong text was taken")
     except KernelError as e:
         assert str(e)
-    kernel.nft(nftables.cleanup(family))
+    plane.cleanup()
 rules = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
 assert rules.strip() == "", rules
 print("well")
 """
+
+
+def changing(chooser: random.Random, family: int) -> list[Resolved]:
+    """Some Services at random, with and without everything that there is."""
+    return [
+        service(family, n, chooser.randrange(6), node_port=chooser.choice([0, 30000 + n]), local=chooser.random() < 0.4,
+                node=chooser.choice(["here", "there"]), affinity=chooser.choice([0, 0, 60, 90]))
+        for n in range(1, 30) if chooser.random() < 0.7]
 
 
 @pytest.mark.kernel
@@ -163,8 +182,8 @@ def everything(family: int) -> list[Resolved]:
 
 @pytest.mark.parametrize("family", [4, 6])
 def test_golden_of_each_kind_of_answer(family: int) -> None:
-    found = "\n".join(nftables._element_lines(nftables.family_name(family), "add",
-                                              nftables.elements(table(family, *everything(family))))) + "\n"
+    wanted = elements.of_table(table(family, *everything(family)))
+    found = "\n".join(render._element_lines(layout.family_name(family), "add", wanted.items())) + "\n"
     path = GOLDEN / f"answers-{family}.nft"
     if os.environ.get("GOLDEN"):
         path.write_text(found)
@@ -194,30 +213,26 @@ def replay(text: str, held: dict) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_texts_of_random_changes_replay_to_a_cold_rendering(family: int, seed: int) -> None:
     """The texts themselves are applied, so that a wrong text shows although the state is right."""
-    chooser, held, state = random.Random(seed), {}, nftables.State(family)
+    chooser, held, kernel = random.Random(seed), {}, Rendering(family)
     for _ in range(25):
-        services = [
-            service(family, n, chooser.randrange(5), node_port=chooser.choice([0, 30000 + n]),
-                    local=chooser.random() < 0.5, node=chooser.choice(["here", "there"]))
-            for n in range(1, 12) if chooser.random() < 0.7]
-        text, state = nftables.render(state, table(family, *services))
-        replay(text, held)
-    cold: dict = {}
-    replay(nftables.render(nftables.State(family), table(family, *services))[0], cold)
-    assert held == cold
-    assert state.elements == nftables.elements(table(family, *services))
+        replay(kernel.to(table(family, *changing(chooser, family))), held)
+    anew: dict = {}
+    replay(cold(kernel.table), anew)
+    assert held == anew
+    wanted = elements.of_table(kernel.table)
+    assert held == {key: value.partition(" : ")[2] for key, value in wanted.items()}
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_rule_never_names_a_chain_or_map_that_is_not_there_yet(seed: int) -> None:
-    chooser, made, state = random.Random(seed), set(), nftables.State(4)
+    chooser, made, kernel = random.Random(seed), set(), Rendering(4)
     for _ in range(15):
-        services = [service(4, n, chooser.randrange(9), node_port=30000 + n) for n in range(1, 6)]
-        text, state = nftables.render(state, table(4, *services))
-        for line in text.splitlines():
+        for line in kernel.to(table(4, *changing(chooser, 4))).splitlines():
             words = line.replace(",", " ").split()
             if words[:2] in (["add", "chain"], ["add", "map"], ["add", "set"]):
                 made.add(words[4])
+            elif words[:2] in (["delete", "chain"], ["delete", "set"]):
+                made.remove(words[4])
             elif words[:2] in (["add", "rule"], ["add", "element"]):
                 named = [words[i + 1] for i, w in enumerate(words) if w in ("goto", "jump")]
                 named += [w[1:] for w in words if w.startswith("@")]
@@ -225,25 +240,23 @@ def test_a_rule_never_names_a_chain_or_map_that_is_not_there_yet(seed: int) -> N
 
 
 def test_a_first_rendering_replaces_the_table_in_one_transaction() -> None:
-    text, _ = nftables.render(nftables.State(6), table(6))
-    assert text.splitlines()[:2] == ["add table ip6 seaway", "delete table ip6 seaway"]
+    assert cold(table(6)).splitlines()[:2] == ["add table ip6 seaway", "delete table ip6 seaway"]
 
 
 def test_chains_are_as_few_as_endpoint_counts_and_not_as_services() -> None:
-    few, many = (nftables.render(nftables.State(4), table(4, *(service(4, n, 3) for n in range(1, k))))[0]
-                 for k in (2, 200))
+    few, many = (cold(table(4, *(service(4, n, 3) for n in range(1, k)))) for k in (2, 200))
     assert few.count("add chain") == many.count("add chain")
 
 
 def test_the_packet_mark_is_touched_in_the_masquerade_bit_only() -> None:
     """Foreign marks must survive: policy routing, Calico and WireGuard live by them."""
-    text, _ = nftables.render(nftables.State(4), table(4, service(4, 1, 3, node_port=30001)))
+    text = cold(table(4, service(4, 1, 3, node_port=30001)))
     settings = {line.partition("meta mark set ")[2].partition(" masquerade")[0] for line in text.splitlines()
                 if "mark set" in line}
     assert settings == {"meta mark | 0x4000", "meta mark ^ 0x4000"}
 
 
 def test_a_title_cannot_break_out_of_its_comment() -> None:
-    evil = ServiceTable(4, vips={("10.96.0.1", "tcp", 80): Refusal("drop", 'n/s:"; } flush ruleset #\n')})
-    ((_, value),) = nftables.elements(evil).items()
+    evil = Way(Refusal("drop", 'n/s:"; } flush ruleset #\n'), CLUSTER)
+    ((_, value),) = elements.of_table(ServiceTable(Facts(4), {("10.96.0.1", "tcp", 80): evil})).items()
     assert value == ' comment "n/s:flushruleset" : drop'

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from seaway.proxy import plan
-from seaway.proxy.plan import Place, ServicePart
-from seaway.proxy.table import Answer, Refusal, Split
+from seaway.proxy.plan import Place
+from seaway.proxy.table import Answer, Refusal, ServicePart, Split
 from seaway.services.resolve import Endpoint, Port, Resolved
 
 HERE = Place("here", "z1", ("172.30.0.2", "fd00:172:30::2"), ("10.244.0.0/16", "fd00:10:244::/56"), ("10.96.0.0/16",))
@@ -37,9 +37,9 @@ def said(answer: Answer) -> str:
 
 def fates(found: ServicePart) -> dict[str, str]:
     names = {"10.96.0.1": "cluster", "192.0.2.1": "external", "172.30.255.1": "balancer"}
-    answers = {names[address]: said(v) for (address, _, _), v in found.vips.items()}
+    answers = {names[address]: said(v.answer) for (address, _, _), v in found.vips.items()}
     (node,) = found.node_ports.values()
-    return {**answers, "node": said(node)}
+    return {**answers, "node": said(node.answer)}
 
 
 A, B = at("a"), at("b", "there")
@@ -80,9 +80,9 @@ def test_a_cluster_ip_service_has_no_node_port() -> None:
 def test_protocols_share_a_port_number_and_not_an_answer() -> None:
     ports = (Port("tcp", "TCP", 53, 30053, (A,)), Port("udp", "UDP", 53, 30053, ()), Port("s", "SCTP", 53, 0, (B,)))
     found = plan.part(service(ports=ports, external_ips=(), load_balancer_ips=()), HERE)
-    assert {k: said(v) for k, v in found.vips.items()} == {
+    assert {k: said(v.answer) for k, v in found.vips.items()} == {
         ("10.96.0.1", "tcp", 53): "a", ("10.96.0.1", "udp", 53): "reject", ("10.96.0.1", "sctp", 53): "b"}
-    assert {k: said(v) for k, v in found.node_ports.items()} == {("tcp", 30053): "a masq", ("udp", 30053): "reject"}
+    assert {k: said(v.answer) for k, v in found.node_ports.items()} == {("tcp", 30053): "a masq", ("udp", 30053): "reject"}
 
 
 def test_hairpins_are_the_nodes_own_endpoints_that_may_be_chosen() -> None:
@@ -109,22 +109,22 @@ def test_node_hints_are_obeyed_for_every_way_in() -> None:
 )
 def test_source_ranges_say_who_may_use_a_balancers_address(ranges: tuple, want: tuple) -> None:
     found = plan.part(service(A, source_ranges=ranges), HERE)
-    assert found.allowed == ({("172.30.255.1", "tcp", 80): want} if want else {})
+    assert {k: v.sources for k, v in found.vips.items() if v.sources} == ({("172.30.255.1", "tcp", 80): want} if want else {})
     assert fates(found) == {"cluster": "a", "external": "a masq", "balancer": "a masq", "node": "a masq"}
 
 
 def test_answers_are_titled_by_namespace_name_and_port() -> None:
-    (title,) = {v.title for v in plan.part(service(A), HERE).vips.values()}
+    (title,) = {v.answer.title for v in plan.part(service(A), HERE).vips.values()}
     assert title == "shop/web:http"
     unnamed = plan.part(service(ports=(Port("", "TCP", 80, 0, (A,)),)), HERE)
-    assert {v.title for v in unnamed.vips.values()} == {"shop/web:80"}
+    assert {v.answer.title for v in unnamed.vips.values()} == {"shop/web:80"}
 
 
 def test_of_two_claims_to_an_address_the_first_service_wins() -> None:
     first = plan.part(service(A, name="a", load_balancer_ips=()), HERE)
     second = plan.part(service(B, name="b", cluster_ip="10.96.0.2", load_balancer_ips=()), HERE)
     found = plan.table(4, [first, second], HERE)
-    assert found.vips[("192.0.2.1", "tcp", 80)].title == found.node_ports[("tcp", 30080)].title == "shop/a:http"
+    assert found.vips[("192.0.2.1", "tcp", 80)].answer.title == found.node_ports[("tcp", 30080)].answer.title == "shop/a:http"
     assert found.cluster_ips == {"10.96.0.1", "10.96.0.2"}
 
 
@@ -135,5 +135,5 @@ def test_of_two_claims_to_an_address_the_first_service_wins() -> None:
 def test_a_table_holds_the_nodes_values_of_its_own_family(
     family: int, addresses: set, pods: tuple, services: tuple
 ) -> None:
-    found = plan.table(family, [], HERE)
+    found = plan.table(family, [], HERE).facts
     assert (found.node_addresses, found.cluster_cidrs, found.service_cidrs) == (addresses, pods, services)

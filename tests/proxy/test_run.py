@@ -11,9 +11,12 @@ import pytest
 from seaway.api.kinds import Kind
 from seaway.client.fake import FakeApi
 from seaway.client.rest import kind_of
-from seaway.proxy import run as proxy_run
+from seaway.proxy import process as proxy_run
+from seaway.proxy.configuration import Settings
+from seaway.proxy.conntrack import NoConntrack
 from seaway.proxy.kernel import FakeKernel
-from seaway.proxy.run import Proxy
+from seaway.proxy.nftables.plane import NftablesPlane
+from seaway.proxy.process import Proxy
 
 SLICES = kind_of("endpointslices.discovery.k8s.io")
 
@@ -63,7 +66,8 @@ async def pause() -> None:
 def world(test: Callable[[Gated, FakeKernel, Proxy], Awaitable[None]], held: str = "", families: tuple = (4,)) -> None:
     async def go() -> None:
         api, kernel = Gated(held), FakeKernel()
-        proxy = Proxy(api, kernel, "here", families, ("10.244.0.0/16",), ("10.96.0.0/16",))
+        settings = Settings("here", "nftables", families, ("10.244.0.0/16",), ("10.96.0.0/16",))
+        proxy = Proxy(api, NftablesPlane(kernel), NoConntrack(), settings)
         for tree in (node(), service(1), piece(1, "10.244.0.1"), service(2), piece(2, "10.244.0.2")):
             api.put(tree)
         task = asyncio.ensure_future(proxy.run())

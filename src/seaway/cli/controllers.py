@@ -14,7 +14,7 @@ from seaway.client.events import Events
 from seaway.client.kubeconfig import CredentialsError
 from seaway.client.rest import Rest
 from seaway.controllers import everywhere, run
-from seaway.proxy.run import duration
+from seaway.proxy.configuration import duration
 
 
 async def _main(args: argparse.Namespace) -> None:

@@ -116,8 +116,8 @@ class HealthPorts:
         )
 
 
-async def serve(port: int, state: Callable[[], ProxyState]) -> None:
-    """Opens the proxy's own health port, in both families."""
+async def serve(where: tuple[str, int], state: Callable[[], ProxyState]) -> None:
+    """Opens the proxy's own health port, in both families where no address is given."""
 
     async def say(request: web.BaseRequest) -> web.Response:
         found = proxy_answer(request.path, state())
@@ -126,4 +126,4 @@ async def serve(port: int, state: Callable[[], ProxyState]) -> None:
         return web.json_response(found[1], status=found[0], headers=NOSNIFF)
 
     server = web.Server(say, access_log=None)
-    await asyncio.get_running_loop().create_server(server, None, port, reuse_address=True)
+    await asyncio.get_running_loop().create_server(server, where[0] or None, where[1], reuse_address=True)

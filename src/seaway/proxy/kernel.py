@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
+import socket
 from typing import Protocol
 
 
@@ -14,8 +14,25 @@ class KernelError(Exception):
     """The kernel refused a transaction, whole; the text is its own."""
 
 
+NETLINK_NETFILTER, SO_SNDBUFFORCE = 12, 32
+LARGE, SMALL = 50_000, 400  # elements in a transaction, where buffers may grow and where not
+JSON, NUMERIC = 1 << 4, 0b11100000  # NFT_CTX_OUTPUT_JSON; _NUMERIC_PROTO, _PRIO, _SYMBOL
+
+
 class Kernel(Protocol):
     def nft(self, text: str) -> None: ...
+
+    def list(self, family: int, table: str = "seaway") -> bytes: ...
+
+
+def _may_force_buffers() -> bool:
+    """Whether a netlink socket's buffer may be made as large as a transaction needs: not in a user namespace."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as probe:
+        try:
+            probe.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 1 << 20)
+        except PermissionError:
+            return False
+    return True
 
 
 class Nftables:
@@ -28,17 +45,41 @@ class Nftables:
             raise KernelError(f"libnftables is missing ({e}): apt-get install nftables") from None
         self._lib.nft_ctx_new.restype = ctypes.c_void_p
         self._lib.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
+        self._lib.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
+        self._lib.nft_ctx_get_output_buffer.argtypes = [ctypes.c_void_p]
+        self._lib.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
         for name in ("nft_ctx_buffer_error", "nft_ctx_buffer_output", "nft_ctx_get_error_buffer", "nft_ctx_free"):
             getattr(self._lib, name).argtypes = [ctypes.c_void_p]
         self._lib.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+        self.large = LARGE if _may_force_buffers() else SMALL
         self._context = self._lib.nft_ctx_new(0)
         self._lib.nft_ctx_buffer_error(self._context)
         self._lib.nft_ctx_buffer_output(self._context)
 
     def nft(self, text: str) -> None:
         """Applies a text as one transaction; KernelError where it was refused."""
-        if self._lib.nft_run_cmd_from_buffer(self._context, text.encode()) != 0:
-            raw = self._lib.nft_ctx_get_error_buffer(self._context) or b""
+        self._run(self._context, text)
+
+    def list(self, family: int, table: str = "seaway") -> bytes:
+        """A table as JSON; b"" where there is none. In a context of its own, so that another thread may ask."""
+        context = self._lib.nft_ctx_new(0)
+        try:
+            self._lib.nft_ctx_buffer_error(context)
+            self._lib.nft_ctx_buffer_output(context)
+            self._lib.nft_ctx_output_set_flags(context, JSON | NUMERIC)
+            try:
+                self._run(context, f"list table {'ip' if family == 4 else 'ip6'} {table}")
+            except KernelError as e:
+                if "No such file" in str(e):
+                    return b""
+                raise
+            return bytes(self._lib.nft_ctx_get_output_buffer(context) or b"")
+        finally:
+            self._lib.nft_ctx_free(context)
+
+    def _run(self, context: int, text: str) -> None:
+        if self._lib.nft_run_cmd_from_buffer(context, text.encode()) != 0:
+            raw = self._lib.nft_ctx_get_error_buffer(context) or b""
             first = raw.decode("utf-8", "replace").strip().splitlines()
             raise KernelError(first[0] if first else "nft failed without a message")
 
@@ -55,3 +96,6 @@ class FakeKernel:
             message, self.fail = self.fail, ""
             raise KernelError(message)
         self.texts.append(text)
+
+    def list(self, family: int, table: str = "seaway") -> bytes:
+        return b""

@@ -1,6 +1,6 @@
-"""ResolvedServices to a ServiceTable: every decision about a packet, once; pure.
+"""Resolved Services to a ServiceTable: every decision about a packet, once; pure.
 
-The behaviour is kube-proxy's in nftables mode (KEP-3866). Not here yet, and said in docs/features.md: session affinity.
+The behaviour is kube-proxy's in nftables mode (KEP-3866).
 """
 
 from __future__ import annotations
@@ -9,38 +9,47 @@ import ipaddress
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from seaway.proxy.table import Answer, Backend, NodePortKey, Refusal, ServiceTable, Split, Target, VipKey
+from seaway.proxy.ledger import Ledger
+from seaway.proxy.table import (
+    BALANCER,
+    CLUSTER,
+    EXTERNAL,
+    NODE_PORT,
+    Answer,
+    Backend,
+    Facts,
+    Refusal,
+    ServicePart,
+    ServiceTable,
+    Split,
+    Target,
+    Way,
+)
 from seaway.services.resolve import Port, Resolved
 from seaway.services.topology import Choice, cluster_choice, local_choice
 
 
 class Place(NamedTuple):
-    """The node that the plan is for."""
+    """The node that the plan is for. `addresses` are the node's own; `node_port_addresses` those on which it serves node
+    ports, where they are not the same."""
 
     node: str
     zone: str
     addresses: tuple[str, ...]
     cluster_cidrs: tuple[str, ...]
     service_cidrs: tuple[str, ...]
-
-
-class ServicePart(NamedTuple):
-    """One Service's share of a table."""
-
-    cluster_ip: str
-    vips: dict[VipKey, Answer]
-    node_ports: dict[NodePortKey, Answer]
-    allowed: dict[VipKey, tuple[str, ...]]
-    hairpins: frozenset[str]
+    masquerade_all: bool = False
+    node_port_addresses: tuple[str, ...] | None = None
+    mark: int = 0x4000
 
 
 def _backends(choice: Choice) -> tuple[Backend, ...]:
     return tuple((e.address, e.port) for e in choice.endpoints)
 
 
-def _answer(choice: Choice, masquerade: bool, title: str) -> Answer:
+def _answer(choice: Choice, masquerade: bool, title: str, affinity: int) -> Answer:
     if choice.endpoints:
-        return Target(_backends(choice), masquerade, title)
+        return Target(_backends(choice), masquerade, title, affinity)
     # None anywhere is refused at once; some, but none here under policy Local, is dropped: a load balancer will retry.
     return Refusal("drop" if choice.anywhere else "reject", title)
 
@@ -48,11 +57,11 @@ def _answer(choice: Choice, masquerade: bool, title: str) -> Answer:
 def _external(service: Resolved, port: Port, everywhere: Choice, place: Place, title: str) -> Answer:
     """The fate of what comes by a node port, load balancer or external address."""
     if not service.external_local:
-        return _answer(everywhere, True, title)
+        return _answer(everywhere, True, title, service.affinity)
     local = local_choice(port.endpoints, place.node)
     if not everywhere.endpoints:
         return Refusal("drop" if local.anywhere else "reject", title)
-    return Split(_backends(everywhere), _backends(local), title)
+    return Split(_backends(everywhere), _backends(local), title, service.affinity)
 
 
 def allowed_sources(service: Resolved, address: str, place: Place) -> tuple[str, ...]:
@@ -78,71 +87,56 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
         return None
 
 
-def _port(
-    service: Resolved, port: Port, place: Place
-) -> tuple[dict[VipKey, Answer], Answer | None, dict[VipKey, tuple[str, ...]], set[str]]:
+def _port(service: Resolved, port: Port, place: Place, found: ServicePart) -> None:
+    """Adds what one port of a Service contributes."""
     title = f"{service.title}:{port.name or port.port}"
     protocol = port.protocol.lower()
     everywhere = cluster_choice(port.endpoints, place.node, place.zone)
     internal = local_choice(port.endpoints, place.node) if service.internal_local else everywhere
-    vips: dict[VipKey, Answer] = {(service.cluster_ip, protocol, port.port): _answer(internal, False, title)}
+    serving: tuple[Backend, ...] = ()
+    if protocol == "udp":
+        serving = tuple((e.address, e.port) for e in port.endpoints if e.ready or e.serving)
+    found.vips[(service.cluster_ip, protocol, port.port)] = Way(
+        _answer(internal, False, title, service.affinity), CLUSTER, (), serving
+    )
     outside = _external(service, port, everywhere, place, title)
-    allowed: dict[VipKey, tuple[str, ...]] = {}
-    for address in (*service.external_ips, *service.load_balancer_ips):
-        vips[(address, protocol, port.port)] = outside
+    for address in service.external_ips:
+        found.vips[(address, protocol, port.port)] = Way(outside, EXTERNAL, (), serving)
     for address in service.load_balancer_ips:
         sources = allowed_sources(service, address, place)
-        if sources:
-            allowed[(address, protocol, port.port)] = sources
-    local = {e.address for e in port.endpoints if e.node == place.node and (e.ready or e.serving)}
-    return vips, outside if port.node_port else None, allowed, local
+        found.vips[(address, protocol, port.port)] = Way(outside, BALANCER, sources, serving)
+    if port.node_port:
+        found.node_ports[(protocol, port.node_port)] = Way(outside, NODE_PORT, (), serving)
+    found.hairpins.update(e.address for e in port.endpoints if e.node == place.node and (e.ready or e.serving))
 
 
 def part(service: Resolved, place: Place) -> ServicePart:
     """What one Service contributes."""
-    vips: dict[VipKey, Answer] = {}
-    node_ports: dict[NodePortKey, Answer] = {}
-    allowed: dict[VipKey, tuple[str, ...]] = {}
-    hairpins: set[str] = set()
+    found = ServicePart(service.cluster_ip, {}, {}, set())
     for port in service.ports:
-        own, outside, sources, local = _port(service, port, place)
-        vips.update(own)
-        allowed.update(sources)
-        if outside is not None:
-            node_ports[(port.protocol.lower(), port.node_port)] = outside
-        hairpins |= local
-    return ServicePart(service.cluster_ip, vips, node_ports, allowed, frozenset(hairpins))
+        _port(service, port, place, found)
+    return found
 
 
-def table(family: int, parts: Iterable[ServicePart], place: Place) -> ServiceTable:
-    """All parts together. Of two Services that claim one address and port the first by order wins: kube-proxy's rule."""
-    vips: dict[VipKey, Answer] = {}
-    node_ports: dict[NodePortKey, Answer] = {}
-    allowed: dict[VipKey, tuple[str, ...]] = {}
-    cluster_ips: set[str] = set()
-    hairpins: set[str] = set()
-    for piece in parts:
-        cluster_ips.add(piece.cluster_ip)
-        hairpins |= piece.hairpins
-        for key, value in piece.vips.items():
-            if key not in vips:
-                vips[key] = value
-                if key in piece.allowed:
-                    allowed[key] = piece.allowed[key]
-        for node_key, value in piece.node_ports.items():
-            node_ports.setdefault(node_key, value)
+def facts(family: int, place: Place) -> Facts:
+    """What holds for all Services of a family."""
 
     def mine(texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(t for t in texts if (":" in t) == (family == 6))
 
-    return ServiceTable(
+    served = place.addresses if place.node_port_addresses is None else place.node_port_addresses
+    return Facts(
         family,
-        frozenset(mine(place.addresses)),
+        frozenset(mine(served)),
         mine(place.cluster_cidrs),
         mine(place.service_cidrs),
-        frozenset(cluster_ips),
-        vips,
-        node_ports,
-        allowed,
-        frozenset(hairpins),
+        place.masquerade_all,
+        place.mark,
     )
+
+
+def table(family: int, parts: Iterable[ServicePart], place: Place) -> ServiceTable:
+    """All parts together, cold. Of two that claim one address and port the first wins."""
+    ledger: Ledger[int] = Ledger()
+    ledger.change(dict(enumerate(parts)))
+    return ledger.table(facts(family, place))

@@ -5,6 +5,7 @@ Every reading of Service and EndpointSlice fields for routing lives here; what c
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -67,6 +68,27 @@ def family_of(address: str) -> int:
     return 6 if ":" in address else 4
 
 
+@functools.lru_cache(1 << 16)
+def _parsed(text: str) -> tuple[int, bytes, str] | None:
+    """(family, bytes, canonical text) of an address."""
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return found.version, found.packed, str(found)
+
+
+def canonical(family: int, text: str) -> str | None:
+    """An address in the one spelling that the kernel has for it; None where it is none of the family."""
+    found = _parsed(text)
+    return found[2] if found is not None and found[0] == family else None
+
+
+def _order(endpoint: Endpoint) -> tuple[bytes, int]:
+    found = _parsed(endpoint.address)
+    return (found[1] if found is not None else b""), endpoint.port
+
+
 def ignored(service: Tree) -> bool:
     """Services that a proxy leaves alone: opted out, headless, ExternalName."""
     labels = service["metadata"].get("labels") or {}
@@ -94,12 +116,15 @@ def endpoints_of(slices: Iterable[Tree], family: int, port_name: str, protocol: 
         if not number:
             continue
         for entry in tree.get("endpoints") or ():
+            address = canonical(family, (entry.get("addresses") or [""])[0])
+            if address is None:
+                continue
             conditions = entry.get("conditions") or {}
             ready = conditions.get("ready") is not False
             serving = conditions.get("serving")
             hints = entry.get("hints") or {}
             endpoint = Endpoint(
-                entry["addresses"][0],
+                address,
                 number,
                 ready,
                 ready if serving is None else bool(serving),
@@ -113,7 +138,7 @@ def endpoints_of(slices: Iterable[Tree], family: int, port_name: str, protocol: 
             known = found.get(key)
             if known is None or (endpoint.ready and not known.ready):
                 found[key] = endpoint
-    return tuple(sorted(found.values(), key=lambda e: (ipaddress.ip_address(e.address).packed, e.port)))
+    return tuple(sorted(found.values(), key=_order))
 
 
 def resolve(service: Tree, slices: Iterable[Tree], family: int) -> Resolved | None:
@@ -122,7 +147,7 @@ def resolve(service: Tree, slices: Iterable[Tree], family: int) -> Resolved | No
         return None
     spec, meta = service["spec"], service["metadata"]
     addresses = spec.get("clusterIPs") or [spec["clusterIP"]]
-    cluster_ip = next((a for a in addresses if family_of(a) == family), None)
+    cluster_ip = next((found for a in addresses if (found := canonical(family, a))), None)
     if cluster_ip is None:
         return None
     kept = [s for s in slices if HEADLESS not in (s["metadata"].get("labels") or {})]
@@ -139,7 +164,7 @@ def resolve(service: Tree, slices: Iterable[Tree], family: int) -> Resolved | No
     )
     granted = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
     balancers = tuple(
-        i["ip"] for i in granted if i.get("ip") and i.get("ipMode", "VIP") != "Proxy" and family_of(i["ip"]) == family
+        found for i in granted if i.get("ipMode", "VIP") != "Proxy" and (found := canonical(family, i.get("ip") or ""))
     )
     ranges = tuple(r.strip() for r in spec.get("loadBalancerSourceRanges") or () if family_of(r) == family)
     affinity = 0
@@ -151,7 +176,7 @@ def resolve(service: Tree, slices: Iterable[Tree], family: int) -> Resolved | No
         family,
         spec.get("type") or "ClusterIP",
         cluster_ip,
-        tuple(a for a in spec.get("externalIPs") or () if family_of(a) == family),
+        tuple(found for a in spec.get("externalIPs") or () if (found := canonical(family, a))),
         balancers if spec.get("type") == "LoadBalancer" else (),
         ranges,
         affinity,

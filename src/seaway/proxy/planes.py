@@ -1,0 +1,24 @@
+"""What every data plane is to the process: something that holds one table a family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from seaway.proxy.table import Delta, ServiceTable
+
+
+class Plane(Protocol):
+    """`whole` makes the kernel's state that of a table, whatever is there; `change` follows with a difference. Both raise
+    KernelError where the kernel refuses: what was there before still works then, and `whole` comes next.
+
+    `audit` looks whether the state is still there, beside the running proxy, and mends it: `table` gives what it should be,
+    `unchanged` says whether that still is what it was when the audit began. It returns what was wrong, "" for nothing."""
+
+    def whole(self, table: ServiceTable) -> None: ...
+
+    def change(self, family: int, delta: Delta) -> None: ...
+
+    async def audit(self, family: int, table: Callable[[], ServiceTable], unchanged: Callable[[], bool]) -> str: ...
+
+    def cleanup(self) -> None: ...

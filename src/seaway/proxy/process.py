@@ -1,0 +1,257 @@
+"""The proxy at work: watches Services, EndpointSlices and its own node, plans what has changed, hands the difference to a data
+plane. Knows no other world than the API; what it has programmed stays when it dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from seaway.api.tree import Key, get
+from seaway.client.informer import Informer
+from seaway.client.reflector import Change
+from seaway.client.rest import Api, kind_of
+from seaway.proxy import flows, health, plan
+from seaway.proxy.configuration import Settings
+from seaway.proxy.conntrack import Conntrack
+from seaway.proxy.flows import Affected
+from seaway.proxy.health import HealthPorts, ProxyState
+from seaway.proxy.kernel import KernelError
+from seaway.proxy.ledger import Ledger
+from seaway.proxy.plan import Place
+from seaway.proxy.planes import Plane
+from seaway.proxy.table import Facts, ServicePart, ServiceTable
+from seaway.services.resolve import SERVICE_NAME, Resolved, resolve
+
+Tree = dict[str, Any]
+log = logging.getLogger("kube-proxy")
+COALESCE = 0.003
+RETRY = 1.0
+GOING = "ToBeDeletedByClusterAutoscaler"
+AUDIT_SHARE = 20  # an audit that takes a second comes every twenty at the most
+
+
+def no_addresses() -> tuple[str, ...]:
+    return ()
+
+
+class Proxy:
+    """A ledger a family of what each Service contributes, and a plane that holds the same. `local_addresses` gives the node's
+    addresses where node ports are served by range."""
+
+    def __init__(
+        self,
+        api: Api,
+        plane: Plane,
+        conntrack: Conntrack,
+        settings: Settings,
+        local_addresses: Callable[[], tuple[str, ...]] = no_addresses,
+    ) -> None:
+        self.plane, self.conntrack, self.settings = plane, conntrack, settings
+        self.node = settings.node
+        self._local_addresses = local_addresses
+        self.services = Informer(api, kind_of("services"))
+        self.slices = Informer(api, kind_of("endpointslices.discovery.k8s.io"))
+        self.nodes = Informer(api, kind_of("nodes"), "", {"fieldSelector": f"metadata.name={settings.node}"})
+        self.slices.add_index("service", self._service_of)
+        self.services.listen(lambda change: self._dirty(change.key))
+        self.slices.listen(self._slice_changed)
+        self.nodes.listen(self._node_changed)
+        self.ledgers: dict[int, Ledger[Key]] = {f: Ledger() for f in settings.families}
+        self._programmed: dict[int, Facts] = {}  # families whose state is in the kernel, with the facts that it is for
+        self.waiting: set[Key] = set()
+        self.wake = asyncio.Event()
+        self.syncs = 0
+        self.last_sync = 0.0
+        self.queued_at = 0.0
+        self.failures = 0
+        self._with_health: dict[tuple[int, Key], Resolved] = {}
+        self._flows: list[tuple[int, Affected]] = []
+        self._flows_wake = asyncio.Event()
+        self.health_ports = HealthPorts(lambda: self.healthy(time.time()))
+
+    @staticmethod
+    def _service_of(tree: Tree) -> list[str]:
+        name = (tree["metadata"].get("labels") or {}).get(SERVICE_NAME)
+        return [f"{tree['metadata']['namespace']}/{name}"] if name else []
+
+    def _dirty(self, key: Key) -> None:
+        self.waiting.add(key)
+        if not self.queued_at:
+            self.queued_at = time.time()
+        self.wake.set()
+
+    def _slice_changed(self, change: Change) -> None:
+        for tree in (change.old, change.new):
+            if tree is not None:
+                for name in self._service_of(tree):
+                    self._dirty(Key(*name.split("/", 1)))
+
+    def _node_changed(self, change: Change) -> None:
+        before, after = (_place_of(t) if t else None for t in (change.old, change.new))
+        if before != after:
+            for key in self.services.names():
+                self._dirty(key)
+            self.wake.set()
+
+    def place(self) -> Place | None:
+        """Where this is, as the Node says; None before there is a Node."""
+        node = self.nodes.get("", self.node)
+        if node is None:
+            return None
+        zone, addresses, pod_cidrs = _place_of(node)
+        served = self.settings.served_addresses(addresses, self._local_addresses)
+        return Place(
+            self.node,
+            zone,
+            addresses,
+            pod_cidrs if self.settings.detect_local == "NodeCIDR" else self.settings.cluster_cidrs,
+            self.settings.service_cidrs,
+            self.settings.masquerade_all,
+            served,
+            self.settings.mark,
+        )
+
+    def sync(self) -> None:
+        """Plans what is dirty and applies the difference. A family that the kernel refuses does not hold up the other."""
+        place = self.place()
+        if place is None:
+            return
+        keys, self.waiting = self.waiting, set()
+        refused: KernelError | None = None
+        for family, ledger in self.ledgers.items():
+            delta = ledger.change({key: self._part(key, family, place) for key in keys})
+            facts = plan.facts(family, place)
+            try:
+                if self._programmed.get(family) != facts:
+                    self._programmed.pop(family, None)
+                    table = ledger.table(facts)
+                    self.plane.whole(table)
+                    self._forget_flows(family, flows.by_start(table))
+                elif delta:
+                    del self._programmed[family]
+                    self.plane.change(family, delta)
+                    self._forget_flows(family, flows.by_change(delta, facts.node_addresses))
+                self._programmed[family] = facts
+            except KernelError as e:
+                refused = e  # the next sync makes the whole family good
+        self.health_ports.set(health.wanted(self._with_health.values(), self.node))
+        self.syncs += 1
+        if refused is not None:
+            raise refused
+        self.last_sync, self.queued_at = time.time(), 0.0
+
+    def _part(self, key: Key, family: int, place: Place) -> ServicePart | None:
+        service = self.services.get(*key)
+        found = resolve(service, self.slices.by("service", str(key)), family) if service else None
+        if found is not None and found.health_port:
+            self._with_health[(family, key)] = found
+        else:
+            self._with_health.pop((family, key), None)
+        return plan.part(found, place) if found is not None else None
+
+    def table(self, family: int) -> ServiceTable:
+        """What the kernel should hold."""
+        return self.ledgers[family].table(self._programmed[family])
+
+    async def run(self) -> None:
+        """Syncs until cancelled. Nothing is programmed before Services and slices are both listed."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.health_ports.run())
+            group.create_task(self._clean_flows())
+            for informer in (self.services, self.slices, self.nodes):
+                group.create_task(informer.run())
+            for informer in (self.services, self.slices, self.nodes):
+                await informer.synced.wait()
+            group.create_task(self._audit())
+            self.wake.set()
+            while True:
+                await self.wake.wait()
+                # The first change after a rest waits a moment for its companions, the next for the whole period.
+                since = time.time() - self.last_sync
+                period = max(self.settings.min_sync_period, COALESCE)
+                await asyncio.sleep(max(COALESCE, min(period - since, period)))
+                self.wake.clear()
+                self._try_sync()
+
+    def _try_sync(self) -> None:
+        try:
+            self.sync()
+            self.failures = 0
+        except KernelError as e:
+            self.failures += 1
+            log.error("sync failed, again in %.0f s: %s", RETRY, e)
+            asyncio.get_running_loop().call_later(RETRY, self.wake.set)
+
+    def _forget_flows(self, family: int, affected: Affected) -> None:
+        if affected:
+            self._flows.append((family, affected))
+            self._flows_wake.set()
+
+    async def _clean_flows(self) -> None:
+        """Ends UDP flows after the rules have changed: earlier, a packet would only make them anew."""
+        while True:
+            await self._flows_wake.wait()
+            self._flows_wake.clear()
+            todo, self._flows = self._flows, []
+            for family, affected in todo:
+                try:
+                    await asyncio.to_thread(self._clean, family, affected)
+                except KernelError as e:
+                    log.warning("%s; stale flows stay until they time out", e)
+
+    def _clean(self, family: int, affected: Affected) -> None:
+        for flow in flows.stale(self.conntrack.udp(family), affected):
+            self.conntrack.forget(family, flow)
+
+    async def _audit(self) -> None:
+        """Looks every sync period whether the kernel still holds what it was given."""
+        wait = self.settings.sync_period
+        while True:
+            await asyncio.sleep(wait)
+            began = time.time()
+            for family in list(self._programmed):
+                syncs = self.syncs
+
+                def table(family: int = family) -> ServiceTable:
+                    return self.table(family)
+
+                def unchanged(syncs: int = syncs, family: int = family) -> bool:
+                    return self.syncs == syncs and family in self._programmed and not self.waiting
+
+                try:
+                    found = await self.plane.audit(family, table, unchanged)
+                    if found:
+                        log.warning("the kernel's rules were not those of the last sync, and are again: %s", found)
+                except KernelError as e:
+                    log.error("the audit of the kernel's rules failed: %s", e)
+                    self._programmed.pop(family, None)
+                    self.wake.set()
+            wait = max(self.settings.sync_period, AUDIT_SHARE * (time.time() - began))
+
+    def healthy(self, now: float) -> bool:
+        """Whether syncs keep up: none is older than twice the sync period."""
+        return bool(self.last_sync) and (not self.queued_at or now - self.queued_at < 2 * self.settings.sync_period)
+
+    def state(self) -> ProxyState:
+        """What /healthz and /livez say."""
+        now = time.time()
+        return ProxyState(self.last_sync, now, self.healthy(now), _is_eligible(self.nodes.get("", self.node)))
+
+
+def _is_eligible(node: Tree | None) -> bool:
+    """Whether load balancers may go on sending here: not where the node is being deleted, or about to be (KEP-3836)."""
+    if node is None or node["metadata"].get("deletionTimestamp"):
+        return False
+    return not any(t.get("key") == GOING for t in get(node, "spec", "taints") or ())
+
+
+def _place_of(node: Tree) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """(zone, addresses, pod ranges) of a Node."""
+    zone = (node["metadata"].get("labels") or {}).get("topology.kubernetes.io/zone", "")
+    addresses = tuple(a["address"] for a in get(node, "status", "addresses") or () if a["type"] == "InternalIP")
+    spec = node.get("spec") or {}
+    return str(zone), addresses, tuple(spec.get("podCIDRs") or filter(None, [spec.get("podCIDR")]))
