@@ -6,6 +6,7 @@ Messages are those of k8s.io/apimachinery/pkg/api/validation and pkg/util/valida
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from seaway.api.kinds import Kind
@@ -142,16 +143,25 @@ def annotation_causes(annotations: dict[str, str], path: str) -> list[Cause]:
 
 def validate(meta: dict[str, Any], kind: Kind) -> list[Cause]:
     """Everything that is wrong with an object's metadata."""
+    found = generic_causes(meta, lambda name, prefix: name_problems(kind.group_resource, name, prefix))
+    for i, finalizer in enumerate(meta.get("finalizers") or []):
+        if "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            found.append(wrong(f"metadata.finalizers[{i}]", finalizer, why))
+    return found
+
+
+def generic_causes(meta: dict[str, Any], problems: Callable[[str, bool], list[str]]) -> list[Cause]:
+    """What is wrong with any object's metadata, custom and embedded ones too; `problems` judges a name or its prefix."""
     found: list[Cause] = []
-    resource = kind.group_resource
     generate = meta.get("generateName", "")
     if generate:
-        found += [wrong("metadata.generateName", generate, why) for why in name_problems(resource, generate, True)]
+        found += [wrong("metadata.generateName", generate, why) for why in problems(generate, True)]
     name = meta.get("name", "")
     if not name:
         found.append(required("metadata.name", "name or generateName is required"))
     else:
-        found += [wrong("metadata.name", name, why) for why in name_problems(resource, name)]
+        found += [wrong("metadata.name", name, why) for why in problems(name, False)]
     found += _shared(meta)
     finalizers = meta.get("finalizers") or []
     for finalizer in finalizers:
@@ -159,10 +169,6 @@ def validate(meta: dict[str, Any], kind: Kind) -> list[Cause]:
     if "orphan" in finalizers and "foregroundDeletion" in finalizers:
         why = "finalizer orphan and foregroundDeletion cannot be both set"
         found.append(wrong("metadata.finalizers", finalizers, why))
-    for i, finalizer in enumerate(finalizers):
-        if "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
-            why = "name is neither a standard finalizer name nor is it fully qualified"
-            found.append(wrong(f"metadata.finalizers[{i}]", finalizer, why))
     return found
 
 
