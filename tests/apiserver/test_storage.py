@@ -173,10 +173,34 @@ def test_a_reader_that_falls_too_far_behind_is_closed(monkeypatch: pytest.Monkey
     async def test() -> None:
         monkeypatch.setattr(storages, "WATCH_BACKLOG", 3)
         store = Storage(Journal(":memory:"))
-        watch = store.watch("configmaps", "", None)
+        told: list[str] = []
+        watch = store.watch("configmaps", "", None, lambda: told.append("too slow"))
         for i in range(6):
             await store.write("configmaps", f"n/{i}", ADDED, tree(str(i)))
-        assert watch.closed and len(await watch.take(0)) == 3
+        assert watch.closed and told == ["too slow"]
+        assert await watch.take(0) == [], "what it did not take is not kept for it"
+        store.close()
+
+    run(test)
+
+
+def test_a_reader_is_measured_in_bytes_too_and_takes_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        monkeypatch.setattr(storages, "WATCH_BYTES", 10_000)
+        monkeypatch.setattr(storages, "WATCH_CHUNK", 3000)
+        store = Storage(Journal(":memory:"))
+        quick, slow = store.watch("configmaps", "", None), store.watch("configmaps", "", None)
+        taken = 0
+        for i in range(12):
+            await store.write("configmaps", f"n/{i}", ADDED, tree(str(i), data={"k": "x" * 1000}))
+            if i % 4 == 3:
+                chunks = []
+                while not quick.idle:
+                    chunks.append(len(await quick.take(0)))
+                assert max(chunks) == 3, "a chunk ends with the event that fills it"
+                taken += sum(chunks)
+        assert taken == 12 and not quick.closed
+        assert slow.closed
         store.close()
 
     run(test)

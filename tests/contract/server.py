@@ -21,10 +21,10 @@ from seaway.pki.authority import Authority, new_key
 
 PROGRAM = """
 import json, sys
-from seaway.cluster.apiserver import main, reads, storage
+from seaway.cluster.apiserver import connections, main, reads, seats, storage, streamed
 plan = json.load(sys.stdin)
 for name, value in plan["limits"].items():
-    setattr(storage if hasattr(storage, name) else reads, name, value)
+    setattr(next(m for m in (storage, reads, seats, streamed, connections) if hasattr(m, name)), name, value)
 main.main(plan["args"], {"api": plan["fd"]})
 """
 

@@ -20,6 +20,7 @@ Tree = dict[str, Any]
 JSON, YAML = "application/json", "application/yaml"
 MEDIA = (JSON, YAML, protobuf.CONTENT_TYPE)
 STREAMS = (f"{JSON};stream=watch", f"{protobuf.CONTENT_TYPE};stream=watch")
+SCHEMAS = "k8s.io.apiextensions-apiserver."  # their messages hold unions that protobuf writes in ways of its own
 META_VERSIONS = ("v1", "v1beta1")
 INCLUDES = ("", "Metadata", "Object", "None")
 

@@ -34,6 +34,9 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
+_Dumper = yaml.CSafeDumper if hasattr(yaml, "CSafeDumper") else yaml.SafeDumper
+
+
 def load_yaml(text: bytes | str) -> Any:
     """One YAML document as a JSON tree. Aliases may make a small text a huge tree: what grows too large is refused."""
     found = yaml.load(text, _Loader)
@@ -73,7 +76,7 @@ def yaml_duplicates(text: bytes | str) -> list[str]:
 
 def dump_yaml(tree: Any) -> bytes:
     """A tree as one YAML document."""
-    return str(yaml.safe_dump(tree)).encode()
+    return str(yaml.dump(tree, Dumper=_Dumper)).encode()
 
 
 def unsupported_media() -> ApiError:

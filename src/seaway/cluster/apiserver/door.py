@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
+import time
 import traceback
 from typing import Any
 
@@ -12,12 +13,12 @@ from aiohttp import web
 
 from seaway.api import kinds
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import authz, impersonation, paths, requests, resources
+from seaway.cluster.apiserver import authz, fairness, impersonation, paths, requests, resources, streamed
 from seaway.cluster.apiserver.authn import Tokens, identify
 from seaway.cluster.apiserver.authz import Rbac, User
 from seaway.cluster.apiserver.reads import Reads
 from seaway.cluster.apiserver.requests import RequestInfo
-from seaway.cluster.apiserver.resources import ENDPOINTS_WARNING
+from seaway.cluster.apiserver.seats import Seats
 from seaway.cluster.apiserver.status import ApiError, forbidden, no_resource, not_allowed
 from seaway.cluster.apiserver.storage import encode
 from seaway.cluster.apiserver.verbs import Verbs
@@ -25,6 +26,7 @@ from seaway.pki.tokens import Signer
 
 Tree = dict[str, Any]
 BODY_LIMIT = 3 << 20
+ENDPOINTS_WARNING = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 PUBLIC = ("/healthz", "/livez", "/readyz", "/version")
 JSON_TYPE = "application/json"
 
@@ -45,6 +47,7 @@ class Door:
         self.verbs, self.reads, self.rbac, self.tokens, self.signer = verbs, read, rbac, tokens, signer
         self.kubelets, self.address = kubelets, address
         self.ready = False
+        self.seats = Seats(time.monotonic)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         warnings: list[str] = []
@@ -69,9 +72,7 @@ class Door:
                 ApiError(500, "InternalError", "an internal error has occurred; see the log of the API server")
             )
         if not response.prepared:
-            for text in dict.fromkeys(warnings):
-                escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-                response.headers.add("Warning", f'299 - "{escaped}"')
+            streamed.warn(response, warnings)
         return response
 
     @staticmethod
@@ -110,7 +111,12 @@ class Door:
             warnings.append(ENDPOINTS_WARNING)
         if info.rest or (info.subresource and info.subresource not in kind.subresources):
             raise no_resource()
-        return await resources.answer(self, request, info, kind, user, warnings)
+        flow = fairness.flow_of(user, request.headers.get("User-Agent", ""))
+        visit = await self.seats.visit(request, fairness.level_of(user, info), flow, BODY_LIMIT)
+        try:
+            return await resources.answer(self, request, info, kind, user, warnings)
+        finally:
+            visit.end()
 
     def refused(self, user: User, info: RequestInfo) -> ApiError:
         why = authz.refusal(user, info, self.rbac.decide(user, info).reason)

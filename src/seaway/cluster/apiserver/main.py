@@ -17,7 +17,7 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
-from seaway.cluster.apiserver import bootstrap, expiry
+from seaway.cluster.apiserver import bootstrap, connections, expiry
 from seaway.cluster.apiserver.admission import Admission
 from seaway.cluster.apiserver.allocation import Allocator
 from seaway.cluster.apiserver.authn import Tokens
@@ -33,6 +33,7 @@ from seaway.cluster.layout import Layout
 from seaway.pki.tokens import Signer
 
 Tree = dict[str, Any]
+HANDSHAKE = 20.0  # seconds for TLS
 
 
 def edges() -> Edges:
@@ -100,15 +101,23 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
             message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=BODY_LIMIT
         )
 
-    server = web.Server(
-        door.handle, request_factory=factory, handler_cancellation=True, access_log=None, keepalive_timeout=90
+    server = connections.Server(
+        door.handle,
+        request_factory=factory,
+        handler_cancellation=True,
+        access_log=None,
+        keepalive_timeout=connections.IDLE_SECONDS,
+        max_line_size=connections.LINE_BYTES,
+        max_field_size=connections.LINE_BYTES,
+        auto_decompress=False,  # upstream does not read compressed bodies either, and a small one may be a huge one
+        most=connections.most_connections(),
     )
     loop = asyncio.get_running_loop()
     context = server_context(args["pki"])
     for fd in fds.values():
         sock = socket.socket(fileno=fd)
-        sock.setblocking(False)
-        await loop.create_server(server, sock=sock, ssl=context, backlog=4096)
+        connections.prepare(sock)
+        await loop.create_server(server, sock=sock, ssl=context, backlog=4096, ssl_handshake_timeout=HANDSHAKE)
     fresh = storage.rv == 0
     await bootstrap.run(verbs, layout, args.get("variables", {}))
     if fresh:

@@ -269,58 +269,67 @@ def _put_varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _field(number: int, data: bytes) -> bytes:
+def field(number: int, data: bytes) -> bytes:
     return _put_varint(number << 3 | 2) + _put_varint(len(data)) + data
 
 
 def _encode_value(number: int, kind: str, value: Any) -> bytes:
     if kind == "string":
-        return _field(number, str(value).encode())
+        return field(number, str(value).encode())
     if kind == "bytes":
-        return _field(number, base64.b64decode(value))
+        return field(number, base64.b64decode(value))
     if kind in ("double", "float"):
         return _put_varint(number << 3 | 1) + struct.pack("<d", value)
     if kind in SCALARS:
         return _put_varint(number << 3) + _put_varint(int(value))
-    return _field(number, encode_message(kind, value))
+    return field(number, encode_message(kind, value))
 
 
 def encode_message(message: str, value: Any) -> bytes:
     """The bytes of a message from its JSON form."""
     if message == QUANTITY:
-        return _field(1, str(value).encode())
+        return field(1, str(value).encode())
     if message == INT_OR_STRING:
         if isinstance(value, str):
-            return _put_varint(1 << 3) + b"\x01" + _field(3, value.encode())
+            return _put_varint(1 << 3) + b"\x01" + field(3, value.encode())
         return _put_varint(2 << 3) + _put_varint(value)
     if message in TIMES:
         moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
         seconds, nanos = int(moment.timestamp()), moment.microsecond * 1000
         return _put_varint(1 << 3) + _put_varint(seconds) + _put_varint(2 << 3) + _put_varint(nanos)
     if message in (FIELDS_V1, RAW):
-        return _field(1, msgspec.json.encode(value))
+        return field(1, msgspec.json.encode(value))
     if message == VERBS or isinstance(value, list):
-        return b"".join(_field(1, str(v).encode()) for v in value)
+        return b"".join(field(1, str(v).encode()) for v in value)
     out = bytearray()
     table = facts.messages()[message]
     for name, (number, kind) in sorted(table.items(), key=lambda f: f[1][0]):
         if kind.startswith("map<"):
             inner = _type(message, kind[4:-1].partition(",")[2].strip())
             for k, v in sorted((value.get(name) or {}).items()):
-                out += _field(number, _field(1, k.encode()) + _encode_value(2, inner, v))
+                out += field(number, field(1, k.encode()) + _encode_value(2, inner, v))
         elif kind.startswith("repeated "):
             for v in value.get(name) or ():
                 out += _encode_value(number, _type(message, kind[9:]), v)
         else:
             inner = _type(message, kind)
             if _is_inline(message, name, inner):
-                out += _field(number, encode_message(inner, value))
+                out += field(number, encode_message(inner, value))
             elif value.get(name) is not None:
                 out += _encode_value(number, inner, value[name])
     return bytes(out)
 
 
+def envelope(api_version: str, kind: str, size: int) -> bytes:
+    """What stands before a message of a size; `ENVELOPE_END` follows it (runtime.Unknown)."""
+    meta = field(1, api_version.encode()) + field(2, kind.encode())
+    return MAGIC + field(1, meta) + _put_varint(2 << 3 | 2) + _put_varint(size)
+
+
+ENVELOPE_END = field(3, b"") + field(4, b"")
+
+
 def encode(tree: dict[str, Any], message: str) -> bytes:
     """A tree as a response body."""
-    meta = _field(1, str(tree.get("apiVersion", "")).encode()) + _field(2, str(tree.get("kind", "")).encode())
-    return MAGIC + _field(1, meta) + _field(2, encode_message(message, tree)) + _field(3, b"") + _field(4, b"")
+    raw = encode_message(message, tree)
+    return envelope(str(tree.get("apiVersion", "")), str(tree.get("kind", "")), len(raw)) + raw + ENVELOPE_END

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import bisect
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from seaway.cluster.apiserver import fields, forms, tables
 from seaway.cluster.apiserver.answers import Form
 from seaway.cluster.apiserver.calls import Edges
 from seaway.cluster.apiserver.journal import ADDED, DELETED, MODIFIED
+from seaway.cluster.apiserver.listing import PIECE, ROWS, Listing
 from seaway.cluster.apiserver.listoptions import check_list, check_watch, decode_continue, encode_continue
 from seaway.cluster.apiserver.options import flag, number
 from seaway.cluster.apiserver.status import (
@@ -24,6 +26,8 @@ from seaway.cluster.apiserver.status import (
 from seaway.cluster.apiserver.storage import NAMES, Compacted, Entry, Event, Storage, encode
 
 Tree = dict[str, Any]
+Turn = Callable[[], Awaitable[None]]
+BLOCK = 200  # objects that selectors look at in one go
 BOOKMARK_EVERY = 55.0
 BOOKMARK_BEFORE_END = 2.0
 WATCH_LONGEST = 3600.0
@@ -68,6 +72,16 @@ class Filter:
         return {"labels": tree["metadata"].get("labels") or {}, "fields": fields.values(self.stored, tree)}
 
 
+async def _matching(wanted: Filter, entries: list[Entry], turn: Turn) -> list[Entry]:
+    """The entries that selectors choose. Looking at one for the first time means decoding it."""
+    found: list[Entry] = []
+    for at in range(0, len(entries), BLOCK):
+        if at:
+            await turn()
+        found += [e for e in entries[at : at + BLOCK] if wanted.matches(e)]
+    return found
+
+
 class Reads:
     def __init__(self, storage: Storage, edges: Edges) -> None:
         self.storage, self.edges = storage, edges
@@ -89,8 +103,8 @@ class Reads:
             return encode(tables.partial(entry.tree))
         return entry.data if forms.view_of(kind) is None else encode(forms.show(kind, entry.tree))
 
-    def list(self, kind: Kind, namespace: str, query: Mapping[str, str], form: Form) -> bytes:
-        """The answer to a list, encoded."""
+    async def list(self, kind: Kind, namespace: str, query: Mapping[str, str], form: Form, turn: Turn) -> Listing:
+        """What a list shows. `turn` is awaited before each piece of long work."""
         storage, wanted = self.storage, Filter.read(kind, query)
         prefix = f"{namespace}/" if namespace else ""
         limit = max(number(query, "limit") or 0, 0)
@@ -125,39 +139,18 @@ class Reads:
                 error.tree["metadata"] = {"continue": encode_continue(storage.rv, start)}
                 raise error from None
             raise expired(f"The resourceVersion for the provided list is too old: {rv}") from None
-        chosen: list[Entry] = []
-        remaining = 0
-        for entry in entries:
-            if start and entry.key < start:
-                continue
-            if not wanted.matches(entry):
-                continue
-            if limit and len(chosen) >= limit:
-                remaining += 1
-                continue
-            chosen.append(entry)
+        if start:
+            entries = entries[bisect.bisect_left(entries, start, key=lambda e: e.key) :]
+        if not wanted.everything:
+            entries = await _matching(wanted, entries, turn)
+        chosen = entries[:limit] if limit else entries
+        remaining = len(entries) - len(chosen)
         meta: Tree = {"resourceVersion": str(rv)}
         if remaining:
             meta["continue"] = encode_continue(rv, chosen[-1].key + "\0")
             if wanted.everything:
                 meta["remainingItemCount"] = remaining
-        if form.shape == "table":
-            shown = [e.tree for e in chosen]
-            return encode(tables.table(wanted.stored, shown, meta, self.edges.now(), form.include))
-        if form.shape == "metadata-list":
-            items = [encode(tables.partial(e.tree)) for e in chosen]
-            head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
-        else:
-            # Items of a built-in list say neither kind nor apiVersion; stored objects begin with just these.
-            start_of = b'{"kind":"' + kind.kind.encode() + b'","apiVersion":"' + kind.api_version.encode() + b'",'
-            cut = len(start_of)
-            if forms.view_of(kind) is None:
-                data = [e.data for e in chosen]
-            else:
-                data = [encode(forms.show(kind, e.tree)) for e in chosen]
-            items = [b"{" + d[cut:] if d.startswith(start_of) else d for d in data]
-            head = {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": meta}
-        return encode(head)[:-1] + b',"items":[' + b",".join(items) + b"]}"
+        return Listing(kind, wanted.stored, chosen, meta, form, self.edges.now())
 
     def _too_large(self, rv: int) -> ApiError:
         message = f"Too large resource version: {rv}, current: {self.storage.rv}"
@@ -168,9 +161,19 @@ class Reads:
         return ApiError(504, "Timeout", f"Timeout: {message}", details)
 
     async def watch(
-        self, kind: Kind, namespace: str, query: Mapping[str, str], form: Form, name: str = ""
+        self,
+        kind: Kind,
+        namespace: str,
+        query: Mapping[str, str],
+        form: Form,
+        name: str,
+        turn: Turn,
+        too_slow: Callable[[], None],
     ) -> AsyncIterator[bytes]:
-        """The lines of a watch. Errors before the first line are raised, later ones are ERROR events."""
+        """The lines of a watch. Errors before the first line are raised, later ones are ERROR events.
+
+        `turn` is awaited before each piece of the initial events; `too_slow` is called where the reader is left behind.
+        """
         wanted = Filter.read(kind, query, name)
         version = query.get("resourceVersion", "")
         check_watch(query)
@@ -181,34 +184,38 @@ class Reads:
         if "sendInitialEvents" in query and not initial and version in ("", "0"):
             version = str(self.storage.rv)
         timeout = min(float(number(query, "timeoutSeconds") or WATCH_LONGEST), WATCH_LONGEST)
-        return self._stream(wanted, namespace, version, initial, form, timeout, flag(query, "allowWatchBookmarks"))
+        bookmarks = flag(query, "allowWatchBookmarks")
+        shower = _Shower(kind, form, self.edges)
+        return self._stream(wanted, namespace, version, initial, shower, timeout, bookmarks, turn, too_slow)
 
     async def _stream(
-        self, wanted: Filter, namespace: str, version: str, initial: bool, form: Form, timeout: float, bookmarks: bool
+        self,
+        wanted: Filter,
+        namespace: str,
+        version: str,
+        initial: bool,
+        shower: _Shower,
+        timeout: float,
+        bookmarks: bool,
+        turn: Turn,
+        too_slow: Callable[[], None],
     ) -> AsyncIterator[bytes]:
-        kind, storage = wanted.kind, self.storage
+        storage = self.storage
         prefix = f"{namespace}/" if namespace else ""
         from_now = version in ("", "0") or initial
         if version not in ("", "0") and int(version) > storage.rv:
             yield self._error(self._too_large(int(version)))
             return
         try:
-            watch = storage.watch(wanted.stored, prefix, None if from_now else int(version))
+            watch = storage.watch(wanted.stored, prefix, None if from_now else int(version), too_slow)
         except Compacted:
             yield self._error(expired(f"too old resource version: {version} ({storage.compacted + 1})"))
             return
-        shower = _Shower(kind, form, self.edges)
-        as_stored = form.shape == "json" and forms.view_of(kind) is None
         try:
             if from_now:
                 start = storage.rv
-                lines = [
-                    shower.line("ADDED", e.tree) if not as_stored else b'{"type":"ADDED","object":' + e.data + b"}\n"
-                    for e in storage.entries(wanted.stored, prefix)
-                    if wanted.matches(e)
-                ]
-                for at in range(0, len(lines), 500):
-                    yield b"".join(lines[at : at + 500])
+                async for lines in self._initial(wanted, storage.entries(wanted.stored, prefix), shower, turn):
+                    yield lines
                 if initial and bookmarks:
                     yield shower.bookmark(start, ended=True)
             loop = asyncio.get_running_loop()
@@ -226,6 +233,28 @@ class Reads:
                         yield shower.bookmark(storage.rv)
         finally:
             watch.close()
+
+    @staticmethod
+    async def _initial(wanted: Filter, entries: Sequence[Entry], shower: _Shower, turn: Turn) -> AsyncIterator[bytes]:
+        """The ADDED events of what is there, in pieces."""
+        as_stored = shower.form.shape == "json" and forms.view_of(wanted.kind) is None
+        lines: list[bytes] = []
+        size = 0
+        for count, entry in enumerate(entries, 1):
+            if wanted.matches(entry):
+                lines.append(
+                    b'{"type":"ADDED","object":' + entry.data + b"}\n"
+                    if as_stored
+                    else shower.line("ADDED", entry.tree)
+                )
+                size += len(lines[-1])
+            if size >= PIECE or (count % ROWS == 0 and not (as_stored and wanted.everything)):
+                if lines:
+                    yield b"".join(lines)
+                    lines, size = [], 0
+                await turn()
+        if lines:
+            yield b"".join(lines)
 
     @staticmethod
     def _next_bookmark(now: float, end: float) -> float:

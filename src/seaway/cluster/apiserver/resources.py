@@ -5,8 +5,6 @@ The order of refusals is the API server's: the path and method, the media types,
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +21,7 @@ from seaway.cluster.apiserver import (
     protobuf,
     reads,
     reviews,
+    streamed,
     streams,
     subresources,
     tables,
@@ -32,6 +31,7 @@ from seaway.cluster.apiserver.authz import User
 from seaway.cluster.apiserver.calls import Call
 from seaway.cluster.apiserver.options import WriteOptions, flag
 from seaway.cluster.apiserver.requests import RequestInfo
+from seaway.cluster.apiserver.seats import visit_of
 from seaway.cluster.apiserver.status import ApiError, bad_request, not_allowed
 from seaway.cluster.apiserver.storage import decode, encode
 from seaway.cluster.apiserver.verbs import RETURNS_OBJECT
@@ -40,14 +40,12 @@ if TYPE_CHECKING:
     from seaway.cluster.apiserver.door import Door
 
 Tree = dict[str, Any]
-ENDPOINTS_WARNING = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 STATUS_LIKE = frozenset({"status", "approval", "finalize", "ephemeralcontainers", "resize"})
 SUBRESOURCE_BODIES = {
     "binding": "io.k8s.api.core.v1.Binding",
     "eviction": "io.k8s.api.policy.v1.Eviction",
     "token": "io.k8s.api.authentication.v1.TokenRequest",
 }
-SCHEMAS = "k8s.io.apiextensions-apiserver."  # their messages hold unions that protobuf writes in ways of its own
 DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 STREAMS = frozenset({"log", "exec", "attach", "portforward"})
 ITEM_METHODS = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -59,6 +57,7 @@ async def answer(
 ) -> web.StreamResponse:
     query, method = request.query, request.method
     if info.subresource in STREAMS:
+        visit_of(request).stream()
         return await streams.to_kubelet(door, request, info, kind, user, warnings)
     _check_method(method, info, kind)
     media = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -78,10 +77,12 @@ async def answer(
         return show(door, await reviews.answer(door, call), form, 201)
     if method in ("GET", "HEAD"):
         if info.verb == "watch" or (info.name and flag(query, "watch")):
-            return await _watch(door, request, kind, info, form)
+            return await streamed.watch(door, request, kind, info, form, warnings)
         answers.check_shape(form, kind, not info.name)
         if not info.name:
-            return encoded(door.reads.list(kind, info.namespace, query, form), form, is_list=True)
+            visit = visit_of(request)
+            found = await door.reads.list(kind, info.namespace, query, form, visit.turn)
+            return await streamed.listing(request, found, visit, warnings)
         entry = door.reads.get(kind, call.key, info.name)
         return encoded(door.reads.show(kind, entry, form), form)
     if method == "DELETE":
@@ -214,24 +215,6 @@ async def _delete(
     return show(door, head, form, 200)
 
 
-async def _watch(door: Door, request: web.BaseRequest, kind: Kind, info: RequestInfo, form: Form) -> web.StreamResponse:
-    lines: AsyncIterator[bytes] = await door.reads.watch(kind, info.namespace, request.query, form, info.name)
-    response = web.StreamResponse(headers={"Content-Type": answers.JSON})
-    response.enable_chunked_encoding()
-    if kind.group_resource == "endpoints":
-        response.headers.add("Warning", f'299 - "{ENDPOINTS_WARNING}"')
-    await response.prepare(request)
-    try:
-        async for chunk in lines:
-            await response.write(chunk)
-    except (ConnectionError, asyncio.CancelledError):
-        return response
-    finally:
-        await lines.aclose()  # type: ignore[attr-defined]
-    await response.write_eof()
-    return response
-
-
 def show(door: Door, tree: Tree, form: Form, code: int, kind: Kind | None = None) -> web.Response:
     """An object as the request wants to see it; `kind` None for what has no Table (a Status, a Scale)."""
     if kind is not None and form.shape == "table":
@@ -245,12 +228,12 @@ def show(door: Door, tree: Tree, form: Form, code: int, kind: Kind | None = None
     return encoded(encode(tree), form, code)
 
 
-def encoded(body: bytes, form: Form, code: int = 200, is_list: bool = False) -> web.Response:
+def encoded(body: bytes, form: Form, code: int = 200) -> web.Response:
     """JSON bytes in the media type that was asked for."""
     if form.media == protobuf.CONTENT_TYPE and form.shape == "json":
         tree = decode(body)
         found = answers.message_of(tree)
-        if found and not found.startswith(SCHEMAS):
+        if found and not found.startswith(answers.SCHEMAS):
             return web.Response(status=code, body=protobuf.encode(tree, found), content_type=protobuf.CONTENT_TYPE)
     if form.media == answers.YAML:
         return web.Response(status=code, body=bodies.dump_yaml(decode(body)), content_type=answers.YAML)

@@ -22,7 +22,9 @@ decode = msgspec.json.Decoder().decode
 encode = msgspec.json.Encoder().encode
 NAMES = {ADDED: "ADDED", MODIFIED: "MODIFIED", DELETED: "DELETED"}
 KEEP_EVENTS, KEEP_BYTES = 30_000, 64 << 20
-WATCH_BACKLOG = 20_000
+WATCH_BACKLOG, WATCH_BYTES = 20_000, 32 << 20  # what may wait for one watch
+WATCH_CHUNK = 128 << 10  # what a watch takes at a time
+SHARED = 256  # events whose encoded forms are kept for the watches that have not taken them yet
 
 
 class StorageError(Exception):
@@ -63,21 +65,29 @@ class Event:
         self.kind, self.resource, self.entry, self.prev = kind, resource, entry, prev
         self.cache: dict[Any, bytes] = {}
 
+    @property
+    def size(self) -> int:
+        return len(self.entry.data)
+
 
 class Watch:
     """A queue of events of one resource. Iterating waits; it ends when the watch is closed or has fallen too far behind."""
 
-    def __init__(self, storage: Storage, resource: str, prefix: str) -> None:
-        self._storage, self.resource, self.prefix = storage, resource, prefix
+    def __init__(self, storage: Storage, resource: str, prefix: str, too_slow: Callable[[], None]) -> None:
+        self._storage, self.resource, self.prefix, self._too_slow = storage, resource, prefix, too_slow
         self._events: deque[Event] = deque()
+        self._bytes = 0
         self._wake: asyncio.Future[None] | None = None
         self.closed = False
 
     def offer(self, event: Event) -> None:
-        if len(self._events) >= WATCH_BACKLOG:
-            self.close()  # a reader this slow starts again from its last version
-            return
+        self._bytes += event.size
         self._events.append(event)
+        if len(self._events) > WATCH_BACKLOG or self._bytes > WATCH_BYTES:
+            self._events.clear()
+            self.close()  # a reader this slow starts again from its last version
+            self._too_slow()
+            return
         self.wake()
 
     @property
@@ -90,7 +100,7 @@ class Watch:
             self._wake.set_result(None)
 
     async def take(self, timeout: float) -> list[Event]:
-        """The events that are there, after waiting at most `timeout` seconds; empty at the time-out or the end."""
+        """Events that are there, at most a chunk, after waiting at most `timeout` seconds; empty at the time-out or the end."""
         if not self._events and not self.closed:
             self._wake = asyncio.get_running_loop().create_future()
             handle = asyncio.get_running_loop().call_later(timeout, self.wake)
@@ -98,8 +108,11 @@ class Watch:
                 await self._wake
             finally:
                 handle.cancel()
-        events = list(self._events)
-        self._events.clear()
+        events, size = [], 0
+        while self._events and size < WATCH_CHUNK:
+            events.append(event := self._events.popleft())
+            size += event.size
+        self._bytes -= size
         return events
 
     def close(self) -> None:
@@ -258,10 +271,12 @@ class Storage:
 
     def _remember(self, event: Event) -> None:
         self.history.append(event)
-        self._history_bytes += len(event.entry.data)
+        if len(self.history) > SHARED:
+            self.history[-SHARED].cache.clear()
+        self._history_bytes += event.size
         while len(self.history) > KEEP_EVENTS or self._history_bytes > KEEP_BYTES:
             old = self.history.popleft()
-            self._history_bytes -= len(old.entry.data)
+            self._history_bytes -= old.size
             self.compacted = self._compact_to = old.entry.rv
 
     def forget(self) -> None:
@@ -272,9 +287,14 @@ class Storage:
 
     # watching
 
-    def watch(self, resource: str, prefix: str, since: int | None) -> Watch:
-        """A watch from after `since` (None: from now on); Compacted when the history starts later."""
-        watch = Watch(self, resource, prefix)
+    def watch(
+        self, resource: str, prefix: str, since: int | None, too_slow: Callable[[], None] = lambda: None
+    ) -> Watch:
+        """A watch from after `since` (None: from now on); Compacted when the history starts later.
+
+        `too_slow` is called when its reader has fallen so far behind that the watch is ended.
+        """
+        watch = Watch(self, resource, prefix, too_slow)
         if since is not None and since < self.rv:
             if since < self.compacted:
                 raise Compacted
@@ -285,6 +305,7 @@ class Storage:
                 if event.resource == resource and event.entry.key.startswith(prefix):
                     backlog.append(event)
             watch._events.extend(reversed(backlog))
+            watch._bytes = sum(e.size for e in backlog)
         self.watches.setdefault(resource, set()).add(watch)
         return watch
 

@@ -1,0 +1,141 @@
+"""A list on its way out: pieces of its body, each little work and little memory; pure.
+
+A list of any size is never encoded whole: what is held for it are the stored objects' own bytes. The door does one piece,
+hands it to the connection, and lets others have their turn before the next (`seats`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from seaway.api import facts
+from seaway.api.kinds import Kind
+from seaway.cluster.apiserver import answers, bodies, forms, protobuf, tables
+from seaway.cluster.apiserver.answers import Form
+from seaway.cluster.apiserver.storage import Entry, decode, encode
+
+Tree = dict[str, Any]
+PIECE = 128 << 10  # bytes
+ROWS = 48  # objects that are decoded for one piece
+SMALL = 96 << 10  # bytes of objects up to which a list is answered in one go
+
+
+class Listing(NamedTuple):
+    """What a list is made of; `stored` is the resource that the objects are stored as."""
+
+    kind: Kind
+    stored: str
+    entries: list[Entry]
+    meta: Tree
+    form: Form
+    now: float
+
+    @property
+    def media(self) -> str:
+        return self.form.media if self._in_media else answers.JSON
+
+    @property
+    def _in_media(self) -> bool:
+        if self.form.media == answers.JSON:
+            return False
+        return self.form.media == answers.YAML or bool(self.form.shape == "json" and self._message)
+
+    @property
+    def _message(self) -> str:
+        """The protobuf message of an item, "" where lists of it are not sent in protobuf."""
+        found = answers.message_of({"apiVersion": self.kind.api_version, "kind": f"{self.kind.kind}List"})
+        return found.removesuffix("List") if found and not found.startswith(answers.SCHEMAS) else ""
+
+    @property
+    def small(self) -> bool:
+        """Whether it is little work as a whole."""
+        if len(self.entries) > ROWS:
+            return False
+        return sum(len(e.data) for e in self.entries) <= SMALL
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body, in its order."""
+        if self.media == answers.YAML:
+            return self._yaml()
+        if self.media == protobuf.CONTENT_TYPE:
+            return self._protobuf(self._message)
+        return self._json()
+
+    def _blocks(self) -> Iterator[list[Entry]]:
+        """The objects in blocks of bounded number and size."""
+        block: list[Entry] = []
+        size = 0
+        for entry in self.entries:
+            block.append(entry)
+            size += len(entry.data)
+            if size >= PIECE or len(block) >= ROWS:
+                yield block
+                block, size = [], 0
+        if block:
+            yield block
+
+    def _head(self) -> Tree:
+        if self.form.shape == "table":
+            return tables.table(self.stored, [], self.meta, self.now, self.form.include)
+        if self.form.shape == "metadata-list":
+            return {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": self.meta}
+        return {"kind": f"{self.kind.kind}List", "apiVersion": self.kind.api_version, "metadata": self.meta}
+
+    def _items(self, block: list[Entry]) -> list[bytes]:
+        """Objects as elements of the list."""
+        if self.form.shape == "table":
+            return [encode(tables.row(self.stored, e.tree, self.now, self.form.include)) for e in block]
+        if self.form.shape == "metadata-list":
+            return [encode(tables.partial(e.tree)) for e in block]
+        # Items of a built-in list say neither kind nor apiVersion; stored objects begin with just these.
+        start = b'{"kind":"' + self.kind.kind.encode() + b'","apiVersion":"' + self.kind.api_version.encode() + b'",'
+        cut = len(start)
+        if forms.view_of(self.kind) is None:
+            data = [e.data for e in block]
+        else:
+            data = [encode(forms.show(self.kind, e.tree)) for e in block]
+        return [b"{" + d[cut:] if d.startswith(start) else d for d in data]
+
+    def _json(self) -> Iterator[bytes]:
+        head = self._head()
+        name = b"rows" if self.form.shape == "table" else b"items"
+        if head.pop("rows", ()) is None and not self.entries:
+            yield encode(head)[:-1] + b',"rows":null}'
+            return
+        before = encode(head)[:-1] + b',"' + name + b'":['
+        for block in self._blocks():
+            yield before + b",".join(self._items(block))
+            before = b","
+        yield b"]}" if self.entries else before + b"]}"
+
+    def _yaml(self) -> Iterator[bytes]:
+        """Keys sorted, as the server's other YAML: what sorts before `items` or `rows`, these, and the rest."""
+        head = self._head()
+        name = "rows" if self.form.shape == "table" else "items"
+        rows = head.pop("rows", [])
+        yield bodies.dump_yaml({k: v for k, v in head.items() if k < name})
+        if not self.entries:
+            yield bodies.dump_yaml({name: rows})
+        else:
+            yield f"{name}:\n".encode()
+        for block in self._blocks():
+            for item in self._items(block):
+                yield bodies.dump_yaml([decode(item)])
+        after = {k: v for k, v in head.items() if k > name}
+        if after:
+            yield bodies.dump_yaml(after)
+
+    def _protobuf(self, message: str) -> Iterator[bytes]:
+        """The envelope says how long the list is: its items are encoded before the first byte leaves."""
+        head, items = self._head(), []
+        table = facts.messages()[f"{message}List"]
+        number = table["items"][0]
+        items.append(protobuf.encode_message(f"{message}List", {"metadata": self.meta}))
+        for block in self._blocks():
+            for item in self._items(block):
+                items.append(protobuf.field(number, protobuf.encode_message(message, decode(item))))
+            yield b""
+        yield protobuf.envelope(str(head["apiVersion"]), str(head["kind"]), sum(map(len, items)))
+        yield from items
+        yield protobuf.ENVELOPE_END

@@ -1,0 +1,83 @@
+"""Answers that leave in pieces: large lists, and watches. A slow reader holds little, and not for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from seaway.api.kinds import Kind
+from seaway.cluster.apiserver import answers
+from seaway.cluster.apiserver.answers import Form
+from seaway.cluster.apiserver.listing import Listing
+from seaway.cluster.apiserver.requests import RequestInfo
+from seaway.cluster.apiserver.seats import Visit, visit_of
+
+if TYPE_CHECKING:
+    from seaway.cluster.apiserver.door import Door
+
+LIST_SECONDS = 60.0  # that a reader may take for a list: upstream's time for a request
+
+
+def warn(response: web.StreamResponse, warnings: list[str]) -> None:
+    """Each warning once, as a header (RFC 7234 5.5)."""
+    for text in dict.fromkeys(warnings):
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        response.headers.add("Warning", f'299 - "{escaped}"')
+
+
+async def listing(request: web.BaseRequest, found: Listing, visit: Visit, warnings: list[str]) -> web.StreamResponse:
+    """A small list at once; a large one piece by piece, as its reader takes them."""
+    if found.small or request.method == "HEAD":
+        return web.Response(body=b"".join(found.pieces()), content_type=found.media)
+    response = web.StreamResponse(headers={"Content-Type": found.media})
+    warn(response, warnings)
+    response.enable_chunked_encoding()
+    visit.stream()  # from here on its reader sets the pace: somebody else may have the seat
+    transport = request.transport
+    try:
+        async with asyncio.timeout(LIST_SECONDS):
+            for piece in found.pieces():
+                if piece:
+                    if not response.prepared:
+                        await response.prepare(request)
+                    await response.write(piece)
+                await visit.turn()
+            await response.write_eof()
+    except TimeoutError:
+        if transport is not None:
+            transport.abort()
+    except ConnectionError:
+        pass
+    return response
+
+
+async def watch(
+    door: Door, request: web.BaseRequest, kind: Kind, info: RequestInfo, form: Form, warnings: list[str]
+) -> web.StreamResponse:
+    """A watch's events, until its time is over, its reader goes, or its reader is too slow."""
+    visit, transport = visit_of(request), request.transport
+
+    def too_slow() -> None:
+        if transport is not None:
+            transport.abort()
+
+    lines: AsyncIterator[bytes] = await door.reads.watch(
+        kind, info.namespace, request.query, form, info.name, visit.turn, too_slow
+    )
+    visit.stream()
+    response = web.StreamResponse(headers={"Content-Type": answers.JSON})
+    response.enable_chunked_encoding()
+    warn(response, warnings)
+    await response.prepare(request)
+    try:
+        async for chunk in lines:
+            await response.write(chunk)
+    except (ConnectionError, asyncio.CancelledError):
+        return response
+    finally:
+        await lines.aclose()  # type: ignore[attr-defined]
+    await response.write_eof()
+    return response
