@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 PURE = """
 api.facts api.kinds api.quantities api.selectors api.tree client.reflector services.resolve services.topology
-proxy.plan proxy.table proxy.ledger proxy.flows proxy.configuration proxy.nftables.layout proxy.nftables.affinity
+proxy.plan proxy.table proxy.ledger proxy.flows proxy.trace proxy.configuration proxy.nftables.layout proxy.nftables.affinity
 proxy.nftables.elements proxy.nftables.render proxy.nftables.listing dns.zone dns.message dns.answer cluster.config cluster.layout cluster.scheduler.fit
 cluster.scheduler.snapshot cluster.scheduler.resources cluster.scheduler.interpod cluster.scheduler.spread
 cluster.scheduler.filters cluster.scheduler.scores cluster.scheduler.preemption cluster.scheduler.decide cluster.scheduler.claims

@@ -12,7 +12,7 @@ import yaml
 
 from seaway.client import kubeconfig
 from seaway.client.rest import Rest
-from seaway.proxy import addresses, health
+from seaway.proxy import addresses, health, tracing
 from seaway.proxy.configuration import (
     HEALTHZ,
     PRIMARY,
@@ -41,7 +41,11 @@ def _duration(text: str) -> float:
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("seaway kube-proxy", description="Programs this node's kernel for Services.")
+    parser = argparse.ArgumentParser(
+        "seaway kube-proxy",
+        description="Programs this node's kernel for Services.",
+        epilog="`seaway kube-proxy trace` tells what a node does with a packet, and why.",
+    )
     add = parser.add_argument
     add("--config", default="", help="a KubeProxyConfiguration file; other flags but a few then do not count")
     add("--kubeconfig", default="", help="path to a kubeconfig; the pod's ServiceAccount otherwise")
@@ -119,6 +123,8 @@ async def _main(wanted: Settings, plane: Plane) -> None:
 
 
 def main(argv: list[str]) -> int:
+    if argv[:1] == ["trace"]:
+        return tracing.main(argv[1:])
     args = options().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
