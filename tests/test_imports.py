@@ -26,6 +26,8 @@ cluster.workloads.rollout cluster.workloads.progress cluster.workloads.podfacts 
 cluster.workloads.revisions cluster.workloads.statefulplan cluster.workloads.statefulpods cluster.workloads.daemonpods
 cluster.workloads.jobplan cluster.workloads.jobpolicy cluster.workloads.jobindexes cluster.workloads.cron
 cluster.workloads.cronplan cluster.workloads.ownership cluster.quota
+cluster.apiserver.matching cluster.apiserver.reviewing
+cluster.apiserver.webhooks.configured cluster.apiserver.webhooks.exchange cluster.apiserver.webhooks.services
 """.split()
 PURE_FOLDERS = ("cluster/apiserver/rules", "cluster/apiserver/tables")  # each file in them, whatever its name
 EDGES = {"socket", "subprocess", "asyncio", "time", "aiohttp", "sqlite3", "ctypes", "os.environ", "threading"}

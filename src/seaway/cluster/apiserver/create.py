@@ -52,13 +52,17 @@ async def store(writer: Writer, call: Call, tree: Tree, rule: Rule, managers: li
         if kind.group_resource == "pods":
             await _wait_for_account(writer, call, tree)
     _complete(writer, call, rule, tree, managers)
-    if kind.group_resource == "pods":
-        admission.pods.admit(kind, call.namespace, tree, writer.edges.suffix(5))
-    if kind.group_resource == "nodes":
-        admission.node(tree)
+
+    def complete(tree: Tree) -> None:
+        if kind.group_resource == "pods":
+            admission.pods.admit(kind, call.namespace, tree, writer.edges.suffix(5))
+        if kind.group_resource == "nodes":
+            admission.node(tree)
+
+    complete(tree)
     review = writer.reviewers.review(call, CREATE)
     if review is not None:
-        tree = await review.mutate(tree, None)
+        tree = await review.mutate(tree, None, complete)
         meta = tree["metadata"]
         _restore(call, rule, tree)
     generated = not meta.get("name") and bool(meta.get("generateName"))

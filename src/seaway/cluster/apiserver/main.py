@@ -29,11 +29,16 @@ from seaway.cluster.apiserver.metadata import SUFFIX_CHARACTERS
 from seaway.cluster.apiserver.reads import Reads
 from seaway.cluster.apiserver.storage import Event, Storage
 from seaway.cluster.apiserver.verbs import Edges, Verbs
+from seaway.cluster.apiserver.webhooks.admission import Mutating, Validating
+from seaway.cluster.apiserver.webhooks.calling import Caller
+from seaway.cluster.apiserver.webhooks.configured import Service
+from seaway.cluster.apiserver.webhooks.services import endpoints
 from seaway.cluster.layout import Layout
 from seaway.pki.tokens import Signer
 
 Tree = dict[str, Any]
 HANDSHAKE = 20.0  # seconds for TLS
+SLICES = "endpointslices.discovery.k8s.io"
 
 
 def edges() -> Edges:
@@ -88,6 +93,26 @@ def assemble(storage: Storage, layout: Layout, pki: str, edge: Edges) -> tuple[D
     return door, verbs
 
 
+def webhook_caller(storage: Storage) -> Caller:
+    """Calls webhooks; those behind Services at their endpoints."""
+
+    def resolve(where: Service) -> list[tuple[str, int]]:
+        service = storage.get("services", f"{where.namespace}/{where.name}")
+        slices = (e.tree for e in storage.entries(SLICES, f"{where.namespace}/"))
+        return endpoints(where, service.tree if service else None, slices)
+
+    return Caller(resolve)
+
+
+def add_reviewers(verbs: Verbs, caller: Caller) -> None:
+    """Whoever has a word in writes, in the order of upstream's plugins."""
+    storage, uid = verbs.storage, verbs.edges.uid
+    verbs.reviewers.chain += [
+        Mutating("mutatingwebhookconfigurations", storage, caller, uid),
+        Validating("validatingwebhookconfigurations", storage, caller, uid),
+    ]
+
+
 async def serve(args: Tree, fds: dict[str, int]) -> None:
     from seaway.cluster.layout import load
 
@@ -95,6 +120,8 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
     os.makedirs(args["data"], exist_ok=True)
     storage = Storage(Journal(os.path.join(args["data"], "state.db")))
     door, verbs = assemble(storage, layout, args["pki"], edges())
+    caller = webhook_caller(storage)
+    add_reviewers(verbs, caller)
 
     def factory(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
         return web.BaseRequest(
@@ -133,6 +160,7 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
     sweeping = asyncio.create_task(expiry.run(verbs))
     await stop.wait()
     sweeping.cancel()
+    await caller.close()
     storage.close()
 
 

@@ -25,6 +25,14 @@ class DoesNotApply(PatchError):
     """A patch that is well formed but does not fit the object."""
 
 
+class NoPlace(DoesNotApply):
+    """A path that leads nowhere: at the last key (`is_key`), or before it."""
+
+    def __init__(self, key: str, is_key: bool = False) -> None:
+        super().__init__(f"doc is missing path: {key}")
+        self.key, self.is_key = key, is_key
+
+
 class TooLarge(PatchError):
     """A patch with more operations than one may have."""
 
@@ -59,7 +67,7 @@ def _find(doc: Any, path: list[str]) -> Any:
         elif isinstance(doc, list):
             doc = doc[_index(key, len(doc), False)]
         else:
-            raise DoesNotApply(f"doc is missing path: {key}")
+            raise NoPlace(key)
     return doc
 
 
@@ -77,7 +85,7 @@ def _put(doc: Any, path: list[str], value: Any, insert: bool) -> Any:
         else:
             parent[index] = value
     else:
-        raise DoesNotApply(f"doc is missing path: {key}")
+        raise NoPlace(key)
     return doc
 
 
@@ -91,7 +99,7 @@ def _remove(doc: Any, path: list[str]) -> None:
     elif isinstance(parent, list):
         del parent[_index(key, len(parent), False)]
     else:
-        raise DoesNotApply(f"unable to remove nonexistent key: {key}")
+        raise NoPlace(key, isinstance(parent, dict))
 
 
 def json_patch(target: Any, operations: Any) -> Any:
@@ -111,8 +119,21 @@ def json_patch(target: Any, operations: Any) -> Any:
             copied += len(msgspec.json.encode(_find(doc, _pointer(operation["from"]))))
             if copied > COPY_LIMIT:
                 raise DoesNotApply(f"the accumulated size of copy operations exceeds the limit {COPY_LIMIT}")
-        doc = _operate(doc, operation)
+        try:
+            doc = _operate(doc, operation)
+        except NoPlace as e:
+            raise DoesNotApply(_worded(operation, e)) from None
     return doc
+
+
+def _worded(operation: dict[str, Any], problem: NoPlace) -> str:
+    """evanphx/json-patch's words for an operation whose place is not there; webhooks' authors read them."""
+    op, text = operation.get("op"), operation.get("path")
+    if problem.is_key and op == "remove":
+        return f"error in remove for path: '{text}': unable to remove nonexistent key: {problem.key}: missing value"
+    if op in ("move", "copy"):
+        text = operation.get("from")
+    return f'{op} operation does not apply: doc is missing path: "{text}": missing value'
 
 
 def _operate(doc: Any, operation: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ that was reviewed has given way: it looks again whether the state that it builds
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -48,7 +49,8 @@ class Attributes:
     `kind` is the resource in the form that was asked for, `stored` the one that its objects are kept in; `object_kind`
     is what the objects under review are: of a subresource such as `scale` something else. `name` is empty where the
     server draws it, and for each object of a deleted collection. Trees under review are in the form that was asked for.
-    `warnings` leave as headers; `annotations` go into the audit log.
+    `warnings` leave as headers; `annotations` go into the audit log. `again` is the server's own admission, run in place
+    over an object that a reviewer changed (plugins are reinvoked in upstream's chain).
     """
 
     operation: str
@@ -63,6 +65,7 @@ class Attributes:
     options: Tree | None
     warnings: list[str]
     annotations: dict[str, str]
+    again: Callable[[Tree], None] | None = None
 
 
 class Reviewer(Protocol):
@@ -88,9 +91,10 @@ class Review:
     def _show(self, tree: Tree | None) -> Tree | None:
         return tree if tree is None or self._as_stored else forms.show(self.attributes.kind, tree)
 
-    async def mutate(self, tree: Tree, old: Tree | None) -> Tree:
+    async def mutate(self, tree: Tree, old: Tree | None, again: Callable[[Tree], None] | None = None) -> Tree:
         """The object, which comes in its stored form and goes back in it, as the reviewers want it."""
         a = self.attributes
+        a.again = again
         before = shown = self._show(tree)
         shown_old = self._show(old)
         for reviewer in self._reviewers:
