@@ -57,10 +57,13 @@ class Decision(NamedTuple):
 
 
 class Rbac:
-    """`read(resource)` gives the objects of an RBAC resource; `changed` tells that one of them was written."""
+    """`read(resource)` gives the objects of an RBAC resource; `changed` tells that one of them was written. `nodes` is asked
+    first and may say yes to nodes (`nodeauthz`); when nobody says yes, its reason comes first."""
 
-    def __init__(self, read: Callable[[str], Iterable[Tree]]) -> None:
-        self._read = read
+    def __init__(
+        self, read: Callable[[str], Iterable[Tree]], nodes: Callable[[User, RequestInfo], Decision | None] | None = None
+    ) -> None:
+        self._read, self._nodes = read, nodes
         self._roles: dict[tuple[str, str], list[Tree]] | None = None
         self._bindings: list[tuple[str, Tree]] = []
         self._decided: dict[tuple[Any, ...], Decision] = {}
@@ -119,11 +122,17 @@ class Rbac:
             info.name or info.selected,
             "" if info.is_resource else info.path,
         )
+        first = self._nodes(user, info) if self._nodes is not None else None
+        if first is not None and first.allowed:
+            return first
         if key not in self._decided:
             if len(self._decided) > 20_000:
                 self._decided.clear()
             self._decided[key] = self._decide(user, info)
-        return self._decided[key]
+        decided = self._decided[key]
+        if first is None or decided.allowed or not first.reason:
+            return decided
+        return Decision(False, "\n".join(filter(None, (first.reason, decided.reason))))
 
     def _decide(self, user: User, info: RequestInfo) -> Decision:
         problems = []

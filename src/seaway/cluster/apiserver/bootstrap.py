@@ -1,11 +1,13 @@
 """What a new cluster holds: system namespaces, roles and bindings, the `kubernetes` Service and its endpoints, add-ons.
 
-Everything is created where it is absent; what people have changed stays as it is.
+Everything is created where it is absent; what people have changed stays as it is. What an earlier version gave and this one
+does not goes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 from importlib import resources
 from typing import Any
 
@@ -14,8 +16,9 @@ import yaml
 from seaway.api import kinds
 from seaway.api.tree import condition
 from seaway.cluster.apiserver import discovery
-from seaway.cluster.apiserver.authz import User
+from seaway.cluster.apiserver.authz import RBAC, User
 from seaway.cluster.apiserver.bodies import load_yaml
+from seaway.cluster.apiserver.nodeauthz import RULES
 from seaway.cluster.apiserver.status import ApiError
 from seaway.cluster.apiserver.verbs import Call, Verbs
 from seaway.cluster.layout import API_PORT, Layout
@@ -23,6 +26,7 @@ from seaway.cluster.layout import API_PORT, Layout
 Tree = dict[str, Any]
 SYSTEM = User("system:apiserver", ("system:masters",))
 MANAGER = "kube-apiserver"
+WITHDRAWN = ("seaway:node",)
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -113,6 +117,13 @@ def api_services() -> list[Tree]:
     return found
 
 
+def node_role() -> Tree:
+    """What any node may, as a role that is bound to nobody."""
+    labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
+    meta: Tree = {"name": "system:node", "labels": labels}
+    return {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": meta, "rules": copy.deepcopy(RULES)}
+
+
 def _fill(value: Any, names: dict[str, str]) -> Any:
     """An add-on's document with its variables; a whole value is replaced, never a part of a text."""
     if isinstance(value, dict):
@@ -144,14 +155,25 @@ def documents(layout: Layout, variables: dict[str, str]) -> list[Tree]:
         for n, v in (("system-cluster-critical", 2000000000), ("system-node-critical", 2000001000))
     ]
     found += _documents("rbac")
+    found.append(node_role())
     found.append(service_ranges(layout))
     found += kubernetes_service(layout)
     found += [_fill(d, names) for d in _documents("addons")]
     return found
 
 
+async def _withdraw(verbs: Verbs) -> None:
+    """Takes back rights that a kept state has from an earlier version: every node could read every Secret."""
+    for resource in ("clusterrolebindings", "clusterroles"):
+        kind = kinds.by_resource()[(RBAC, "v1", resource)]
+        for name in WITHDRAWN:
+            if verbs.storage.newest(kind.group_resource, name) is not None:
+                await verbs.delete(Call(kind, "", name, SYSTEM), {})
+
+
 async def run(verbs: Verbs, layout: Layout, variables: dict[str, str]) -> None:
     """Creates what is absent. `variables` are the add-ons' arguments that the Cluster file sets."""
+    await _withdraw(verbs)
     for document in documents(layout, variables):
         await _ensure(verbs, document)
     await asyncio.gather(*(_ensure(verbs, document) for document in api_services()))

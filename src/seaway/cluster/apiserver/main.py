@@ -17,15 +17,17 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
-from seaway.cluster.apiserver import bootstrap, connections, expiry
+from seaway.cluster.apiserver import bootstrap, connections, expiry, noderestriction
 from seaway.cluster.apiserver.admission import Admission
 from seaway.cluster.apiserver.allocation import Allocator
 from seaway.cluster.apiserver.authn import Tokens
 from seaway.cluster.apiserver.authz import RBAC, Rbac
 from seaway.cluster.apiserver.calls import ADDRESSES
 from seaway.cluster.apiserver.door import BODY_LIMIT, Door
-from seaway.cluster.apiserver.journal import Journal
+from seaway.cluster.apiserver.journal import DELETED, Journal
 from seaway.cluster.apiserver.metadata import SUFFIX_CHARACTERS
+from seaway.cluster.apiserver.nodeauthz import NodeAuthorizer, PlacedPods
+from seaway.cluster.apiserver.noderestriction import NodeRestriction
 from seaway.cluster.apiserver.reads import Reads
 from seaway.cluster.apiserver.storage import Event, Storage
 from seaway.cluster.apiserver.verbs import Edges, Verbs
@@ -74,10 +76,20 @@ def assemble(storage: Storage, layout: Layout, pki: str, edge: Edges) -> tuple[D
     for entry in storage.newest_all(ADDRESSES):
         allocator.reserve(entry.key, ADDRESSES)
     verbs = Verbs(storage, Admission(storage, allocator), edge)
-    verbs.rbac = rbac = Rbac(lambda resource: (e.tree for e in storage.entries(resource, "")))
+    placed = PlacedPods()
+    for entry in storage.entries("pods", ""):
+        placed.put(entry.key, entry.tree)
+    verbs.rbac = rbac = Rbac(
+        lambda resource: (e.tree for e in storage.entries(resource, "")), NodeAuthorizer(placed).decide
+    )
 
     def follow(event: Event) -> None:
-        if event.resource.endswith(RBAC):
+        if event.resource == "pods":
+            if event.kind == DELETED:
+                placed.drop(event.entry.key)
+            else:
+                placed.put(event.entry.key, event.entry.tree)
+        elif event.resource.endswith(RBAC):
             rbac.changed()
 
     storage.listeners.append(follow)
@@ -88,6 +100,8 @@ def assemble(storage: Storage, layout: Layout, pki: str, edge: Edges) -> tuple[D
         entry = storage.get(resource, key)
         return entry.tree if entry else None
 
+    planned = {n.name: noderestriction.planned_labels(n.config) for n in layout.nodes}
+    verbs.reviewers.chain.append(NodeRestriction(get, planned))
     tokens = Tokens(signer, get, edge.now)
     door = Door(verbs, Reads(storage, edge), rbac, tokens, signer, kubelet_context(pki), f"{layout.router[0]}:6443")
     return door, verbs

@@ -11,7 +11,8 @@ NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
 @dataclass(frozen=True, slots=True)
 class RequestInfo:
-    """`selected`: the one name that a list, watch or deletion of a collection is limited to by its field selector.
+    """`selected`: the one name that a list, watch or deletion of a collection is limited to by its field selector;
+    `fields`: that selector.
     `is_resource` False: a path such as /healthz; then only `verb` (the method in lower case) and `path` count."""
 
     verb: str
@@ -25,6 +26,7 @@ class RequestInfo:
     name: str = ""
     rest: str = ""
     selected: str = ""
+    fields: str = ""
 
     @property
     def full_resource(self) -> str:
@@ -64,9 +66,10 @@ def read(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
             verb = "watch" if query.get("watch", "false").lower() not in ("false", "0") else "list"
         elif verb == "delete":
             verb = "deletecollection"
-    selected = "" if name else _selected(query.get("fieldSelector", ""))
+    fields = query.get("fieldSelector", "")
+    selected = "" if name else _selected(fields)
     return RequestInfo(
-        verb, path, True, group, version, namespace, resource, subresource, name, "/".join(rest[3:]), selected
+        verb, path, True, group, version, namespace, resource, subresource, name, "/".join(rest[3:]), selected, fields
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from seaway.cluster.apiserver import bodies
@@ -87,6 +88,18 @@ def access_causes(kind: str, namespace: str, spec: Tree) -> list[Cause]:
     return causes
 
 
+def selected(selector: Tree) -> str:
+    """A review's field selector as a query would have it (KEP-4601); what a query cannot say chooses nothing here."""
+    if selector.get("rawSelector"):
+        return str(selector["rawSelector"])
+    signs = {"In": "=", "NotIn": "!="}
+    return ",".join(
+        f"{r.get('key', '')}{signs[r['operator']]}{r['values'][0]}"
+        for r in selector.get("requirements") or ()
+        if r.get("operator") in signs and len(r.get("values") or ()) == 1
+    )
+
+
 def _access(door: Door, call: Call, spec: Tree) -> Tree:
     """Whether somebody may do something, and why."""
     kind = call.kind.kind
@@ -100,7 +113,10 @@ def _access(door: Door, call: Call, spec: Tree) -> Tree:
     wanted = RequestInfo(other.get("verb", ""), other.get("path", ""))
     if asked is not None:
         names = ("group", "version", "namespace", "resource", "subresource", "name")
-        wanted = RequestInfo(asked.get("verb", ""), "", True, *(asked.get(n, "") for n in names))
+        wanted = replace(
+            RequestInfo(asked.get("verb", ""), "", True, *(asked.get(n, "") for n in names)),
+            fields=selected(asked.get("fieldSelector") or {}),
+        )
     decision = door.rbac.decide(user, wanted)
     status: Tree = {"allowed": decision.allowed}
     if decision.reason:
