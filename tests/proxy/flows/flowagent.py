@@ -145,9 +145,8 @@ class Prober:
                         break
                     continue
                 rows.append(said)
-                if attempt + 1 >= probe["least"] and members <= {(r[0], r[1]) for r in rows}:
-                    if members or attempt + 1 >= probe["most"]:
-                        break
+                if attempt + 1 >= probe["least"] and members and members <= {(r[0], r[1]) for r in rows}:
+                    break
             if rows:
                 found["answers"][source] = rows
         found["seconds"] = round(time.monotonic() - began, 3)

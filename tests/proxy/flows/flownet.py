@@ -22,6 +22,7 @@ from typing import Any
 import flowagent
 import flowdata
 from flowdata import CLIENTS, CROWD, SITES
+
 from seaway.cluster.fabric import build, linux
 from seaway.cluster.fabric.rtnetlink import Batch, index_of
 from seaway.cluster.layout import Address, mac

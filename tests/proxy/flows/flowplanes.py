@@ -1,61 +1,82 @@
 """The data planes that the flow cases are played on: a world into the kernel of the node's namespace.
 
-The only file of the rig that knows how the proxy is called. `LACKS` names what a plane cannot be told yet.
+The only file of the rig that knows how the proxy is called; it does what `seaway.proxy.process` does with watched objects.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from flowdata import NodeFacts, World
-from seaway.proxy import nftables, plan
-from seaway.proxy.kernel import Nftables
+
+from seaway.proxy import addresses, plan
+from seaway.proxy.configuration import Settings
+from seaway.proxy.ledger import Ledger
 from seaway.proxy.plan import Place
+from seaway.proxy.run import BUILT, open_plane
+from seaway.proxy.table import Facts, ServicePart, ServiceTable
 from seaway.services.resolve import SERVICE_NAME, resolve
 
 Tree = dict[str, Any]
+Owner = tuple[str, str]
+MODES: tuple[str, ...] = tuple(BUILT)
 
 
-class Plane(Protocol):
-    def sync(self, services: Iterable[Tree], slices: Iterable[Tree]) -> None: ...
-    def cleanup(self) -> None: ...
+def place(facts: NodeFacts, mode: str, local: Iterable[str] | None = None) -> Place:
+    """What the process would make of the node's facts. `local`: all addresses of the node; None to ask the kernel."""
+    settings = Settings(mode=mode, node_port_addresses=facts.node_port_addresses)
+    served = settings.served_addresses(facts.addresses, addresses.local if local is None else lambda: tuple(local))
+    return Place(
+        facts.name, facts.zone, facts.addresses, facts.cluster_cidrs, facts.service_cidrs, facts.masquerade_all, served
+    )
 
 
-class NftablesPlane:
-    """Differences from world to world, as the process makes them."""
-
-    def __init__(self, facts: NodeFacts) -> None:
-        self._place = Place(facts.name, facts.zone, facts.addresses, facts.cluster_cidrs, facts.service_cidrs)
-        self._kernel = Nftables()
-        self._states = {f: nftables.State(f) for f in (4, 6)}
-
-    def sync(self, services: Iterable[Tree], slices: Iterable[Tree]) -> None:
-        services, slices = list(services), list(slices)
-        for family in (4, 6):
-            parts = []
-            for service in sorted(services, key=lambda s: (s["metadata"]["namespace"], s["metadata"]["name"])):
-                own = [s for s in slices if s["metadata"]["labels"][SERVICE_NAME] == service["metadata"]["name"]]
-                found = resolve(service, own, family)
-                if found is not None:
-                    parts.append(plan.part(found, self._place))
-            text, self._states[family] = nftables.render(
-                self._states[family], plan.table(family, parts, self._place)
-            )
-            if text:
-                self._kernel.nft(text)
-
-    def cleanup(self) -> None:
-        for family in (4, 6):
-            self._kernel.nft(nftables.cleanup(family))
+def parts(services: Iterable[Tree], slices: Iterable[Tree], family: int, where: Place) -> dict[Owner, ServicePart]:
+    """What each Service contributes in a family."""
+    slices, found = list(slices), {}
+    for service in services:
+        meta = service["metadata"]
+        own = [
+            s
+            for s in slices
+            if s["metadata"]["namespace"] == meta["namespace"] and s["metadata"]["labels"][SERVICE_NAME] == meta["name"]
+        ]
+        resolved = resolve(service, own, family)
+        if resolved is not None:
+            found[(meta["namespace"], meta["name"])] = plan.part(resolved, where)
+    return found
 
 
-PLANES = {"nftables": NftablesPlane}
+def table(world: World, family: int, where: Place) -> ServiceTable:
+    """A world as the table that planes and the tracer get, without a kernel."""
+    ledger: Ledger[Owner] = Ledger()
+    ledger.change(parts(world.services, world.slices, family, where))
+    return ledger.table(plan.facts(family, where))
 
 
-def play(mode: str, world: World) -> Plane:
-    """A plane that holds the world: what was removed has been there."""
-    plane = PLANES[mode](world.node)
-    plane.sync((*world.removed, *world.services), (*world.removed_slices, *world.slices))
-    plane.sync(world.services, world.slices)
-    return plane
+class Player:
+    """One plane for all worlds: what differs between two is a change, as in a proxy that runs on."""
+
+    def __init__(self, mode: str) -> None:
+        self._mode, self.plane = mode, open_plane(mode)
+        self._ledgers: dict[int, Ledger[Owner]] = {f: Ledger() for f in (4, 6)}
+        self._facts: dict[int, Facts] = {}
+
+    def world(self, world: World) -> None:
+        """Programs a world: what it says was removed has been there before."""
+        if world.removed:
+            self._sync(world.node, (*world.removed, *world.services), (*world.removed_slices, *world.slices))
+        self._sync(world.node, world.services, world.slices)
+
+    def _sync(self, node: NodeFacts, services: Iterable[Tree], slices: Iterable[Tree]) -> None:
+        where = place(node, self._mode)
+        for family, ledger in self._ledgers.items():
+            wanted = parts(services, slices, family, where)
+            delta = ledger.change({owner: wanted.get(owner) for owner in wanted.keys() | ledger.parts.keys()})
+            facts = plan.facts(family, where)
+            if self._facts.get(family) != facts:
+                self.plane.whole(ledger.table(facts))
+                self._facts[family] = facts
+            elif delta:
+                self.plane.change(family, delta)

@@ -35,15 +35,24 @@ def command(mode: str, pattern: str = "*") -> list[str]:
     return ["unshare", *flags, sys.executable, str(Path(__file__).resolve()), mode, pattern]
 
 
-def run(mode: str, pattern: str, timeout: float = 150) -> tuple[dict[str, Tree], Tree]:
-    """Starts a run and returns its lines by `id/family`, and the last one."""
+def start(mode: str, pattern: str) -> subprocess.Popen[str]:
+    """A run, that ends with the process that started it."""
     environment = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
-    done = subprocess.run(
-        ["setpriv", "--pdeathsig", "KILL", *command(mode, pattern)], capture_output=True, text=True, timeout=timeout, env=environment
-    )
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    if done.returncode or not lines or "worlds" not in lines[-1]:
-        raise RuntimeError(f"flowrun {mode}: {done.returncode}: {done.stderr[-2000:]}")
+    whole = ["setpriv", "--pdeathsig", "KILL", *command(mode, pattern)]
+    return subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def run(mode: str, pattern: str, timeout: float = 150) -> tuple[dict[str, Tree], Tree]:
+    """Plays cases and returns their lines by `id/family`, and the last one."""
+    with start(mode, pattern) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+    lines = [json.loads(line) for line in out.splitlines()]
+    if process.returncode or not lines or "worlds" not in lines[-1]:
+        raise RuntimeError(f"flowrun {mode}: {process.returncode}: {err[-2000:]}")
     return {f"{line['id']}/{line['family']}": line for line in lines[:-1]}, lines[-1]
 
 
@@ -87,17 +96,16 @@ def main(mode: str, pattern: str) -> None:
     agents = flownet.build_network(flowverdict.beyond(found.flows))
     flownet.start_servers(agents, *flowverdict.ports(found.flows))
     times: dict[str, float] = {}
-    residue = ""
+    player = flowplanes.Player(mode)
     for name, flows in by_world(found, mode, pattern).items():
         began = time.monotonic()
-        plane = flowplanes.play(mode, found.worlds[name])
+        player.world(found.worlds[name])
         for line in play(agents, flows, mode):
             print(json.dumps({**line, "world": name}), flush=True)
-        plane.cleanup()
-        residue = residue or left_behind()
         flownet.forget_connections()
         times[name] = round(time.monotonic() - began, 2)
-    print(json.dumps({"worlds": times, "residue": residue}), flush=True)
+    player.plane.cleanup()
+    print(json.dumps({"worlds": times, "residue": left_behind()}), flush=True)
 
 
 if __name__ == "__main__":
