@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
+from typing import Any
 
 from seaway.api import facts
 
@@ -90,7 +91,11 @@ REVIEWS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A served resource. `verbs` are discovery's; `subresources` maps a name such as `status` to its verbs."""
+    """A served resource. `verbs` are discovery's; `subresources` maps a name such as `status` to its verbs.
+
+    `custom` is what the API server knows of a custom resource's version; None for built-in kinds and everywhere else.
+    `singular_name` and `list_kind` are empty where they follow from the kind's name.
+    """
 
     group: str
     version: str
@@ -102,6 +107,9 @@ class Kind:
     categories: tuple[str, ...] = ()
     subresources: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     definition: str = ""
+    singular_name: str = ""
+    list_kind: str = ""
+    custom: Any = field(default=None, compare=False, repr=False)
 
     @property
     def api_version(self) -> str:
@@ -114,7 +122,12 @@ class Kind:
 
     @property
     def singular(self) -> str:
-        return self.kind.lower()
+        return self.singular_name or self.kind.lower()
+
+    @property
+    def listed(self) -> str:
+        """The kind of its lists."""
+        return self.list_kind or f"{self.kind}List"
 
     @property
     def stored(self) -> bool:
@@ -203,6 +216,12 @@ def by_resource() -> dict[tuple[str, str, str], Kind]:
 def by_kind() -> dict[tuple[str, str], Kind]:
     """(apiVersion, kind) -> Kind, for those that are stored under their own resource."""
     return {(k.api_version, k.kind): k for k in builtin()}
+
+
+@functools.cache
+def groups() -> frozenset[str]:
+    """The groups of built-in kinds."""
+    return frozenset(k.group for k in builtin())
 
 
 def path(kind: Kind, namespace: str = "", name: str = "", subresource: str = "") -> str:

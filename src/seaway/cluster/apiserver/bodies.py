@@ -14,6 +14,7 @@ import yaml
 from seaway.api import facts, kinds
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import gojson, protobuf, schema
+from seaway.cluster.apiserver.custom import objects
 from seaway.cluster.apiserver.status import ApiError, bad_request, internal_type
 
 Tree = dict[str, Any]
@@ -182,8 +183,12 @@ def check_kind(tree: Any, kind: Kind, body: bytes = b"", shallow: bool = False) 
             )
     if kind.definition:
         _check_builtin(tree.get("apiVersion") or kind.api_version, tree.get("kind") or kind.kind, kind)
-    elif tree.get("metadata") is not None and not isinstance(tree["metadata"], dict):
-        raise bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): metadata is no object")
+    else:
+        if kind.custom is not None:
+            objects.check_type(tree, kind)
+        if tree.get("metadata") is not None and not isinstance(tree["metadata"], dict):
+            told = f"the object provided is unrecognized (must be of type {kind.kind}): metadata is no object"
+            raise bad_request(told)
     if tree.get("metadata") is None:
         tree["metadata"] = {}
     return tree
@@ -236,6 +241,9 @@ def typed(
 def form(tree: Tree, kind: Kind, old: Tree | None, definition: str = "") -> tuple[Tree, list[str]]:
     """The tree as the kind's definition has it, and its unknown fields in the decoder's words; raises TypeMismatch."""
     name = definition or kind.definition
+    if not name and kind.custom is not None:
+        result, found = objects.form(tree, kind)
+        return result, [f'unknown field "{path}"' for path in dict.fromkeys(found)]
     if not name:
         return tree, []
     result, unknown = schema.read(name, tree, old)

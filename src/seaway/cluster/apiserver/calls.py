@@ -14,9 +14,12 @@ from seaway.cluster.apiserver import authz, escalation, forms, metadata
 from seaway.cluster.apiserver.admission import Admission
 from seaway.cluster.apiserver.allocation import address_object, held
 from seaway.cluster.apiserver.authz import Rbac, User
+from seaway.cluster.apiserver.custom.registry import Registry
+from seaway.cluster.apiserver.custom.strategy import rule_of
 from seaway.cluster.apiserver.journal import ADDED, DELETED
 from seaway.cluster.apiserver.requests import RequestInfo
 from seaway.cluster.apiserver.reviewing import Reviewers
+from seaway.cluster.apiserver.rules import Rule
 from seaway.cluster.apiserver.status import ApiError, bad_request, forbidden, not_found
 from seaway.cluster.apiserver.storage import Entry, Storage, StorageError
 
@@ -60,15 +63,15 @@ class Call:
 
     def translated(self, tree: Tree) -> Tree:
         """A tree of the form that was asked for in the stored one; from here on the call is about that."""
-        if self.served is not None:
+        if self.served is not None or self.kind.custom is not None:
             return tree
         self.served, self.kind = self.kind, forms.stored_kind(self.kind)
         return forms.store(self.served, tree)
 
     @property
-    def judged_as(self) -> str:
-        """Whose rules hold: those of the form that was asked for."""
-        return (self.served or self.kind).group_resource
+    def rule(self) -> Rule:
+        """The rules that hold: those of the form that was asked for."""
+        return rule_of(self.served or self.kind)
 
     @property
     def key(self) -> str:
@@ -86,6 +89,7 @@ class Writer:
     def __init__(self, storage: Storage, admission: Admission, edges: Edges) -> None:
         self.storage, self.admission, self.edges = storage, admission, edges
         self.reviewers = Reviewers()
+        self.registry = Registry(storage)
         self.rbac: Rbac | None = None  # None: whoever gets here may (tests, and the server itself at its start)
 
     def check_creates(self, call: Call) -> None:
@@ -123,6 +127,7 @@ class Writer:
     async def write(self, kind: Kind, key: str, change: int, tree: Tree, old: Tree | None) -> Entry:
         """Stores a tree (for DELETED: the last state) and waits until it is durable."""
         try:
+            tree = forms.kept(kind, tree)
             written = self.storage.write(kind.group_resource, key, change, tree)
             follow = self._follow(kind, key, change, tree, old)
             entry = await written

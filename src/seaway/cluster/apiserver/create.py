@@ -13,9 +13,10 @@ from seaway.api import tree as trees
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import bodies, generation, metadata, records, zeros
 from seaway.cluster.apiserver.calls import Call, Writer, place
+from seaway.cluster.apiserver.custom import judging, objects
 from seaway.cluster.apiserver.journal import ADDED
 from seaway.cluster.apiserver.reviewing import CREATE
-from seaway.cluster.apiserver.rules import Rule, rule_for
+from seaway.cluster.apiserver.rules import Rule
 from seaway.cluster.apiserver.status import ApiError, already_exists, bad_request, forbidden, invalid
 
 Tree = dict[str, Any]
@@ -31,7 +32,7 @@ async def create(writer: Writer, call: Call) -> Tree:
 
 async def create_tree(writer: Writer, call: Call, tree: Tree, strict: list[str] | None = None) -> Tree:
     """A new object from a tree."""
-    kind, rule = call.kind, rule_for(call.kind.group_resource)
+    kind, rule = call.kind, call.rule
     tree = bodies.typed(tree, kind, None, call.field_validation, call.warnings, strict=strict)
     return await store(writer, call, call.translated(tree), rule)
 
@@ -51,6 +52,8 @@ async def store(writer: Writer, call: Call, tree: Tree, rule: Rule, managers: li
         admission.namespace(kind, metadata.told_name(meta), call.namespace)
         if kind.group_resource == "pods":
             await _wait_for_account(writer, call, tree)
+    if kind.custom is not None:
+        objects.refuse_create(kind, metadata.told_name(meta))
     _complete(writer, call, rule, tree, managers)
 
     def complete(tree: Tree) -> None:
@@ -72,7 +75,9 @@ async def store(writer: Writer, call: Call, tree: Tree, rule: Rule, managers: li
     _begin(writer, call, rule, tree)
     admit(writer, call, rule, tree, None)
     causes = metadata.validate(meta, kind)
-    if kind.group_resource == "services":
+    if kind.custom is not None:
+        causes = judging.judged(call.kind, tree, None, "", causes, call.warnings)
+    elif kind.group_resource == "services":
         causes = admission.service(call.key, tree, None, causes)
     else:
         causes += rule.validate(tree)

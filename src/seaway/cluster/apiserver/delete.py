@@ -8,11 +8,11 @@ from typing import Any
 
 from seaway.api import tree as trees
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import metadata
+from seaway.cluster.apiserver import forms, metadata
 from seaway.cluster.apiserver.calls import Call, Writer
+from seaway.cluster.apiserver.custom.strategy import rule_of
 from seaway.cluster.apiserver.journal import DELETED, MODIFIED
 from seaway.cluster.apiserver.reviewing import ATTEMPTS, DELETE, too_often
-from seaway.cluster.apiserver.rules import rule_for
 from seaway.cluster.apiserver.status import ApiError, not_found, precondition_failed
 from seaway.cluster.apiserver.storage import Entry
 
@@ -59,14 +59,15 @@ def finalizers_for(kind: Kind, have: list[str], options: Tree) -> list[str]:
 async def delete(writer: Writer, call: Call, options: Tree) -> tuple[Tree, bool]:
     """(the object, whether it is gone). `options` is a DeleteOptions tree."""
     call.translated({})
-    kind, rule = call.kind, rule_for(call.kind.group_resource)
+    call.kind = forms.stored_kind(call.kind)
+    kind, rule = call.kind, rule_of(call.kind)
     entry = writer.storage.newest(kind.group_resource, call.key)
     if entry is None:
         raise not_found(kind, call.name)
     if kind.group_resource == "namespaces" and call.name in PERMANENT:
         raise _permanent(call.name)
     entry = await _reviewed(writer, call, entry, options.get("preconditions") or {})
-    tree = entry.tree
+    tree = forms.opened(kind, entry)
     meta = tree["metadata"]
     if kind.group_resource == "jobs.batch" and not {"propagationPolicy", "orphanDependents"} & set(options):
         call.warnings.append(JOB_WARNING)

@@ -1,17 +1,20 @@
-"""What the server says of itself: versions, groups, resources (plain and aggregated), OpenAPI v3; pure."""
+"""What the server says of itself: versions, groups, resources (plain and aggregated), OpenAPI v3; pure.
+
+`served` is what there is at the moment; what is made of it is remembered with it.
+"""
 
 from __future__ import annotations
 
-import functools
 import platform
 from typing import Any
 
 import msgspec
 
 from seaway import KUBERNETES_VERSION
-from seaway.api import kinds
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import openapi_v2
+from seaway.cluster.apiserver.custom.registry import BUILTIN, Served
+from seaway.cluster.apiserver.custom.versions import newest_first
 
 Tree = dict[str, Any]
 SUBRESOURCE_KINDS = {
@@ -65,16 +68,20 @@ PRIORITIES = {
 ANY_PRIORITY = 1000
 
 
-@functools.cache
-def group_versions() -> dict[str, tuple[str, ...]]:
+def group_versions(served: Served = BUILTIN) -> dict[str, tuple[str, ...]]:
     """group -> versions, the preferred one first; groups in the order of discovery."""
+    found: dict[str, tuple[str, ...]] = served.once("groups", lambda: _group_versions(served))
+    return found
+
+
+def _group_versions(served: Served) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
-    for kind in kinds.builtin():
+    for kind in served.kinds:
         versions = found.setdefault(kind.group, [])
         if kind.version not in versions:
             versions.append(kind.version)
     order = sorted(found, key=lambda g: (-PRIORITIES.get(g, ANY_PRIORITY), g))
-    return {g: tuple(sorted(found[g], reverse=True)) for g in order}
+    return {g: tuple(newest_first(found[g])) for g in order}
 
 
 def api_versions(address: str) -> Tree:
@@ -85,27 +92,28 @@ def api_versions(address: str) -> Tree:
     }
 
 
-def _group(name: str) -> Tree:
-    versions = [{"groupVersion": f"{name}/{v}", "version": v} for v in group_versions()[name]]
+def _group(name: str, served: Served) -> Tree:
+    versions = [{"groupVersion": f"{name}/{v}", "version": v} for v in group_versions(served)[name]]
     return {"name": name, "versions": versions, "preferredVersion": versions[0]}
 
 
-def group(name: str) -> Tree:
-    return {"kind": "APIGroup", "apiVersion": "v1", **_group(name)}
+def group(name: str, served: Served) -> Tree:
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, served)}
 
 
-def groups() -> Tree:
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(g) for g in group_versions() if g]}
+def groups(served: Served) -> Tree:
+    found = [_group(g, served) for g in group_versions(served) if g]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": found}
 
 
-def _in(group_name: str, version_name: str) -> list[Kind]:
-    return [k for k in kinds.builtin() if (k.group, k.version) == (group_name, version_name)]
+def _in(group_name: str, version_name: str, served: Served) -> list[Kind]:
+    return [k for k in served.kinds if (k.group, k.version) == (group_name, version_name)]
 
 
-def resources(group_name: str, version_name: str) -> Tree:
+def resources(group_name: str, version_name: str, served: Served) -> Tree:
     """APIResourceList of a group version."""
     rows: list[Tree] = []
-    for kind in _in(group_name, version_name):
+    for kind in _in(group_name, version_name, served):
         row: Tree = {
             "name": kind.resource,
             "singularName": kind.singular,
@@ -142,9 +150,11 @@ def resources(group_name: str, version_name: str) -> Tree:
 
 
 def _aggregated(kind: Kind) -> Tree:
+    # A built-in kind of the group version itself names neither group nor version.
+    own = {"group": "", "version": ""} if kind.custom is None else {"group": kind.group, "version": kind.version}
     row: Tree = {
         "resource": kind.resource,
-        "responseKind": {"group": "", "version": "", "kind": kind.kind},
+        "responseKind": {**own, "kind": kind.kind},
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": kind.singular,
         "verbs": list(kind.verbs) if kind.stored else ["create"],
@@ -155,23 +165,26 @@ def _aggregated(kind: Kind) -> Tree:
         row["categories"] = list(kind.categories)
     subs = []
     for name, (sub_kind, verbs) in kind.subresources.items():
-        # A kind of the group version itself names neither.
-        g, v, k = SUBRESOURCE_KINDS.get(name, ("", "", sub_kind))
+        g, v, k = SUBRESOURCE_KINDS.get(name, (own["group"], own["version"], sub_kind))
         subs.append({"subresource": name, "responseKind": {"group": g, "version": v, "kind": k}, "verbs": list(verbs)})
     if subs:
         row["subresources"] = subs
     return row
 
 
-@functools.cache
-def aggregated(core: bool) -> bytes:
+def aggregated(core: bool, served: Served) -> bytes:
     """APIGroupDiscoveryList (KEP-3352) of /api or /apis."""
+    found: bytes = served.once(("aggregated", core), lambda: _aggregated_list(core, served))
+    return found
+
+
+def _aggregated_list(core: bool, served: Served) -> bytes:
     items = []
-    for name, versions in group_versions().items():
+    for name, versions in group_versions(served).items():
         if (name == "") != core:
             continue
         entries = [
-            {"version": v, "resources": [_aggregated(k) for k in _in(name, v)], "freshness": "Current"}
+            {"version": v, "resources": [_aggregated(k) for k in _in(name, v, served)], "freshness": "Current"}
             for v in versions
         ]
         items.append(
@@ -185,7 +198,12 @@ def aggregated(core: bool) -> bytes:
     )
 
 
-@functools.cache
-def openapi_v2_document() -> bytes:
+def openapi_v2_document(served: Served) -> bytes:
     """The paths of all kinds, in the form of version 2."""
-    return openapi_v2.document((k for k in kinds.builtin() if k.definition), KUBERNETES_VERSION)
+
+    def make() -> bytes:
+        known = (k for k in served.kinds if k.definition or k.custom is not None)
+        return openapi_v2.document(known, KUBERNETES_VERSION)
+
+    found: bytes = served.once("v2", make)
+    return found

@@ -19,7 +19,7 @@ from seaway.cluster.apiserver.authz import Rbac, User
 from seaway.cluster.apiserver.reads import Reads
 from seaway.cluster.apiserver.requests import RequestInfo
 from seaway.cluster.apiserver.seats import Seats
-from seaway.cluster.apiserver.status import ApiError, forbidden, no_resource, not_allowed
+from seaway.cluster.apiserver.status import ApiError, forbidden, no_resource, not_allowed, not_found
 from seaway.cluster.apiserver.storage import encode
 from seaway.cluster.apiserver.verbs import Verbs
 from seaway.pki.tokens import Signer
@@ -29,6 +29,10 @@ BODY_LIMIT = 3 << 20
 ENDPOINTS_WARNING = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 PUBLIC = ("/healthz", "/livez", "/readyz", "/version")
 JSON_TYPE = "application/json"
+
+
+class NoPath(Exception):
+    """Nothing is served under a path."""
 
 
 class Door:
@@ -53,6 +57,8 @@ class Door:
         warnings: list[str] = []
         try:
             response = await self._answer(request, warnings)
+        except NoPath:
+            response = paths.missing()
         except ApiError as e:
             response = self._error(e)
         except web.HTTPRequestEntityTooLarge:
@@ -98,15 +104,19 @@ class Door:
             raise self.refused(user, info)
         if not info.is_resource:
             return paths.answer(self, request, info)
-        kind = kinds.by_resource().get((info.group, info.version, info.resource))
+        kind = self.verbs.registry.served.find(info.group, info.version, info.resource)
         if kind is None:
-            if info.group not in {k.group for k in kinds.builtin()}:
+            if info.group not in kinds.groups():
                 return paths.missing()
             raise no_resource()
+        if kind.custom is not None:
+            self._check_custom(kind, info)
         if kind.namespaced and not info.namespace and (info.name or info.verb not in ("list", "watch")):
             raise no_resource() if info.name else not_allowed()
         if not kind.namespaced and info.namespace and kind.resource != "namespaces":
             raise no_resource()
+        if kind.custom is not None and kind.custom.warning:
+            warnings.append(kind.custom.warning)
         if kind.group_resource == "endpoints":
             warnings.append(ENDPOINTS_WARNING)
         if info.rest or (info.subresource and info.subresource not in kind.subresources):
@@ -118,11 +128,20 @@ class Door:
         finally:
             visit.end()
 
+    @staticmethod
+    def _check_custom(kind: Kind, info: RequestInfo) -> None:
+        """What the handler of custom resources answers where built-in ones have no route (customresource_handler.go)."""
+        everywhere = info.verb in ("list", "watch") and not info.name
+        if kind.namespaced is not bool(info.namespace) and not (kind.namespaced and everywhere):
+            raise NoPath
+        if info.subresource and (info.rest or info.subresource not in kind.subresources):
+            raise not_found(kind, info.name)
+
     def refused(self, user: User, info: RequestInfo) -> ApiError:
         why = authz.refusal(user, info, self.rbac.decide(user, info).reason)
         if not info.is_resource:
             return ApiError(403, "Forbidden", f"forbidden: {why}", {})
         name = "" if info.verb == "create" and not info.subresource else info.name or info.selected
-        known = kinds.by_resource().get((info.group, info.version, info.resource))
+        known = self.verbs.registry.served.find(info.group, info.version, info.resource)
         kind = known or Kind(info.group, info.version, info.resource, info.resource, False, ())
         return forbidden(kind, name, why)

@@ -6,6 +6,7 @@ from typing import Any
 
 from seaway.api.selectors import FieldTerm
 from seaway.api.tree import get
+from seaway.cluster.apiserver.custom import jsonpath
 from seaway.cluster.apiserver.status import ApiError, bad_request
 
 # resource.group -> selectable fields beyond metadata.name and metadata.namespace
@@ -86,6 +87,26 @@ def values(resource: str, tree: dict[str, Any]) -> dict[str, str]:
             text = str(value)
         found[path] = text
     return found
+
+
+def custom_values(paths: tuple[str, ...], tree: dict[str, Any]) -> dict[str, str]:
+    """The selectable fields of a custom resource's version, as text; a field that is not there is empty."""
+    found = {}
+    for path in paths:
+        value, there = jsonpath.first(f".{path}", tree)
+        if isinstance(value, bool):
+            found[path] = "true" if value else "false"
+        else:
+            found[path] = str(value) if there and value is not None else ""
+    return found
+
+
+def check_custom(paths: tuple[str, ...], namespaced: bool, terms: tuple[FieldTerm, ...]) -> None:
+    """Refuses a selector over a field that a custom resource cannot be selected by (conversion/converter.go)."""
+    known = {"metadata.name", *paths, *(("metadata.namespace",) if namespaced else ())}
+    for term in terms:
+        if term.path not in known:
+            raise bad_request(f"field label not supported: {term.path}")
 
 
 def check(resource: str, kind: str, terms: tuple[FieldTerm, ...]) -> None:

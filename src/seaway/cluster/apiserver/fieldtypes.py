@@ -145,3 +145,8 @@ def _definition(name: str) -> Type:
 def builtin(definition: str) -> Type:
     """The type of a built-in kind."""
     return _definition(definition)
+
+
+def of_custom(schema: Schema) -> Type:
+    """The type of a schema whose references are to built-in definitions, as custom resources have for their metadata."""
+    return of(schema, _builtin)

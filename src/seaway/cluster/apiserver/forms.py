@@ -2,6 +2,9 @@
 
 A request about the other form is translated as it comes in and as it goes out; rules, selectors and watches see the
 stored form only. Fields that neither form knows are carried along.
+
+Versions of custom resources are another matter: a request works in the version that it asks for, and only the storage
+knows another one (`custom/objects`).
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from seaway.api import facts, kinds
 from seaway.api.kinds import Kind
 from seaway.api.selectors import FieldTerm
 from seaway.cluster.apiserver import hpaforms, zeros
+from seaway.cluster.apiserver.custom import objects
+from seaway.cluster.apiserver.storage import Entry, encode
 
 Tree = dict[str, Any]
 EVENT_FIELDS = {  # events.k8s.io/v1 -> core/v1
@@ -68,8 +73,35 @@ def _stored(group: str, version: str, resource: str) -> Kind:
 
 def stored_kind(kind: Kind) -> Kind:
     """The kind that a kind's objects are stored as: mostly itself."""
+    if kind.custom is not None:
+        return objects.stored_kind(kind)
     view = view_of(kind)
     return kind if view is None else _stored(view.group, view.version, view.resource)
+
+
+def opened(kind: Kind, entry: Entry) -> Tree:
+    """A stored object as a write to a kind finds it: a custom resource in the version that was asked for."""
+    return entry.tree if kind.custom is None else objects.opened(kind, entry)
+
+
+def kept(kind: Kind, tree: Tree) -> Tree:
+    """An object of a kind as the storage has it: custom resources in their storage version, all others as they are."""
+    return tree if kind.custom is None else objects.stored(kind, tree)
+
+
+def as_stored(kind: Kind, entry: Entry) -> bool:
+    """Whether an object is stored just as it is to be shown."""
+    return objects.is_current(kind, entry) if kind.custom is not None else view_of(kind) is None
+
+
+def seen(kind: Kind, entry: Entry) -> Tree:
+    """A stored object, in the form of a kind."""
+    return objects.opened(kind, entry) if kind.custom is not None else show(kind, entry.tree)
+
+
+def data(kind: Kind, entry: Entry) -> bytes:
+    """A stored object, encoded in the form of a kind."""
+    return entry.data if as_stored(kind, entry) else encode(seen(kind, entry))
 
 
 def store(kind: Kind, tree: Tree) -> Tree:
@@ -83,6 +115,8 @@ def store(kind: Kind, tree: Tree) -> Tree:
 
 def show(kind: Kind, tree: Tree) -> Tree:
     """A stored object, in the form of a kind."""
+    if kind.custom is not None:
+        return objects.shown(kind, tree)
     view = view_of(kind)
     if view is None:
         return tree

@@ -47,7 +47,9 @@ ALWAYS = frozenset(
 
 def begins(kind: Kind, tree: Tree) -> bool:
     """Whether a new object starts at generation 1."""
-    return kind.group_resource in ALWAYS or ("spec" in tree and kind.group_resource not in NONE)
+    return (
+        kind.custom is not None or kind.group_resource in ALWAYS or ("spec" in tree and kind.group_resource not in NONE)
+    )
 
 
 def moves(kind: Kind, new: Tree, old: Tree) -> bool:
@@ -57,6 +59,6 @@ def moves(kind: Kind, new: Tree, old: Tree) -> bool:
         return changed or trees.labels(new) != trees.labels(old)
     if kind.group_resource == "priorityclasses.scheduling.k8s.io":
         return False
-    if kind.group_resource in ALWAYS:
+    if kind.custom is not None or kind.group_resource in ALWAYS:
         return any(new.get(k) != old.get(k) for k in {*new, *old} - {"metadata", "kind", "apiVersion"})
     return bool(new.get("spec") != old.get("spec"))

@@ -21,6 +21,13 @@ ROWS = 48  # objects that are decoded for one piece
 SMALL = 96 << 10  # bytes of objects up to which a list is answered in one go
 
 
+def table_of(kind: Kind, trees: list[Tree], meta: Tree, now: float, include: str, with_columns: bool = True) -> Tree:
+    """The Table of a kind's objects: of custom ones in the version that was asked for, of all others as stored."""
+    if kind.custom is None:
+        return tables.table(forms.stored_kind(kind).group_resource, trees, meta, now, include, with_columns)
+    return tables.table(kind.group_resource, trees, meta, now, include, with_columns, kind.custom.columns)
+
+
 class Listing(NamedTuple):
     """What a list is made of; `stored` is the resource that the objects are stored as."""
 
@@ -77,24 +84,28 @@ class Listing(NamedTuple):
 
     def _head(self) -> Tree:
         if self.form.shape == "table":
-            return tables.table(self.stored, [], self.meta, self.now, self.form.include)
+            return table_of(self.kind, [], self.meta, self.now, self.form.include)
         if self.form.shape == "metadata-list":
             return {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": self.meta}
-        return {"kind": f"{self.kind.kind}List", "apiVersion": self.kind.api_version, "metadata": self.meta}
+        # An unstructured list says that there is nothing to continue with, too.
+        meta = self.meta if self.kind.custom is None else {"continue": "", **self.meta}
+        return {"kind": self.kind.listed, "apiVersion": self.kind.api_version, "metadata": meta}
 
     def _items(self, block: list[Entry]) -> list[bytes]:
         """Objects as elements of the list."""
         if self.form.shape == "table":
-            return [encode(tables.row(self.stored, e.tree, self.now, self.form.include)) for e in block]
+            own = () if self.kind.custom is None else self.kind.custom.columns
+            found = own or tables.columns_of(self.stored)
+            trees = (forms.opened(self.kind, e) for e in block)
+            return [encode(tables.row(self.stored, found, t, self.now, self.form.include)) for t in trees]
         if self.form.shape == "metadata-list":
             return [encode(tables.partial(e.tree)) for e in block]
         # Items of a built-in list say neither kind nor apiVersion; stored objects begin with just these.
         start = b'{"kind":"' + self.kind.kind.encode() + b'","apiVersion":"' + self.kind.api_version.encode() + b'",'
         cut = len(start)
-        if forms.view_of(self.kind) is None:
-            data = [e.data for e in block]
-        else:
-            data = [encode(forms.show(self.kind, e.tree)) for e in block]
+        data = [forms.data(self.kind, e) for e in block]
+        if self.kind.custom is not None:
+            return data
         return [b"{" + d[cut:] if d.startswith(start) else d for d in data]
 
     def _json(self) -> Iterator[bytes]:

@@ -144,6 +144,8 @@ def annotation_causes(annotations: dict[str, str], path: str) -> list[Cause]:
 def validate(meta: dict[str, Any], kind: Kind) -> list[Cause]:
     """Everything that is wrong with an object's metadata."""
     found = generic_causes(meta, lambda name, prefix: name_problems(kind.group_resource, name, prefix))
+    if kind.custom is not None or kind.group == "apiextensions.k8s.io":
+        return found  # k8s.io/apimachinery knows less than the core's own validation
     for i, finalizer in enumerate(meta.get("finalizers") or []):
         if "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
             why = "name is neither a standard finalizer name nor is it fully qualified"

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from seaway import KUBERNETES_VERSION
 from seaway.api import facts, kinds
+from seaway.cluster.apiserver.custom import documents
+from seaway.cluster.apiserver.custom.definition import Version
+from seaway.cluster.apiserver.custom.registry import BUILTIN, Served
 from seaway.cluster.apiserver.discovery import group_versions
 
 Tree = dict[str, Any]
@@ -41,14 +45,18 @@ PATCH_BODY = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch"
 STATUS = "io.k8s.apimachinery.pkg.apis.meta.v1.Status"
 
 
-@functools.cache
-def index() -> bytes:
+def index(served: Served) -> bytes:
     """What /openapi/v3 answers."""
+    made: bytes = served.once("openapi", lambda: _index(served))
+    return made
+
+
+def _index(served: Served) -> bytes:
     found = {}
-    for group, versions in group_versions().items():
+    for group, versions in group_versions(served).items():
         for v in versions:
             path = f"apis/{group}/{v}" if group else f"api/{v}"
-            digest = hashlib.sha256(document(group, v)).hexdigest().upper()
+            digest = documents.digest(group, v, served) or _digest(group, v)
             found[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"}
     return msgspec.json.encode({"paths": found})
 
@@ -59,13 +67,13 @@ ONE_OF = {
 }
 
 
-def _refs(value: Any, found: set[str], struct: str = "") -> Any:
+def refs(value: Any, found: set[str], struct: str = "") -> Any:
     """A schema in OpenAPI v3's form; collects the definitions named. `struct`: the definition whose fields these are.
 
     A field that is another definition is an allOf of it, so that its own defaults may stand beside the reference.
     """
     if isinstance(value, list):
-        return [_refs(v, found) for v in value]
+        return [refs(v, found) for v in value]
     if not isinstance(value, dict):
         return value
     if isinstance(value.get("$ref"), str):
@@ -73,10 +81,10 @@ def _refs(value: Any, found: set[str], struct: str = "") -> Any:
         found.add(name)
         rest = {k: v for k, v in value.items() if k != "$ref"}
         return {"allOf": [{"$ref": f"#/components/schemas/{name}"}], **rest}
-    result = {k: _refs(v, found) for k, v in value.items() if k != "properties"}
+    result = {k: refs(v, found) for k, v in value.items() if k != "properties"}
     if "properties" in value:
         shown, defaults = facts.zeros().get(struct, {}).get("show", {}), facts.DEFAULTS.get(struct, {})
-        result["properties"] = {k: _refs(v, found) for k, v in value["properties"].items()}
+        result["properties"] = {k: refs(v, found) for k, v in value["properties"].items()}
         for field, schema in result["properties"].items():
             if field in defaults:
                 schema["default"] = defaults[field]
@@ -90,7 +98,7 @@ def _schema(name: str, found: set[str]) -> Tree:
     if name in ONE_OF:
         own = {k: v for k, v in facts.definitions()[name].items() if k != "type"}
         return {"oneOf": ONE_OF[name], **own}
-    schema: Tree = _refs(facts.definitions()[name], found, name)
+    schema: Tree = refs(facts.definitions()[name], found, name)
     return schema
 
 
@@ -155,11 +163,40 @@ def _paths(group: str, version: str, needed: set[str]) -> Tree:
 
 
 @functools.cache
-def document(group: str, version: str) -> bytes:
+def _digest(group: str, version: str) -> str:
+    return hashlib.sha256(_builtin(group, version)).hexdigest().upper()
+
+
+def document(group: str, version: str, served: Served = BUILTIN) -> bytes:
     """The document of a group version: paths with their actions and kinds, and every schema they need."""
-    needed: set[str] = set()
-    paths = _paths(group, version, needed)
-    schemas: Tree = {PATCH_BODY: {"type": "object"}}
+    custom = documents.of(group, version, served)
+    if not custom:
+        return _builtin(group, version)
+    made: bytes = served.once(("openapi", group, version), lambda: _with_custom(group, version, custom))
+    return made
+
+
+@functools.cache
+def _builtin(group: str, version: str) -> bytes:
+    return _document(group, version, {}, {})
+
+
+def _with_custom(group: str, version: str, custom: list[Version]) -> bytes:
+    found: set[str] = set()
+    paths: Tree = {}
+    schemas: Tree = {}
+    for one in custom:
+        paths.update(documents.paths(one))
+        schemas.update({name: refs(schema, found) for name, schema in documents.schemas(one).items()})
+    return _document(group, version, paths, schemas, found)
+
+
+def _document(group: str, version: str, more: Tree, given: Tree, wanted: Iterable[str] = ()) -> bytes:
+    needed: set[str] = set(wanted)
+    paths = {**_paths(group, version, needed), **more}
+    schemas: Tree = {PATCH_BODY: {"type": "object"}, **given}
+    if more:
+        needed.update((STATUS, documents.SCALE))
     queue = sorted(needed)
     while queue:
         name = queue.pop()

@@ -78,6 +78,8 @@ def patched(kind: Kind, old: Tree, body: bytes, media: str, validation: str, war
         new = bodies.check_kind(new, kind)
         result, unknown = bodies.form(new, kind, old)
     except ApiError as e:
+        if e.code == 422:
+            raise
         raise invalid_patch(shown(), e.tree["message"]) from None
     except schema.TypeMismatch as e:
         raise invalid_patch(shown(), str(e)) from None

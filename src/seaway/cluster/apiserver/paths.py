@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from seaway.api import kinds
 from seaway.cluster.apiserver import answers, discovery, openapi, openapi_v2
+from seaway.cluster.apiserver.custom.registry import Served
 from seaway.cluster.apiserver.requests import RequestInfo
 from seaway.cluster.apiserver.status import ApiError, no_resource, not_allowed
 from seaway.cluster.apiserver.storage import encode
@@ -30,16 +32,17 @@ def answer(door: Door, request: web.BaseRequest, info: RequestInfo) -> web.Strea
     if request.method not in ("GET", "HEAD"):
         raise not_allowed() if path.startswith(("/api", "/apis")) else ApiError(405, "MethodNotAllowed", "405")
     parts = path.strip("/").split("/")
+    served = door.verbs.registry.served
     if parts[0] in HEALTH:
         return _health(door.ready, parts, request.query)
     if path == "/version":
         return _json(discovery.version())
     if path == "/openapi/v2":
-        return _openapi_v2(request.headers.get("Accept", ""))
+        return _openapi_v2(request.headers.get("Accept", ""), served)
     if path == "/openapi/v3":
-        return web.Response(body=openapi.index(), content_type=answers.JSON)
+        return web.Response(body=openapi.index(served), content_type=answers.JSON)
     if parts[:2] == ["openapi", "v3"]:
-        return _openapi(parts[2:])
+        return _openapi(parts[2:], served)
     if parts[0] in ("api", "apis"):
         return _discovery(door, parts, request.headers.get("Accept", ""))
     return _json({"paths": ROOT}) if path == "/" else missing()
@@ -50,24 +53,27 @@ def _json(tree: Tree) -> web.Response:
 
 
 def _discovery(door: Door, parts: list[str], accept: str) -> web.Response:
-    groups = discovery.group_versions()
+    served = door.verbs.registry.served
+    groups = discovery.group_versions(served)
     if len(parts) == 1:
         core = parts[0] == "api"
         if _wants_aggregated(accept):
             headers = {"Content-Type": AGGREGATED, "Vary": "Accept"}
-            return web.Response(body=discovery.aggregated(core), headers=headers)
-        return _json(discovery.api_versions(door.address) if core else discovery.groups())
+            return web.Response(body=discovery.aggregated(core, served), headers=headers)
+        return _json(discovery.api_versions(door.address) if core else discovery.groups(served))
     if parts[0] == "api":
         if parts[1] not in groups[""]:
             raise no_resource()
-        return _json(discovery.resources("", parts[1]))
+        return _json(discovery.resources("", parts[1], served))
     if not parts[1] or parts[1] not in groups:
         return missing()
     if len(parts) == 2:
-        return _json(discovery.group(parts[1]))
+        return _json(discovery.group(parts[1], served))
     if parts[2] not in groups[parts[1]]:
+        if parts[1] not in kinds.groups():
+            return missing()
         raise no_resource()
-    return _json(discovery.resources(parts[1], parts[2]))
+    return _json(discovery.resources(parts[1], parts[2], served))
 
 
 def _wants_aggregated(accept: str) -> bool:
@@ -100,17 +106,17 @@ def _health(ready: bool, parts: list[str], query: Mapping[str, str]) -> web.Resp
     return web.Response(text="ok")
 
 
-def _openapi_v2(accept: str) -> web.Response:
+def _openapi_v2(accept: str, served: Served) -> web.Response:
     """In protobuf alone: kubectl takes version 2 as JSON for a whole one, which this is not."""
     if not any(media == openapi_v2.ACCEPT for media, _ in answers.clauses(accept)):
         raise answers.not_acceptable()
-    return web.Response(body=discovery.openapi_v2_document(), headers={"Content-Type": openapi_v2.CONTENT_TYPE})
+    return web.Response(body=discovery.openapi_v2_document(served), headers={"Content-Type": openapi_v2.CONTENT_TYPE})
 
 
-def _openapi(parts: list[str]) -> web.Response:
-    groups = discovery.group_versions()
+def _openapi(parts: list[str], served: Served) -> web.Response:
+    groups = discovery.group_versions(served)
     if parts[0] == "api" and len(parts) == 2 and parts[1] in groups[""]:
-        return web.Response(body=openapi.document("", parts[1]), content_type=answers.JSON)
+        return web.Response(body=openapi.document("", parts[1], served), content_type=answers.JSON)
     if parts[0] == "apis" and len(parts) == 3 and parts[2] in groups.get(parts[1], ()):
-        return web.Response(body=openapi.document(parts[1], parts[2]), content_type=answers.JSON)
+        return web.Response(body=openapi.document(parts[1], parts[2], served), content_type=answers.JSON)
     return missing()

@@ -10,7 +10,7 @@ from typing import Any
 
 from seaway.api import selectors
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import fields, forms, tables
+from seaway.cluster.apiserver import fields, forms, listing, tables
 from seaway.cluster.apiserver.answers import Form
 from seaway.cluster.apiserver.calls import Edges
 from seaway.cluster.apiserver.journal import ADDED, DELETED, MODIFIED
@@ -48,7 +48,10 @@ class Filter:
             terms = selectors.parse_fields(query.get("fieldSelector", ""))
         except selectors.SelectorError as e:
             raise bad_request(str(e)) from None
-        fields.check(kind.group_resource, kind.kind, terms)
+        if kind.custom is not None:
+            fields.check_custom(kind.custom.selectable, kind.namespaced, terms)
+        else:
+            fields.check(kind.group_resource, kind.kind, terms)
         terms = forms.terms(kind, terms)
         if name:
             terms = (*terms, selectors.FieldTerm("metadata.name", name, True))
@@ -62,7 +65,16 @@ class Filter:
         if self.everything:
             return True
         index = entry.index(self._index)
-        return self.labels.matches(index["labels"]) and fields.matches(self.terms, index["fields"])
+        if not self.labels.matches(index["labels"]):
+            return False
+        have = index["fields"]
+        if self.kind.custom is not None and self.kind.custom.selectable and self.terms:
+            version = self.kind.custom
+            of = f"{version.definition.mark}/{version.name}"
+            if of not in index:
+                index[of] = {**have, **fields.custom_values(version.selectable, forms.seen(self.kind, entry))}
+            have = index[of]
+        return fields.matches(self.terms, have)
 
     @property
     def stored(self) -> str:
@@ -95,13 +107,12 @@ class Reads:
 
     def show(self, kind: Kind, entry: Entry, form: Form) -> bytes:
         if form.shape == "table":
-            tree = entry.tree
+            tree = forms.opened(kind, entry)
             meta = {"resourceVersion": tree["metadata"]["resourceVersion"]}
-            stored = forms.stored_kind(kind).group_resource
-            return encode(tables.table(stored, [tree], meta, self.edges.now(), form.include))
+            return encode(listing.table_of(kind, [tree], meta, self.edges.now(), form.include))
         if form.shape == "metadata":
             return encode(tables.partial(entry.tree))
-        return entry.data if forms.view_of(kind) is None else encode(forms.show(kind, entry.tree))
+        return forms.data(kind, entry)
 
     async def list(self, kind: Kind, namespace: str, query: Mapping[str, str], form: Form, turn: Turn) -> Listing:
         """What a list shows. `turn` is awaited before each piece of long work."""
@@ -237,15 +248,16 @@ class Reads:
     @staticmethod
     async def _initial(wanted: Filter, entries: Sequence[Entry], shower: _Shower, turn: Turn) -> AsyncIterator[bytes]:
         """The ADDED events of what is there, in pieces."""
-        as_stored = shower.form.shape == "json" and forms.view_of(wanted.kind) is None
+        kind, as_json = wanted.kind, shower.form.shape == "json"
+        as_stored = as_json and kind.custom is None and forms.view_of(kind) is None
         lines: list[bytes] = []
         size = 0
         for count, entry in enumerate(entries, 1):
             if wanted.matches(entry):
                 lines.append(
                     b'{"type":"ADDED","object":' + entry.data + b"}\n"
-                    if as_stored
-                    else shower.line("ADDED", entry.tree)
+                    if as_stored or (as_json and forms.as_stored(kind, entry))
+                    else shower.line("ADDED", entry)
                 )
                 size += len(lines[-1])
             if size >= PIECE or (count % ROWS == 0 and not (as_stored and wanted.everything)):
@@ -275,18 +287,16 @@ class Reads:
             elif now:
                 kind = MODIFIED if before else ADDED
             elif before and event.prev is not None:
-                tree = event.prev.tree
-                tree["metadata"]["resourceVersion"] = str(event.entry.rv)
-                return shower.line(NAMES[DELETED], tree)
+                return shower.line(NAMES[DELETED], event.prev, event.entry.rv)
             else:
                 return b""
-        if shower.form.shape == "json" and forms.view_of(wanted.kind) is None:
+        if shower.form.shape == "json" and forms.as_stored(wanted.kind, event.entry):
             line = event.cache.get(kind)
             if line is None:
                 line = b'{"type":"' + NAMES[kind].encode() + b'","object":' + event.entry.data + b"}\n"
                 event.cache[kind] = line
             return line
-        return shower.line(NAMES[kind], event.entry.tree)
+        return shower.line(NAMES[kind], event.entry)
 
     @staticmethod
     def _error(error: ApiError) -> bytes:
@@ -299,18 +309,15 @@ class _Shower:
     def __init__(self, kind: Kind, form: Form, edges: Edges) -> None:
         self.kind, self.form, self.edges, self._first = kind, form, edges, True
 
-    def line(self, name: str, tree: Tree) -> bytes:
+    def line(self, name: str, entry: Entry, rv: int = 0) -> bytes:
+        """An event; `rv` is its version where that is not the object's own."""
+        tree = forms.opened(self.kind, entry)
+        if rv:
+            tree["metadata"]["resourceVersion"] = str(rv)
         shown: Tree = tree
         if self.form.shape == "table":
             meta = {"resourceVersion": tree["metadata"]["resourceVersion"]}
-            shown = tables.table(
-                forms.stored_kind(self.kind).group_resource,
-                [tree],
-                meta,
-                self.edges.now(),
-                self.form.include,
-                self._first,
-            )
+            shown = listing.table_of(self.kind, [tree], meta, self.edges.now(), self.form.include, self._first)
             self._first = False
         elif self.form.shape == "metadata":
             shown = tables.partial(tree)

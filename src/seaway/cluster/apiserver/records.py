@@ -32,12 +32,17 @@ RESET: dict[tuple[str, str], Fields] = {
 
 def type_of(kind: Kind) -> Type:
     """How the kind's fields merge."""
+    if kind.custom is not None:
+        found: Type = kind.custom.type
+        return found
     return builtin(kind.definition) if kind.definition else ANY_MAP
 
 
 def reset(kind: Kind, subresource: str) -> Fields:
     """The fields that a write to the object or to one of its subresources does not touch."""
     if subresource:
+        if kind.custom is not None:
+            return {**SPEC, "f:metadata": LEAF}
         return RESET.get((kind.group_resource, subresource), SPEC)
     return STATUS if "status" in kind.subresources else {}
 
@@ -76,7 +81,7 @@ def _remembered(definition: str, shape: Any) -> list[Fields]:
 def _created(kind: Kind, new: Tree, who: managed.Manager, version: str, now: str) -> list[Tree]:
     """managedFields of a new object. Objects of one shape, which most are, share the set."""
     try:
-        known = _remembered(kind.definition, _shape(new))
+        known = _remembered(kind.definition, _shape(new)) if kind.definition else []
     except _NoShape:
         known = []
     if not known:

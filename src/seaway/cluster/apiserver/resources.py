@@ -16,6 +16,7 @@ from seaway.cluster.apiserver import (
     bodies,
     eviction,
     forms,
+    listing,
     options,
     patching,
     protobuf,
@@ -205,11 +206,17 @@ async def _delete(
             if e.code != 404:
                 raise
     head = {
-        "kind": f"{kind.kind}List",
+        "kind": kind.listed,
         "apiVersion": kind.api_version,
-        "metadata": {"resourceVersion": str(door.verbs.storage.rv)},
+        "metadata": {
+            **({"continue": ""} if kind.custom is not None else {}),
+            "resourceVersion": str(door.verbs.storage.rv),
+        },
         "items": [
-            {k: v for k, v in forms.show(kind, e.tree).items() if k not in ("kind", "apiVersion")} for e in chosen
+            forms.seen(kind, e)
+            if kind.custom is not None
+            else {k: v for k, v in forms.show(kind, e.tree).items() if k not in ("kind", "apiVersion")}
+            for e in chosen
         ],
     }
     return show(door, head, form, 200)
@@ -219,8 +226,9 @@ def show(door: Door, tree: Tree, form: Form, code: int, kind: Kind | None = None
     """An object as the request wants to see it; `kind` None for what has no Table (a Status, a Scale)."""
     if kind is not None and form.shape == "table":
         meta = {"resourceVersion": tree["metadata"].get("resourceVersion", "")}
-        resource = forms.stored_kind(kind).group_resource
-        tree = tables.table(resource, [tree], meta, door.verbs.edges.now(), form.include)
+        if kind.custom is not None:
+            tree = forms.show(kind, tree)
+        tree = listing.table_of(kind, [tree], meta, door.verbs.edges.now(), form.include)
     elif kind is not None and form.shape == "metadata":
         tree = tables.partial(tree)
     elif kind is not None:

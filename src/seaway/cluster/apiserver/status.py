@@ -43,6 +43,8 @@ class ApiError(Exception):
 
 def internal_type(kind: Kind) -> str:
     """The server's own Go type of a kind, which some messages name: `core.ConfigMap`, `rbac.Role`."""
+    if kind.custom is not None:
+        return "unstructured.Unstructured"
     package = "core" if kind.group in ("", "events.k8s.io") else kind.group.partition(".")[0]
     return f"{package}.{kind.kind}"
 

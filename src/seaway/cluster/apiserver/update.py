@@ -12,10 +12,11 @@ from typing import Any
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import bodies, create, forms, generation, managed, metadata, patching, records, zeros
 from seaway.cluster.apiserver.calls import Call, Writer, check_name, place
+from seaway.cluster.apiserver.custom import judging
 from seaway.cluster.apiserver.journal import DELETED, MODIFIED
 from seaway.cluster.apiserver.options import APPLY
 from seaway.cluster.apiserver.reviewing import ATTEMPTS, UPDATE, too_often
-from seaway.cluster.apiserver.rules import Rule, rule_for
+from seaway.cluster.apiserver.rules import Rule
 from seaway.cluster.apiserver.status import ApiError, Cause, conflict, invalid, modified, not_found, wrong
 from seaway.cluster.apiserver.storage import Entry
 
@@ -35,10 +36,10 @@ BOUND = (("pods", "resize"), ("persistentvolumeclaims", ""))  # what LimitRanges
 
 async def update(writer: Writer, call: Call) -> tuple[int, Tree]:
     """PUT of a body: (200 or 201, the object)."""
-    kind, rule = call.kind, rule_for(call.kind.group_resource)
+    kind, rule = call.kind, call.rule
     tree, strict = bodies.read(call.body, call.content_type, kind, call.field_validation)
     entry = writer.storage.newest(forms.stored_kind(kind).group_resource, call.key)
-    old = forms.show(kind, entry.tree) if entry is not None else None
+    old = forms.seen(kind, entry) if entry is not None else None
     tree = bodies.typed(tree, kind, old, call.field_validation, call.warnings, strict=strict)
     meta = tree["metadata"]
     place(call, meta)
@@ -84,7 +85,7 @@ async def patch(writer: Writer, call: Call) -> tuple[int, Tree]:
 
 async def apply(writer: Writer, call: Call) -> tuple[int, Tree]:
     """Server-side apply: it creates what is not there."""
-    kind, rule = call.kind, rule_for(call.kind.group_resource)
+    kind, rule = call.kind, call.rule
     config = records.configuration(call)
     call.translated({})
     entry = writer.storage.newest(call.kind.group_resource, call.key)
@@ -127,17 +128,17 @@ async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tr
     """
     review = writer.reviewers.review(call, UPDATE)
     if review is None:
-        old = entry.tree
+        old = forms.opened(call.kind, entry)
         return await _written(writer, call, entry, old, _judged(writer, call, old, *_made(writer, call, old, change)))
     for _ in range(ATTEMPTS):
-        old = entry.tree
+        old = forms.opened(call.kind, entry)
         new, managers = _made(writer, call, old, change)
         if managers:
             new["metadata"]["managedFields"] = managers
         new = await review.mutate(new, old)
         metadata.dedupe_owners(new["metadata"], call.warnings)
         if not call.subresource:
-            rule_for(call.judged_as).default(new)
+            call.rule.default(new)
         zeros.complete(call.kind.definition, new)
         new = _judged(writer, call, old, new, managers)
         try:
@@ -155,10 +156,10 @@ async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tr
 
 def _made(writer: Writer, call: Call, old: Tree, change: Callable[[Tree], Change]) -> Change:
     """The new state with its defaults, and the owners of its fields."""
-    kind, rule = call.kind, rule_for(call.judged_as)
+    kind, rule = call.kind, call.rule
     new, managers = change(copy.deepcopy(old))
     _check_version(call, new["metadata"], old["metadata"])
-    if not call.subresource:
+    if not call.subresource or kind.custom is not None:
         rule.default(new)
     zeros.complete(kind.definition, new)
     if managers is None:
@@ -168,7 +169,7 @@ def _made(writer: Writer, call: Call, old: Tree, change: Callable[[Tree], Change
 
 def _judged(writer: Writer, call: Call, old: Tree, new: Tree, managers: list[Tree] | None) -> Tree:
     """The new state as it may be stored; ApiError where the kind has something against it."""
-    kind, rule = call.kind, rule_for(call.judged_as)
+    kind, rule = call.kind, call.rule
     uid = new["metadata"].get("uid")
     new = _prepare(call, rule, new, old, managers)
     causes = metadata.update_causes(new["metadata"], old["metadata"], kind)
@@ -187,7 +188,7 @@ def _judged(writer: Writer, call: Call, old: Tree, new: Tree, managers: list[Tre
 
 async def _written(writer: Writer, call: Call, entry: Entry, old: Tree, new: Tree) -> Tree:
     """The end: what changes is stored. Nothing gives way between here and the state that `new` was judged against."""
-    kind, rule = call.kind, rule_for(call.judged_as)
+    kind, rule = call.kind, call.rule
     if _unchanged(new, old):
         return old
     part, before = rule.part(call.subresource), old["metadata"]
@@ -221,7 +222,8 @@ def _check_version(call: Call, meta: Tree, before: Tree) -> None:
         version = ""  # no version in particular
     if version and version != before["resourceVersion"]:
         raise modified(call.kind, call.name)
-    if not version and call.kind.group_resource in NEEDS_VERSION and not call.subresource:
+    needed = call.kind.group_resource in NEEDS_VERSION and not call.subresource
+    if not version and (needed or call.kind.custom is not None):
         cause = wrong("metadata.resourceVersion", 0, "must be specified for an update")
         raise invalid(call.kind.group, call.kind.resource, call.name, [cause])
 
@@ -262,6 +264,8 @@ def _prepare(call: Call, rule: Rule, new: Tree, old: Tree, managers: list[Tree] 
 
 def _judge(writer: Writer, call: Call, rule: Rule, new: Tree, old: Tree, causes: list[Cause]) -> list[Cause]:
     """Defaults the new state and says what the kind has against it, after what is known already."""
+    if call.kind.custom is not None:
+        return judging.judged(call.kind, new, old, call.subresource, causes, call.warnings)
     if call.subresource:
         part = rule.part(call.subresource)
         if part.stamp is not None:

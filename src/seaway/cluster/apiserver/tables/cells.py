@@ -22,6 +22,7 @@ class Column(NamedTuple):
     priority: int
     cell: Cell
     format: str = ""
+    description: str = ""
 
 
 def duration(amount: float) -> str:

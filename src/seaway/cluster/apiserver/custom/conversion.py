@@ -1,0 +1,82 @@
+"""Objects of one version in the form of another: by relabelling (strategy None), or by whoever is asked (Webhook).
+
+A webhook is asked over the network, while the server reads and writes without giving way. So conversions are prepared
+first: `Conversions.prepare` has every object that a request may need converted and remembers the results; from then on
+`converted` finds them. With strategy None nothing has to be prepared.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from seaway.cluster.apiserver.status import ApiError
+
+if TYPE_CHECKING:
+    from seaway.cluster.apiserver.custom.definition import Definition
+
+Tree = dict[str, Any]
+WEBHOOK = "Webhook"
+REMEMBERED = 20_000
+# (definition, objects of any of its versions, apiVersion that is wanted) -> the objects in that version, in their order.
+# Raises ApiError where the webhook cannot be asked or answers wrongly (webhook_converter.go says what is checked).
+Convert = Callable[["Definition", list[Tree], str], Awaitable[list[Tree]]]
+Key = tuple[str, str, str, str]
+
+
+def relabelled(tree: Tree, api_version: str) -> Tree:
+    """Strategy None: nothing but the apiVersion changes (conversion/nop_converter.go)."""
+    return {**tree, "apiVersion": api_version}
+
+
+class Conversions:
+    """What has been converted. `convert` asks a webhook; it is set by whoever knows how."""
+
+    def __init__(self) -> None:
+        self.convert: Convert | None = None
+        self._known: OrderedDict[Key, Tree] = OrderedDict()
+
+    @staticmethod
+    def _key(tree: Tree, definition: Definition, wanted: str) -> Key:
+        meta = tree.get("metadata") or {}
+        version = meta.get("resourceVersion", "")
+        return (definition.mark, meta.get("uid", ""), f"{tree.get('apiVersion')} {version}", wanted)
+
+    def needed(self, tree: Tree, definition: Definition, wanted: str) -> bool:
+        """Whether a webhook has to be asked, and has not been yet."""
+        if definition.strategy != WEBHOOK or tree.get("apiVersion") == wanted:
+            return False
+        return self._key(tree, definition, wanted) not in self._known
+
+    async def prepare(self, trees: Iterable[Tree], definition: Definition, wanted: str) -> None:
+        """Has what is needed converted, all at once."""
+        missing = [t for t in trees if self.needed(t, definition, wanted)]
+        if missing:
+            for old, new in zip(missing, await self.ask(missing, definition, wanted), strict=True):
+                self._known[self._key(old, definition, wanted)] = new
+            while len(self._known) > max(REMEMBERED, len(missing)):
+                self._known.popitem(last=False)
+
+    async def ask(self, trees: list[Tree], definition: Definition, wanted: str) -> list[Tree]:
+        """The trees converted now, by the webhook."""
+        if self.convert is None:
+            why = f"conversion webhook for {definition.group}, Kind={definition.kind_name} failed: webhooks are not called here"
+            raise ApiError(500, "InternalError", f"Internal error occurred: {why}")
+        return await self.convert(definition, trees, wanted)
+
+    def converted(self, tree: Tree, definition: Definition, wanted: str) -> Tree:
+        """A tree in the version that is wanted; ApiError where it has not been prepared."""
+        if tree.get("apiVersion") == wanted:
+            return tree
+        if definition.strategy != WEBHOOK:
+            return relabelled(tree, wanted)
+        found = self._known.get(self._key(tree, definition, wanted))
+        if found is None:
+            # The object changed while its conversion was asked for; a retry finds the next state.
+            name = (tree.get("metadata") or {}).get("name", "")
+            raise ApiError(500, "InternalError", f"Internal error occurred: {name} has not been converted to {wanted}")
+        return found
+
+
+__all__ = ["WEBHOOK", "Conversions", "Convert", "relabelled"]

@@ -1,0 +1,109 @@
+"""Custom objects between body, storage and answer (customresource_handler.go); pure but for the conversions that are known.
+
+A body is read in the version that was asked for: metadata is checked, unknown fields go. What is stored is read as the
+schema of now has it: pruned and given defaults in the version that it is stored in, then converted.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from seaway.api.kinds import Kind
+from seaway.cluster.apiserver.custom.definition import Version
+from seaway.cluster.apiserver.status import ApiError, bad_request, invalid, wrong
+from seaway.cluster.apiserver.storage import Entry, encode
+
+Tree = dict[str, Any]
+
+
+def version_of(kind: Kind) -> Version:
+    """The version behind a custom kind."""
+    found: Version = kind.custom
+    return found
+
+
+def stored_kind(kind: Kind) -> Kind:
+    return version_of(kind).definition.storage.kind
+
+
+def check_type(tree: Tree, kind: Kind) -> None:
+    """kind and apiVersion of a body against those that the path takes; ApiError where they differ."""
+    name, api_version = tree.get("kind"), tree.get("apiVersion")
+    if not name:
+        raise bad_request("Object 'Kind' is missing in 'unstructured object has no kind'")
+    if api_version != kind.api_version:
+        raise bad_request(
+            f"the API version in the data ({api_version or ''}) does not match the expected API version "
+            f"({kind.api_version})"
+        )
+    if name != kind.kind:
+        told = (tree.get("metadata") or {}).get("name", "")
+        raise invalid(kind.group, name, told, [wrong("kind", name, f"must be {kind.kind}")])
+
+
+def form(tree: Tree, kind: Kind) -> tuple[Tree, list[str]]:
+    """The object as its schema has it, and the paths of its unknown fields; raises TypeMismatch for wrong metadata."""
+    result = copy.deepcopy(tree)
+    found = version_of(kind).structural.prune(result)
+    if (tree.get("metadata") or {}).get("managedFields") == []:
+        result.setdefault("metadata", {})["managedFields"] = []  # empty, but said: it asks for a new record
+    return result, found
+
+
+def coerced(tree: Tree, version: Version) -> Tree:
+    """A stored object as the schema of now has it, in the version that it is stored in; the tree is changed in place."""
+    version.structural.prune(tree, lenient=True)
+    version.structural.default(tree)
+    meta = tree.get("metadata")
+    if isinstance(meta, dict) and not meta.get("generation"):
+        meta["generation"] = 1
+    return tree
+
+
+def is_current(kind: Kind, entry: Entry) -> bool:
+    """Whether an object is stored just as it is to be shown."""
+    version = version_of(kind)
+    return version.stores and entry.rv > version.definition.since
+
+
+def opened(kind: Kind, entry: Entry) -> Tree:
+    """A stored object in the version of a kind."""
+    tree = entry.tree
+    if is_current(kind, entry):
+        return tree
+    version = version_of(kind)
+    coerced(tree, version.definition.version_of(tree))
+    return shown(kind, tree)
+
+
+def shown(kind: Kind, tree: Tree) -> Tree:
+    """An object of any version in that of a kind."""
+    version = version_of(kind)
+    if tree.get("apiVersion") == version.api_version:
+        return tree
+    found = version.definition.conversions.converted(tree, version.definition, version.api_version)
+    found = {**copy.deepcopy({k: v for k, v in found.items() if k != "metadata"}), "metadata": found["metadata"]}
+    version.structural.prune(found, lenient=True)
+    return found
+
+
+def data(kind: Kind, entry: Entry) -> bytes:
+    """A stored object, encoded in the version of a kind."""
+    return entry.data if is_current(kind, entry) else encode(opened(kind, entry))
+
+
+def stored(kind: Kind, tree: Tree) -> Tree:
+    """An object of any version in the one that is stored."""
+    definition = version_of(kind).definition
+    return definition.conversions.converted(tree, definition, definition.storage.api_version)
+
+
+def refuse_create(kind: Kind, name: str) -> None:
+    """Nothing is created while the definition is being deleted."""
+    if version_of(kind).definition.terminating:
+        told = f'{kind.group_resource} "{name}"' if name else kind.group_resource
+        details: Tree = {"name": name} if name else {}
+        details.update(group=kind.group, kind=kind.resource)
+        why = "create not allowed while custom resource definition is terminating"
+        raise ApiError(403, "Forbidden", f"{told} is forbidden: {why}", details)
