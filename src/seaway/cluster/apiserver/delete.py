@@ -10,6 +10,8 @@ from seaway.api import tree as trees
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import forms, metadata
 from seaway.cluster.apiserver.calls import Call, Writer
+from seaway.cluster.apiserver.custom import lifecycle
+from seaway.cluster.apiserver.custom.registry import DEFINITIONS
 from seaway.cluster.apiserver.custom.strategy import rule_of
 from seaway.cluster.apiserver.journal import DELETED, MODIFIED
 from seaway.cluster.apiserver.reviewing import ATTEMPTS, DELETE, too_often
@@ -74,6 +76,8 @@ async def delete(writer: Writer, call: Call, options: Tree) -> tuple[Tree, bool]
     finalizers = finalizers_for(kind, list(meta.get("finalizers") or ()), options)
     if kind.group_resource == "namespaces":
         return await _end_namespace(writer, call, entry, tree, finalizers)
+    if kind.group_resource == DEFINITIONS and not meta.get("deletionTimestamp"):
+        return await _end_definition(writer, call, entry, tree)
     graceful = False
     seconds = options.get("gracePeriodSeconds")
     marked = meta.get("deletionTimestamp")
@@ -136,6 +140,14 @@ async def _reviewed(writer: Writer, call: Call, entry: Entry, wanted: Tree) -> E
 def _permanent(name: str) -> ApiError:
     why = f'namespaces "{name}" is forbidden: this namespace may not be deleted'
     return ApiError(403, "Forbidden", why, {"name": name, "kind": "namespaces"})
+
+
+async def _end_definition(writer: Writer, call: Call, entry: Entry, tree: Tree) -> tuple[Tree, bool]:
+    """A CustomResourceDefinition is only marked: its objects go first (registry/customresourcedefinition/etcd.go)."""
+    tree = metadata.ordered(lifecycle.marked(tree, writer.stamp()), call.kind)
+    if call.dry_run:
+        return tree, False
+    return (await writer.write(call.kind, call.key, MODIFIED, tree, entry.tree)).tree, False
 
 
 def _raise_generation(meta: Tree) -> None:

@@ -110,6 +110,12 @@ def _in(group_name: str, version_name: str, served: Served) -> list[Kind]:
     return [k for k in served.kinds if (k.group, k.version) == (group_name, version_name)]
 
 
+def _verbs(kind: Kind) -> list[str]:
+    if not kind.stored:
+        return ["create"]
+    return list(kind.verbs if kind.custom is None else kind.custom.definition.told_verbs)
+
+
 def resources(group_name: str, version_name: str, served: Served) -> Tree:
     """APIResourceList of a group version."""
     rows: list[Tree] = []
@@ -119,10 +125,8 @@ def resources(group_name: str, version_name: str, served: Served) -> Tree:
             "singularName": kind.singular,
             "namespaced": kind.namespaced,
             "kind": kind.kind,
-            "verbs": list(kind.verbs),
+            "verbs": _verbs(kind),
         }
-        if not kind.stored:
-            row["verbs"] = ["create"]
         if kind.short_names:
             row["shortNames"] = list(kind.short_names)
         if kind.categories:
@@ -157,7 +161,7 @@ def _aggregated(kind: Kind) -> Tree:
         "responseKind": {**own, "kind": kind.kind},
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": kind.singular,
-        "verbs": list(kind.verbs) if kind.stored else ["create"],
+        "verbs": _verbs(kind),
     }
     if kind.short_names:
         row["shortNames"] = list(kind.short_names)

@@ -14,6 +14,7 @@ from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import answers, bodies, forms, protobuf, tables
 from seaway.cluster.apiserver.answers import Form
 from seaway.cluster.apiserver.storage import Entry, decode, encode
+from seaway.cluster.apiserver.tables.cells import Column
 
 Tree = dict[str, Any]
 PIECE = 128 << 10  # bytes
@@ -84,18 +85,22 @@ class Listing(NamedTuple):
 
     def _head(self) -> Tree:
         if self.form.shape == "table":
-            return table_of(self.kind, [], self.meta, self.now, self.form.include)
+            return tables.table(self.stored, [], self.meta, self.now, self.form.include, own=self._own)
         if self.form.shape == "metadata-list":
             return {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": self.meta}
         # An unstructured list says that there is nothing to continue with, too.
         meta = self.meta if self.kind.custom is None else {"continue": "", **self.meta}
         return {"kind": self.kind.listed, "apiVersion": self.kind.api_version, "metadata": meta}
 
+    @property
+    def _own(self) -> tuple[Column, ...]:
+        """The columns of a custom kind."""
+        return () if self.kind.custom is None else self.kind.custom.columns
+
     def _items(self, block: list[Entry]) -> list[bytes]:
         """Objects as elements of the list."""
         if self.form.shape == "table":
-            own = () if self.kind.custom is None else self.kind.custom.columns
-            found = own or tables.columns_of(self.stored)
+            found = self._own or tables.columns_of(self.stored)
             trees = (forms.opened(self.kind, e) for e in block)
             return [encode(tables.row(self.stored, found, t, self.now, self.form.include)) for t in trees]
         if self.form.shape == "metadata-list":

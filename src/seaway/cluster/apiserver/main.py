@@ -23,6 +23,7 @@ from seaway.cluster.apiserver.allocation import Allocator
 from seaway.cluster.apiserver.authn import Tokens
 from seaway.cluster.apiserver.authz import RBAC, Rbac
 from seaway.cluster.apiserver.calls import ADDRESSES
+from seaway.cluster.apiserver.custom.controller import Lifecycle
 from seaway.cluster.apiserver.door import BODY_LIMIT, Door
 from seaway.cluster.apiserver.journal import DELETED, Journal
 from seaway.cluster.apiserver.metadata import SUFFIX_CHARACTERS
@@ -159,6 +160,7 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
         sock = socket.socket(fileno=fd)
         connections.prepare(sock)
         await loop.create_server(server, sock=sock, ssl=context, backlog=4096, ssl_handshake_timeout=HANDSHAKE)
+    definitions = asyncio.create_task(Lifecycle(verbs).run())
     fresh = storage.rv == 0
     await bootstrap.run(verbs, layout, args.get("variables", {}))
     if fresh:
@@ -174,6 +176,7 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
     sweeping = asyncio.create_task(expiry.run(verbs))
     await stop.wait()
     sweeping.cancel()
+    definitions.cancel()
     await caller.close()
     storage.close()
 

@@ -231,17 +231,25 @@ class Taken(Exception):
 REPLICAS = ("f:spec", "f:replicas")
 
 
-def scaled(entries: Any, version: str, who: Manager, now: str, changed: bool, force: bool) -> list[Tree]:
+def scaled(
+    entries: Any,
+    version: str,
+    who: Manager,
+    now: str,
+    changed: bool,
+    force: bool,
+    path: tuple[str, ...] = REPLICAS,
+) -> list[Tree]:
     """The parent's managedFields after a write to /scale (managedfields/scalehandler.go).
 
     A change of the replicas takes them from their owners, an apply shares them where they stay; `Taken` where an apply
-    would take them without force.
+    would take them without force. `path` is where the parent has its replicas.
     """
     managers = decode(entries) or {}
     if not managers and who.operation == UPDATE:
         return []
-    replicas = of(*REPLICAS)
-    owners = {m: replicas for m, owned in managers.items() if m != who and has(owned.fields, *REPLICAS)}
+    replicas = of(*path)
+    owners = {m: replicas for m, owned in managers.items() if m != who and has(owned.fields, *path)}
     if changed and owners and who.operation == APPLY and not force:
         raise Taken(owners, {m: managers[m].version for m in owners})
     result: Managers = {}
@@ -250,7 +258,7 @@ def scaled(entries: Any, version: str, who: Manager, now: str, changed: bool, fo
         if fields:
             result[m] = owned._replace(fields=fields)
     if changed or who.operation == APPLY:
-        had = who in result and has(result[who].fields, *REPLICAS)
+        had = who in result and has(result[who].fields, *path)
         time = result[who].time if had and not changed else now
         result[who] = Owned(replicas, version, time)
     return encode(capped(result))

@@ -108,7 +108,7 @@ def pod_problem(node: str, operation: str, subresource: str, tree: Tree, old: Tr
     if subresource == "eviction":
         return "" if placed == node else f"node {node} can only evict pods with spec.nodeName set to itself"
     if subresource:
-        return f'unexpected pod subresource "{subresource}", only \'status\' and \'eviction\' are allowed'
+        return f"unexpected pod subresource \"{subresource}\", only 'status' and 'eviction' are allowed"
     if operation == CREATE:
         return mirror_problem(node, tree)
     if operation == DELETE:

@@ -99,13 +99,21 @@ def _check_method(method: str, info: RequestInfo, kind: Kind) -> None:
     """405 where the path does not take the method."""
     if info.subresource:
         if method == "DELETE" or method not in (*ITEM_METHODS, "POST"):
-            raise not_allowed()
-        if method == "POST" and info.subresource in STATUS_LIKE:
-            raise not_allowed()
+            raise _not_supported(info, kind)
+        if method == "POST" and (info.subresource in STATUS_LIKE or kind.custom is not None):
+            raise _not_supported(info, kind)
         return
     verb = (ITEM_METHODS if info.name else LIST_METHODS).get(method)
     if verb is None or verb not in (kind.verbs if kind.stored else ("create",)):
-        raise not_allowed()
+        raise _not_supported(info, kind)
+
+
+def _not_supported(info: RequestInfo, kind: Kind) -> ApiError:
+    """Built-in kinds have no route for it, custom ones are asked and refuse (apierrors.NewMethodNotSupported)."""
+    if kind.custom is None:
+        return not_allowed()
+    told = f'{info.verb} is not supported on resources of kind "{kind.group_resource}"'
+    return ApiError(405, "MethodNotAllowed", told, {"group": kind.group, "kind": kind.resource})
 
 
 async def _call(request: web.BaseRequest, info: RequestInfo, kind: Kind, user: User, warnings: list[str]) -> Call:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from seaway.api import kinds
 from seaway.api import tree as trees
 from seaway.api.kinds import Kind
 from seaway.api.merge import merge
-from seaway.cluster.apiserver import apply, bodies, managed, patching, tables
+from seaway.cluster.apiserver import apply, bodies, forms, managed, patching, tables
 from seaway.cluster.apiserver.calls import check_name
+from seaway.cluster.apiserver.custom import scaling
 from seaway.cluster.apiserver.options import APPLY
 from seaway.cluster.apiserver.reviewing import BINDING, CREATE, SCALE, TOKEN_REQUEST, UPDATE
 from seaway.cluster.apiserver.status import (
@@ -49,22 +51,71 @@ def scale_of(kind: Kind, tree: Tree) -> Tree:
     return result
 
 
+class _Scaled(NamedTuple):
+    """How a kind is scaled: the Scale of an object, the object with other replicas, and their path in managedFields.
+
+    `check` refuses a Scale that does not say how many replicas there are.
+    """
+
+    of: Callable[[Tree], Tree]
+    put: Callable[[Tree, int], Tree]
+    path: tuple[str, ...]
+    check: Callable[[Tree], None]
+
+
+def _scaled(kind: Kind) -> _Scaled:
+    if kind.custom is None:
+
+        def put(tree: Tree, replicas: int) -> Tree:
+            tree["spec"]["replicas"] = replicas
+            return tree
+
+        return _Scaled(lambda tree: scale_of(kind, tree), put, managed.REPLICAS, lambda scale: None)
+    return _custom_scaled(kind.custom.scale)
+
+
+def _custom_scaled(paths: Tree) -> _Scaled:
+    """A custom resource says itself where its replicas are (registry/customresource/etcd.go)."""
+    replicas: str = paths["specReplicasPath"]
+
+    def of(tree: Tree) -> Tree:
+        try:
+            return scaling.scale_of(paths, tree)
+        except scaling.NotThere as e:
+            raise bad_request(str(e)) from None
+
+    def put(tree: Tree, count: int) -> Tree:
+        try:
+            return scaling.with_replicas(paths, tree, count)
+        except scaling.NotThere as e:
+            raise bad_request(str(e)) from None
+
+    def check(scale: Tree) -> None:
+        if "replicas" not in (scale.get("spec") or {}):
+            raise bad_request(f'the spec replicas field "{replicas}" does not exist')
+
+    return _Scaled(of, put, tuple(f"f:{name}" for name in scaling.path_of(replicas)), check)
+
+
 async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
     """GET, PUT and PATCH of /scale."""
     kind = call.kind
     entry = verbs.storage.newest(kind.group_resource, call.key)
     if entry is None:
         raise not_found(kind, call.name)
-    now = scale_of(kind, entry.tree)
+    scaled = _scaled(kind)
+    now = scaled.of(forms.opened(kind, entry))
     if method == "GET":
+        scaled.check(now)
         return now
     wanted = _wanted_scale(call, method, now)
+    scaled.check(wanted)
     check_name(call, wanted.get("metadata") or {})
     review = verbs.reviewers.review(call, UPDATE, SCALE)
     if review is not None:
         wanted = await review.mutate(wanted, now)
     replicas = (wanted.get("spec") or {}).get("replicas", 0)
-    if replicas < 0:
+    if replicas < 0 and kind.custom is None:
         raise invalid(
             "autoscaling", "Scale", call.name, [wrong("spec.replicas", replicas, "must be greater than or equal to 0")]
         )
@@ -77,16 +128,15 @@ async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
     def edit(tree: Tree) -> Tree:
         if version and version != tree["metadata"]["resourceVersion"]:
             raise modified(kind, call.name)
-        tree["spec"]["replicas"] = replicas
-        return tree
+        return scaled.put(tree, replicas)
 
     operation = managed.APPLY if call.media == APPLY else managed.UPDATE
     who = managed.manager(call.manager, operation, kind.api_version, "scale")
 
     def managers(tree: Tree) -> list[Tree]:
-        moved = tree["spec"].get("replicas", 0) != replicas
+        moved = scaled.of(tree)["spec"].get("replicas", 0) != replicas
         entries = tree["metadata"].get("managedFields")
-        return managed.scaled(entries, kind.api_version, who, verbs.stamp(), moved, call.force)
+        return managed.scaled(entries, kind.api_version, who, verbs.stamp(), moved, call.force, scaled.path)
 
     try:
         changed = await verbs.change(
@@ -94,7 +144,7 @@ async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
         )
     except managed.Taken as e:
         raise apply.conflict_error(e) from None
-    return scale_of(kind, changed)
+    return scaled.of(forms.show(kind, changed))
 
 
 def _wanted_scale(call: Call, method: str, now: Tree) -> Tree:

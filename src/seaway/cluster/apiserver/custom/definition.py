@@ -11,6 +11,7 @@ from seaway.cluster.apiserver import fieldtypes
 from seaway.cluster.apiserver.custom import columns, models, schemas
 from seaway.cluster.apiserver.custom.conversion import Conversions
 from seaway.cluster.apiserver.custom.versions import newest_first
+from seaway.cluster.apiserver.rules.definition_spec import every
 from seaway.cluster.apiserver.structural import Structural, compiled
 from seaway.cluster.apiserver.tables.cells import Column
 
@@ -49,7 +50,7 @@ class Version:
             names["plural"],
             names["kind"],
             of.namespaced,
-            ENDING_VERBS if of.terminating else VERBS,
+            VERBS,
             tuple(names.get("shortNames") or ()),
             tuple(names.get("categories") or ()),
             parts,
@@ -69,6 +70,10 @@ class Version:
     @functools.cached_property
     def structural(self) -> Structural:
         return compiled(self.schema)
+
+    @functools.cached_property
+    def has_rules(self) -> bool:
+        return any(s.get("x-kubernetes-validations") for s in every(self.schema))
 
     @functools.cached_property
     def rules(self) -> schemas.Rules:
@@ -128,6 +133,11 @@ class Definition:
     def resource(self) -> str:
         """`things.example.com`, under which the objects are stored."""
         return f"{self.accepted['plural']}.{self.group}"
+
+    @property
+    def told_verbs(self) -> tuple[str, ...]:
+        """What discovery tells: nothing new is made of a definition that ends."""
+        return ENDING_VERBS if self.terminating else VERBS
 
     @property
     def served(self) -> tuple[Kind, ...]:

@@ -28,6 +28,8 @@ def judge(
     else:
         found, warnings = schema.validate_update(new, old, version.scale)
     causes = [*known, *found]
+    if not version.has_rules:
+        return causes, warnings
     blocked = unchecked(causes)
     if blocked is not None:
         return [*causes, blocked], warnings

@@ -52,8 +52,9 @@ def nested(tree: Tree, text: str, wanted: type) -> Any:
     return value
 
 
-def scale_of(scale: Tree, tree: Tree) -> tuple[Tree, bool]:
-    """(autoscaling/v1 Scale of an object, whether it says how many replicas it wants); NotThere where it cannot be made."""
+def scale_of(scale: Tree, tree: Tree) -> Tree:
+    """autoscaling/v1 Scale of an object, without replicas where it does not say how many it wants; NotThere where there is
+    something else in their place."""
     wanted = nested(tree, scale["specReplicasPath"], int)
     status: Tree = {"replicas": nested(tree, scale["statusReplicasPath"], int) or 0}
     selector = nested(tree, scale["labelSelectorPath"], str) if scale.get("labelSelectorPath") else None
@@ -61,14 +62,13 @@ def scale_of(scale: Tree, tree: Tree) -> tuple[Tree, bool]:
         status["selector"] = selector
     meta = tree["metadata"]
     names = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    result: Tree = {
+    return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {n: meta[n] for n in names if n in meta},
-        "spec": {"replicas": wanted} if wanted else {},
+        "spec": {} if wanted is None else {"replicas": wanted},
         "status": status,
     }
-    return result, wanted is not None
 
 
 def with_replicas(scale: Tree, tree: Tree, count: int) -> Tree:

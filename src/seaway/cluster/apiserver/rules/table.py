@@ -7,6 +7,7 @@ from seaway.cluster.apiserver.rules import (
     apiservices,
     cronjobs,
     daemonsets,
+    definitions,
     deployments,
     jobs,
     pods,
@@ -16,6 +17,7 @@ from seaway.cluster.apiserver.rules.kinds import KIND_RULES
 
 RULES: dict[str, Rule] = {
     **KIND_RULES,
+    "customresourcedefinitions.apiextensions.k8s.io": definitions.DEFINITIONS,
     "apiservices.apiregistration.k8s.io": apiservices.APISERVICES,
     "pods": pods.PODS,
     "podtemplates": pods.POD_TEMPLATES,

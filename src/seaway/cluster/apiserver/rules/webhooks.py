@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -90,7 +93,7 @@ def _hook_causes(hook: Tree, at: str) -> list[Cause]:
         found.append(wrong(f"{at}.timeoutSeconds", seconds, "the timeout value must be between 1 and 30 seconds"))
     for name in ("namespaceSelector", "objectSelector"):
         found += fieldrules.selector_causes(hook.get(name), f"{at}.{name}")
-    found += _client_causes(hook.get("clientConfig") or {}, f"{at}.clientConfig")
+    found += client_causes(hook.get("clientConfig") or {}, f"{at}.clientConfig")
     return found + condition_causes(hook.get("matchConditions") or [], f"{at}.matchConditions")
 
 
@@ -183,11 +186,23 @@ def _version_causes(versions: list[str], at: str) -> list[Cause]:
     return found
 
 
-def _client_causes(client: Tree, at: str) -> list[Cause]:
+def client_causes(client: Tree, at: str) -> list[Cause]:
+    """A WebhookClientConfig, but for its certificates."""
     url, service = client.get("url"), client.get("service")
     if (url is None) == (service is None):
         return [required(at, "exactly one of url or service is required")]
     return _url_causes(url, f"{at}.url") if url is not None else service_causes(service or {}, f"{at}.service")
+
+
+def bundle_causes(bundle: str, at: str) -> list[Cause]:
+    """A caBundle has to hold certificates (k8s.io/apiserver/pkg/util/webhook ValidateCABundle)."""
+    try:
+        text = base64.b64decode(bundle)
+    except (binascii.Error, ValueError):
+        text = b""
+    if re.search(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", text, re.DOTALL):
+        return []
+    return [wrong(at, bundle, "unable to load root certificates: unable to parse bytes as PEM block")]
 
 
 def _url_causes(url: str, at: str) -> list[Cause]:

@@ -72,7 +72,9 @@ def review_version(accepted: Any) -> str:
     raise ConversionFailed("no supported conversion review versions")
 
 
-def converted(asked: list[Tree], answer: Tree, uid: str, version: str, to: str, about: str, is_list: bool) -> list[Tree]:
+def converted(
+    asked: list[Tree], answer: Tree, uid: str, version: str, to: str, about: str, is_list: bool
+) -> list[Tree]:
     """The objects of an answer, checked against those that were sent; ConversionFailed where they are not theirs."""
     start = f"conversion webhook for {about}"
     try:
@@ -85,7 +87,9 @@ def converted(asked: list[Tree], answer: Tree, uid: str, version: str, to: str, 
     for i, (before, after) in enumerate(zip(asked, objects, strict=True)):
         at = f"converted object at index {i}" if is_list else "object at index 0"
         if not isinstance(after, dict) or not after.get("kind"):
-            raise ConversionFailed(f"{start} returned invalid {at}: Object 'Kind' is missing in '{encode(after).decode()}'")
+            raise ConversionFailed(
+                f"{start} returned invalid {at}: Object 'Kind' is missing in '{encode(after).decode()}'"
+            )
         if after.get("apiVersion") != to:
             what = f"invalid groupVersion (expected {to}, received {after.get('apiVersion', '')})"
             raise ConversionFailed(f"{start} returned invalid {at}: {what}")

@@ -46,7 +46,9 @@ def version(accepted: tuple[str, ...]) -> str:
     for found in accepted:
         if found in VERSIONS:
             return found
-    raise Unusable("could not create admission objects: webhook does not accept known AdmissionReview versions (v1, v1beta1)")
+    raise Unusable(
+        "could not create admission objects: webhook does not accept known AdmissionReview versions (v1, v1beta1)"
+    )
 
 
 def _named(kind: GroupVersionKind) -> Tree:
@@ -141,7 +143,9 @@ def verdict(answer: Tree, uid: str, of_version: str, mutating: bool) -> Verdict:
         raise Unusable(f"{WRONG}expected response.uid={quoted(uid)}, got {quoted(str(response.get('uid', '')))}")
     if strict and (answer.get("apiVersion"), answer.get("kind")) != (f"{GROUP}/v1", REVIEW):
         group_version, kind = answer.get("apiVersion") or "", answer.get("kind") or ""
-        raise Unusable(f"{WRONG}expected webhook response of {GROUP}/v1, Kind={REVIEW}, got {group_version}, Kind={kind}")
+        raise Unusable(
+            f"{WRONG}expected webhook response of {GROUP}/v1, Kind={REVIEW}, got {group_version}, Kind={kind}"
+        )
     result, told = response.get("status"), response.get("warnings") or []
     annotations = response.get("auditAnnotations") or {}
     return Verdict(
