@@ -53,7 +53,7 @@ def collected(there: list[dict], then: Callable[[Api], Awaitable[Any]] | None = 
     """What is left of ConfigMaps after `then`, by name."""
 
     async def main() -> dict[str, dict]:
-        api = Api()
+        api = Api(THINGS)
         for tree in there:
             api.put(tree)
         caches = Caches(api)
@@ -152,3 +152,35 @@ def test_a_custom_kind_is_known_by_its_definition() -> None:
     assert [(k.api_version, k.group_resource) for k in ownership.custom_kinds(definition)] == [("g.io/v2", "things.g.io"), ("g.io/v1", "things.g.io")]
     assert not ownership.is_established(definition)
     assert ownership.is_established({**definition, "status": {"conditions": [{"type": "Established", "status": "True"}]}})
+
+
+def definition(established: bool = True) -> dict:
+    """A definition of the namespaced kind Thing."""
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.g.io", "uid": "definition"},
+        "spec": {"group": "g.io", "scope": "Namespaced", "names": {"plural": "things", "kind": "Thing"}, "versions": [{"name": "v1", "served": True}]},
+        "status": {"conditions": [{"type": "Established", "status": str(established)}]},
+    }
+
+
+THINGS = ownership.custom_kinds(definition())[0]
+DEFINITIONS = kind_of("customresourcedefinitions.apiextensions.k8s.io")
+CUSTOM = {"apiVersion": "g.io/v1", "kind": "Thing", "metadata": {"name": "c", "namespace": "n", "uid": "c"}}
+OWNED = thing("d", ref("c", kind="Thing", version="g.io/v1"))
+
+
+def test_what_a_custom_resource_owns_goes_with_it_and_with_its_definition() -> None:
+    async def alone(api: Api) -> None:
+        await api.delete(THINGS, "n", "c")
+
+    async def with_its_kind(api: Api) -> None:
+        await api.delete(THINGS, "n", "c")
+        api.remove(DEFINITIONS, "", "things.g.io")  # before anybody has looked: nobody can be asked about a Thing any more
+
+    async def unestablished(api: Api) -> None:
+        api.put(definition(established=False))
+
+    for then, left in ((None, {"d"}), (alone, set()), (with_its_kind, set()), (unestablished, {"d"})):
+        assert set(collected([definition(), CUSTOM, OWNED], then)) == left, then

@@ -28,7 +28,10 @@ Tree = dict[str, Any]
 
 
 class FakeApi:
-    def __init__(self) -> None:
+    """`custom`: the kinds that it has beside the built-in ones."""
+
+    def __init__(self, *custom: Kind) -> None:
+        self._custom = {(k.api_version, k.kind): k for k in custom}
         self.version = 0
         self.objects: dict[tuple[str, Key], Tree] = {}
         self.events: list[tuple[int, str, Kind, Tree]] = []
@@ -41,7 +44,8 @@ class FakeApi:
 
     def put(self, tree: Tree) -> Tree:
         """Writes an object as somebody else would."""
-        kind = kinds.by_kind()[(tree["apiVersion"], tree["kind"])]
+        named = (tree["apiVersion"], tree["kind"])
+        kind = self._custom.get(named) or kinds.by_kind()[named]
         place = (kind.group_resource, key_of(tree))
         old = self.objects.get(place)
         tree = copy.deepcopy(tree)

@@ -12,6 +12,7 @@ from typing import Any
 
 from seaway.api import kinds
 from seaway.api.kinds import Kind
+from seaway.api.tree import key_of
 from seaway.client.errors import ApiStatusError, NotFound
 from seaway.client.events import Events
 from seaway.client.informer import Informer
@@ -25,6 +26,7 @@ from seaway.controllers.run import Caches
 Tree = dict[str, Any]
 # Events come and go in numbers and are owned by nobody.
 IGNORED = frozenset({"events", "events.events.k8s.io"})
+ABSENT = 5000  # how many of the objects seen to go are remembered
 DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 
 
@@ -65,6 +67,8 @@ class GarbageCollector:
         self._followers: list[Callable[[str, Change], None]] = []
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._custom: dict[tuple[str, str], Kind] = {}
+        # The uids of what was seen to go: of a kind that is gone too nobody could be asked (graph_builder: absentOwnerCache).
+        self._absent: dict[str, None] = {}
         self.queue: Reconciler[Any] = _Queue(self)
         for kind in watched():
             shared = caches.known(kind.group_resource)
@@ -88,6 +92,8 @@ class GarbageCollector:
         self._group = group
         for resource, informer in self._own.items():
             self._tasks[resource] = group.create_task(informer.run())
+        for tree in self._definitions.all():  # those that were known before there was a group to watch them in
+            self._definition_changed(Change(key_of(tree), None, tree))
 
     async def synced(self) -> None:
         for informer in list(self._own.values()):
@@ -116,7 +122,7 @@ class GarbageCollector:
             self._tasks.pop(resource).cancel()
             informer = self._own.pop(resource)
             for tree in informer.all():
-                self._gone(tree["metadata"]["uid"])
+                self._gone(tree["metadata"]["uid"], known=change.new is None)
 
     def _kind(self, api_version: str, kind: str) -> Kind | None:
         return kinds.by_kind().get((api_version, kind)) or self._custom.get((api_version, kind))
@@ -157,7 +163,12 @@ class GarbageCollector:
             if owner is not None and ownership.waits_for_dependents(owner):
                 self._look_at(ref["uid"])
 
-    def _gone(self, uid: str) -> None:
+    def _gone(self, uid: str, known: bool = True) -> None:
+        """An object is out of sight; `known` that it is no more."""
+        if known:
+            self._absent[uid] = None
+            if len(self._absent) > ABSENT:
+                del self._absent[next(iter(self._absent))]
         tree = self.graph.trees.get(uid)
         below = self.graph.dependents(uid)
         self.graph.remove(uid)
@@ -214,6 +225,9 @@ class GarbageCollector:
         meta, refs = tree["metadata"], ownership.owners(tree)
         found: dict[str, Tree | None] = {}
         for ref in refs:
+            if ref["uid"] in self._absent:
+                found[ref["uid"]] = None
+                continue
             known = self._kind(ref["apiVersion"], ref["kind"])
             if known is None:
                 return 60.0  # nobody here knows that kind: its owner may well be there
