@@ -185,27 +185,31 @@ def _shared(meta: dict[str, Any]) -> list[Cause]:
 
 
 def _owner_causes(owners: list[dict[str, Any]]) -> list[Cause]:
-    found = []
-    for i, ref in enumerate(owners):
-        path = f"metadata.ownerReferences[{i}]"
-        if not ref.get("apiVersion"):
-            found.append(wrong(f"{path}.apiVersion", "", "version must not be empty"))
+    """Owners are told without their place in the list, as upstream does."""
+    path, found, first = "metadata.ownerReferences", [], ""
+    for ref in owners:
+        version = ref.get("apiVersion") or ""
+        if not version or version.count("/") > 1 or version.endswith("/"):
+            found.append(wrong(f"{path}.apiVersion", version, "version must not be empty"))
         for name in ("kind", "name", "uid"):
             if not ref.get(name):
                 found.append(wrong(f"{path}.{name}", "", "must not be empty"))
-        if ref.get("apiVersion") == "v1" and ref.get("kind") == "Event":
-            found.append(wrong(path, "/v1, Kind=Event", "/v1, Kind=Event is disallowed from being an owner"))
-    controllers = [f"{r.get('kind')}/{r.get('name')}" for r in owners if r.get("controller")]
-    for second in controllers[1:]:
-        found.append(
-            wrong(
-                "metadata.ownerReferences",
-                owners,
-                "Only one reference can have Controller set to true. Found "
-                f'"true" in references for {controllers[0]} and {second}',
-            )
-        )
+        if version == "v1" and ref.get("kind") == "Event":
+            found.append(wrong(path, _as_written(ref), "/v1, Kind=Event is disallowed from being an owner"))
+        if ref.get("controller"):
+            name = f"{ref.get('kind', '')}/{ref.get('name', '')}"
+            if first:
+                why = f'Only one reference can have Controller set to true. Found "true" in references for {first} and {name}'
+                found.append(wrong(path, [_as_written(r) for r in owners], why))
+            else:
+                first = name
     return found
+
+
+def _as_written(ref: dict[str, Any]) -> dict[str, Any]:
+    """An OwnerReference in the order of its Go struct."""
+    optional = {k: ref[k] for k in ("controller", "blockOwnerDeletion") if ref.get(k) is not None}
+    return {k: ref.get(k, "") for k in ("apiVersion", "kind", "name", "uid")} | optional
 
 
 def _manager_causes(entry: dict[str, Any], path: str) -> list[Cause]:

@@ -34,6 +34,11 @@ def invalid(path: str, value: Any, why: str) -> Cause:
     return Cause(path or NOWHERE, "FieldValueInvalid", f"Invalid value: {shown(value)}: {why}")
 
 
+def invalid_as(path: str, text: str, why: str) -> Cause:
+    """As `invalid`, of a value that is shown already."""
+    return Cause(path or NOWHERE, "FieldValueInvalid", f"Invalid value: {text}: {why}")
+
+
 def type_invalid(path: str, value: Any, why: str) -> Cause:
     return Cause(path or NOWHERE, "FieldValueTypeInvalid", f"Invalid value: {shown(value)}: {why}")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from seaway.cluster.apiserver import metadata, schema
+from seaway.cluster.apiserver import metadata, schema, zeros
 from seaway.cluster.apiserver.status import Cause
 from seaway.cluster.apiserver.structural import causes
 from seaway.cluster.apiserver.structural.nodes import Node, Tree
@@ -72,8 +72,10 @@ def _object_meta(value: Any, lenient: bool) -> tuple[Tree | None, list[str]]:
 
 
 def _written(meta: Tree) -> Tree:
-    """ObjectMeta as Go writes it: what is empty is left out."""
-    return {k: v for k, v in meta.items() if v not in ({}, [], None, "", 0)}
+    """ObjectMeta as Go writes it: what is empty is left out, but for what an owner must say."""
+    written = {k: v for k, v in meta.items() if v not in ({}, [], None, "", 0)}
+    zeros.complete(OBJECT_META, written)
+    return written
 
 
 def _coerce(value: Any, node: Node | None, path: str, lenient: bool, unknown: list[str]) -> None:

@@ -38,7 +38,7 @@ NESTED = (
 def is_set(schema: Tree, name: str) -> bool:
     """Whether a keyword says anything: empty strings and lists, false and null do not, an empty schema does."""
     value = schema.get(name)
-    return value not in ("", [], False, None)
+    return value is not None and value is not False and value != "" and value != []
 
 
 def violations(schema: Tree, path: str) -> list[Cause]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seaway.cluster.apiserver.status import Cause
-from seaway.cluster.apiserver.structural import causes
+from seaway.cluster.apiserver.structural import causes, internalform
 from seaway.cluster.apiserver.structural.nodes import Tree
 
 
@@ -69,7 +69,8 @@ def _map_problems(schema: Tree, path: str) -> list[Cause]:
     if items is None:
         found.append(causes.required(where, "must have a schema if x-kubernetes-list-type is map"))
     elif not isinstance(items, dict):
-        found.append(causes.invalid(where, items, "must only have a single schema if x-kubernetes-list-type is map"))
+        why = "must only have a single schema if x-kubernetes-list-type is map"
+        found.append(causes.invalid_as(where, internalform.items(items), why))
     elif (type_ := items.get("type") or "") != "object":
         why = "must be object if parent array's x-kubernetes-list-type is map"
         found.append(causes.invalid(causes.child(where, "type"), type_, why))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from seaway.cluster.apiserver.status import Cause
-from seaway.cluster.apiserver.structural import causes, checkdefaults, invariants
+from seaway.cluster.apiserver.structural import causes, checkdefaults, internalform, invariants
 from seaway.cluster.apiserver.structural.invariants import is_set
 from seaway.cluster.apiserver.structural.listproblems import list_problems
 from seaway.cluster.apiserver.structural.nodes import META_FIELDS, Tree
@@ -96,7 +96,7 @@ def _status_problems(schema: Tree, path: str) -> list[Cause]:
         return []
     allowed = f"[{' '.join(AT_ROOT.values())}]"
     why = f"only {allowed} fields are allowed at the root of the schema if the status subresource is enabled"
-    return [causes.invalid(path, schema, why)]
+    return [causes.invalid_as(path, internalform.schema(schema), why)]
 
 
 def _problems(schema: Tree, path: str, place: Place, options: Options, root: bool = False) -> list[Cause]:
