@@ -11,12 +11,18 @@ from typing import Any
 from seaway.cluster.apiserver.status import Cause
 from seaway.cluster.apiserver.structural import causes
 from seaway.cluster.apiserver.structural.nodes import Tree
-from seaway.cluster.apiserver.structural.patterns import syntax_error
+from seaway.cluster.apiserver.structural.re2 import syntax_error
 
 ROOT, ITEM, FIELD = "at the root", "for specified array items", "for specified object fields"
 INT_OR_STRING = ({"type": "integer"}, {"type": "string"})
 # What the metadata of a resource may say: names alone can be restricted.
 NAMES = frozenset(("name", "generateName"))
+# What is told apart from its absence even when it is false, 0 or empty.
+POINTERS = frozenset(
+    """$ref default maximum minimum maxLength minLength maxItems minItems multipleOf maxProperties minProperties items not
+    additionalProperties additionalItems externalDocs example x-kubernetes-preserve-unknown-fields x-kubernetes-list-type
+    x-kubernetes-map-type""".split()
+)
 # Structure inside of a junctor, in upstream's order, and how it is told.
 NESTED = (
     ("type", "must be empty to be structural"),
@@ -36,8 +42,10 @@ NESTED = (
 
 
 def is_set(schema: Tree, name: str) -> bool:
-    """Whether a keyword says anything: empty strings and lists, false and null do not, an empty schema does."""
+    """Whether a keyword says anything: empty strings and lists and plain flags that are false do not."""
     value = schema.get(name)
+    if name in POINTERS:
+        return value is not None
     return value is not None and value is not False and value != "" and value != []
 
 
@@ -198,10 +206,7 @@ def _nested(schema: Tree, path: str, level: str, skip_any: bool = False) -> list
     for name, value in (schema.get("properties") or {}).items():
         found += _nested(value, causes.key(causes.child(path, "properties"), name), FIELD)
     for name, why in NESTED:
-        present = is_set(schema, name) if name != "default" else schema.get(name) is not None
-        if name == "additionalProperties":
-            present = isinstance(additional, dict) or additional is True
-        if present:
+        if is_set(schema, name) and not (name == "additionalProperties" and additional is False):
             found.append(causes.forbidden(causes.child(path, name), why))
     if "metadata" in (schema.get("properties") or {}):
         where = causes.key(causes.child(path, "properties"), "metadata")

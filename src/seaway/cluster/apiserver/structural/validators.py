@@ -15,7 +15,7 @@ from seaway.cluster.apiserver.structural.faults import Fault
 from seaway.cluster.apiserver.structural.gotext import is_float
 from seaway.cluster.apiserver.structural.nodes import Tree
 from seaway.cluster.apiserver.structural.numbers import Numbers, is_integral
-from seaway.cluster.apiserver.structural.patterns import Pattern
+from seaway.cluster.apiserver.structural.re2 import Regexp, compiled
 
 # Go's names for the format of a decoded number, by JSON type; nothing else has one.
 NUMBER_FORMATS = {"integer": "int64", "number": "float64"}
@@ -82,7 +82,7 @@ class Validator:
         self.numbers = self._numbers(schema)
         self.max_length: int | None = schema.get("maxLength")
         self.min_length: int | None = schema.get("minLength")
-        self.pattern = Pattern(schema["pattern"]) if schema.get("pattern") else None
+        self.pattern: Regexp | None = compiled(schema["pattern"]) if schema.get("pattern") else None
         self.max_items: int | None = schema.get("maxItems")
         self.min_items: int | None = schema.get("minItems")
         self.unique = bool(schema.get("uniqueItems"))
