@@ -1,0 +1,162 @@
+"""The one door to the CEL library (cel-expr-python, Google's C++): parsing, checking, and regular expressions of RE2.
+
+It is loaded with the first expression, so that a cluster without any pays nothing for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import re
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from seaway.cluster.apiserver.expressions import literals, signatures, syntax
+from seaway.cluster.apiserver.expressions.messages import Messages
+
+
+class CompileError(Exception):
+    """An expression that the checker refuses; the text is cel-go's, position and all."""
+
+
+@functools.cache
+def _cel() -> ModuleType:
+    return importlib.import_module("cel_expr_python.cel")
+
+
+class Environment:
+    """What expressions may use: variables by name (a type's text each), messages of schemas, Kubernetes' functions."""
+
+    def __init__(
+        self,
+        variables: Mapping[str, str],
+        messages: Any = None,
+        more: tuple[signatures.Signature, ...] = (),
+        container: str = "",
+    ) -> None:
+        self.messages = messages
+        cel = _cel()
+        # Reading a configuration takes longer than all the rest: only what has no type of its own goes through it.
+        plain = {n: cel.Type(t) for n, t in variables.items() if "optional_type<" not in t and "type<" not in t}
+        config = _config(tuple((n, t) for n, t in variables.items() if n not in plain), more)
+        self._env = cel.NewEnv(messages, config=config, variables=plain, container=container)
+
+    def check(self, source: str) -> syntax.Checked:
+        """An expression as a tree with types."""
+        try:
+            serialized = self._env.compile(source).serialize()
+        except RuntimeError as e:
+            raise CompileError(_as_upstream(str(e))) from None
+        checked = syntax.decode(serialized, source)
+        problems = literals.problems(checked)
+        if problems:
+            raise CompileError("\n".join(problems))
+        return checked
+
+    @property
+    def by_message(self) -> dict[str, Any]:
+        return self.messages.by_name if isinstance(self.messages, Messages) else {}
+
+
+@functools.lru_cache(64)
+def _config(variables: tuple[tuple[str, str], ...], more: tuple[signatures.Signature, ...]) -> Any:
+    functions: dict[str, list[dict[str, str]]] = {}
+    for overload, signature, result in signatures.ALL + more:
+        entry = {"id": overload, "signature": signature, "return": result}
+        functions.setdefault(signatures.name_of(signature), []).append(entry)
+    return _cel().NewEnvConfigFromYaml(
+        json.dumps(
+            {
+                "stdlib": {"exclude_functions": [{"name": "string"}]},
+                "extensions": [{"name": n, "version": v} for n, v in signatures.EXTENSIONS.items()],
+                "functions": [{"name": n, "overloads": o} for n, o in functions.items()],
+                "variables": [{"name": n, "type": t} for n, t in variables],
+            }
+        )
+    )
+
+
+WORDINGS = (
+    (re.compile(r"undefined field '(.*?)' not found in struct '.*?'"), r"undefined field '\1'"),
+    (
+        re.compile(r"expression of type '(.*?)' cannot be the operand of a select operation"),
+        r"type '\1' does not support field selection",
+    ),
+    (re.compile(r"(expression of type '.*?') cannot be the range"), r"\1 cannot be range"),
+    (re.compile(r"optional_type<"), "optional_type("),
+)
+
+
+def _as_upstream(text: str) -> str:
+    """The library's report in cel-go's words: what follows only from an earlier error is left out."""
+    text = text.removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
+    parts = re.split(r"\n(?=ERROR: )", text)
+    told = [p for p in parts if "'*error*'" not in p] or parts
+    text = "\n".join(dict.fromkeys(told))
+    for pattern, wording in WORDINGS[:3]:
+        text = pattern.sub(wording, text)
+    return text
+
+
+@functools.lru_cache(1024)
+def _pattern(call: str, pattern: str) -> Any:
+    """An expression over the variable `s` that applies a constant pattern; compiling it once is most of the cost."""
+    cel = _cel()
+    config = cel.NewEnvConfigFromYaml('{"extensions": [{"name": "optional"}, {"name": "regex"}]}')
+    env = cel.NewEnv(config=config, variables={"s": cel.Type.STRING})
+    quoted = "".join(c if c.isalnum() and c.isascii() else f"\\U{ord(c):08x}" for c in pattern)
+    return env.compile(call.format(f"'{quoted}'"))
+
+
+def _apply(call: str, pattern: str, text: str) -> Any:
+    try:
+        found = _pattern(call, pattern).eval(data={"s": text})
+    except RuntimeError as e:
+        raise ValueError(str(e)) from None
+    if found.type() == _cel().Type.ERROR:
+        raise ValueError(str(found.value()).removeprefix("INVALID_ARGUMENT: "))
+    return found.plain_value()
+
+
+def matches(text: str, pattern: str) -> bool:
+    """Whether a pattern (RE2) occurs in a text; ValueError for no pattern."""
+    return bool(_apply("s.matches({})", pattern, text))
+
+
+def find_all(text: str, pattern: str) -> list[str]:
+    """Every occurrence of a pattern. The library gives groups, so that the whole becomes the only one."""
+    return list(_apply("regex.extractAll(s, {})", f"({_ungrouped(pattern)})", text))
+
+
+def _ungrouped(pattern: str) -> str:
+    """A pattern whose groups capture nothing."""
+    found, i, inside = [], 0, False
+    while i < len(pattern):
+        c = pattern[i]
+        if c == "\\":
+            found.append(pattern[i : i + 2])
+            i += 2
+            continue
+        if inside:
+            inside = c != "]"
+        elif c == "[":
+            inside = True
+            skip = 3 if pattern[i + 1 : i + 3] == "^]" else 2 if pattern[i + 1 : i + 2] == "]" else 1
+            found.append(pattern[i : i + skip])
+            i += skip
+            continue
+        elif c == "(":
+            named = re.match(r"\(\?P?<[A-Za-z_]\w*>", pattern[i:])
+            if named:
+                found.append("(?:")
+                i += named.end()
+                continue
+            if pattern[i + 1 : i + 2] != "?":
+                found.append("(?:")
+                i += 1
+                continue
+        found.append(c)
+        i += 1
+    return "".join(found)
