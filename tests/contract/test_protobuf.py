@@ -189,3 +189,96 @@ def test_a_client_that_prefers_protobuf_but_takes_json_is_answered(server: Serve
     _, answer = server.request("GET", collection("ConfigMap", ns) + "/a", accept=accept)
     found = read(answer) if isinstance(answer, bytes) else answer
     assert found["data"] == {"k": "v"}
+
+
+def frames(server: Server, path: str) -> list[tuple[str, dict]]:
+    """The events of a watch in protobuf: frames with a length, whose objects have envelopes of their own."""
+    status, raw = server.request("GET", path, accept=PROTOBUF)
+    assert status == 200 and server.headers["Content-Type"] == f"{PROTOBUF};stream=watch", raw
+    found, at = [], 0
+    while at < len(raw):
+        size = int.from_bytes(raw[at : at + 4], "big")
+        event = {number: bytes(value) for number, _, value in protobuf._fields(memoryview(raw)[at + 4 : at + 4 + size])}
+        wrapped = {number: bytes(value) for number, _, value in protobuf._fields(memoryview(event[2]))}
+        found.append((event[1].decode(), read(wrapped[1])))
+        at += 4 + size
+    return found
+
+
+def test_a_watch_in_protobuf_comes_in_frames(server: Server, ns: str) -> None:
+    path = collection("ConfigMap", ns)
+    made = server.create(path, {"metadata": {"name": "a", "labels": {"l": ""}}, "data": {"k": "v", "empty": ""}})
+    begun = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+    events = frames(server, f"{path}?watch=true&{begun}&timeoutSeconds=1")
+    assert [kind for kind, _ in events][:2] == ["ADDED", "BOOKMARK"] and events[0][1] == made
+    assert events[1][1]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+    server.request("DELETE", f"{path}/a")
+    since = made["metadata"]["resourceVersion"]
+    events = frames(server, f"{path}?watch=true&resourceVersion={since}&timeoutSeconds=1")
+    assert [(kind, tree["data"]) for kind, tree in events] == [("DELETED", made["data"])]
+    [(kind, told)] = frames(server, f"{path}?watch=true&resourceVersion=99999999&timeoutSeconds=1")
+    assert (kind, told["kind"], told["code"]) == ("ERROR", "Status", 504)
+
+
+def test_metadata_alone_comes_in_protobuf_too(server: Server, ns: str) -> None:
+    path, name = collection("ConfigMap", ns), "k8s.io.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata"
+    made = server.create(path, {"metadata": {"name": "a"}, "data": {"k": "v"}})
+    for suffix, kind in (("/a", "PartialObjectMetadata"), ("", "PartialObjectMetadataList")):
+        accept = f"{PROTOBUF};as={kind};g=meta.k8s.io;v=v1"
+        status, raw = server.request("GET", path + suffix, accept=accept)
+        assert status == 200 and server.headers["Content-Type"] == PROTOBUF, raw
+        found = protobuf.decode(raw, lambda _, kind: name + kind.removeprefix("PartialObjectMetadata"))
+        assert found["kind"] == kind and found["apiVersion"] == "meta.k8s.io/v1"
+        assert (found["items"][0] if "items" in found else found)["metadata"] == made["metadata"]
+
+
+def test_errors_are_told_in_protobuf(server: Server, ns: str) -> None:
+    status, raw = server.request("GET", f"{collection('ConfigMap', ns)}/nothing", accept=PROTOBUF)
+    assert status == 404 and read(raw)["reason"] == "NotFound"
+    status, raw = server.request("GET", f"{collection('ConfigMap', ns)}?limit=x", accept=f"{PROTOBUF},application/json")
+    assert status == 400 and read(raw)["status"] == "Failure"
+
+
+def test_empty_strings_in_maps_and_zeros_in_pointers_and_raw_json_come_through(server: Server, ns: str) -> None:
+    tree = {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {"name": "a", "labels": {"empty": ""}, "annotations": {"none": ""}},
+        "data": {"zero": 0, "empty": "", "no": False},
+        "revision": 1,
+    }
+    path = f"/apis/apps/v1/namespaces/{ns}/controllerrevisions"
+    status, made = server.request("POST", path, protobuf.encode(tree, message("apps/v1", "ControllerRevision")), media=PROTOBUF)
+    assert status == 201, made
+    assert made["data"] == tree["data"] and made["metadata"]["labels"] == {"empty": ""}
+    assert made["metadata"]["annotations"] == {"none": ""}
+    tree, _ = body("Pod")
+    tree["spec"]["securityContext"] = {"runAsUser": 0, "runAsNonRoot": False, "fsGroup": 0}
+    tree["spec"]["nodeSelector"] = {"only": ""}
+    tree["spec"]["tolerations"] = [{"operator": "Exists", "tolerationSeconds": 0, "effect": "NoExecute"}]
+    status, made = server.request("POST", collection("Pod", ns), protobuf.encode(tree, message("v1", "Pod")), media=PROTOBUF)
+    assert status == 201, made
+    assert made["spec"]["securityContext"] == tree["spec"]["securityContext"]
+    assert made["spec"]["nodeSelector"] == {"only": ""} and made["spec"]["tolerations"][0] == tree["spec"]["tolerations"][0]
+
+
+def test_fields_that_protobuf_calls_otherwise_have_their_json_names(server: Server, ns: str) -> None:
+    hook = {
+        "name": "a.example.com",
+        "clientConfig": {"url": "https://a.example.com/"},
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"], "scope": "*"}],
+        "namespaceSelector": {"matchLabels": {"no": "such"}},
+    }
+    tree = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": f"{ns}-hooks"},
+        "webhooks": [hook],
+    }
+    raw = protobuf.encode(tree, message(tree["apiVersion"], tree["kind"]))
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    status, made = server.request("POST", path, raw, media=PROTOBUF, query={"dryRun": "All"})
+    assert status == 201, made
+    assert {**made["webhooks"][0], **hook} == made["webhooks"][0]

@@ -21,6 +21,8 @@ JSON, YAML = "application/json", "application/yaml"
 MEDIA = (JSON, YAML, protobuf.CONTENT_TYPE)
 STREAMS = (f"{JSON};stream=watch", f"{protobuf.CONTENT_TYPE};stream=watch")
 SCHEMAS = "k8s.io.apiextensions-apiserver."  # their messages hold unions that protobuf writes in ways of its own
+META_MESSAGES = "k8s.io.apimachinery.pkg.apis.meta.v1."
+META_KINDS = ("Status", "PartialObjectMetadata", "PartialObjectMetadataList")
 META_VERSIONS = ("v1", "v1beta1")
 INCLUDES = ("", "Metadata", "Object", "None")
 
@@ -99,11 +101,19 @@ def message_of(tree: Tree) -> str | None:
     """The protobuf message that an answer is encoded as, None where there is none."""
     group, _, version = str(tree.get("apiVersion", "")).rpartition("/")
     kind = str(tree.get("kind", ""))
-    if kind == "Status":
-        return "k8s.io.apimachinery.pkg.apis.meta.v1.Status"
+    if kind in META_KINDS and group in ("", "meta.k8s.io"):
+        return f"{META_MESSAGES}{kind}"
     if kind.endswith("List"):
         item = facts.definition_of(group, version, kind.removesuffix("List"))
         found = f"{protobuf.message_of(item)}List" if item else None
         return found if found in facts.messages() else None
     name = facts.definition_of(group, version, kind)
     return protobuf.message_of(name) if name else None
+
+
+def for_error(header: str) -> Form:
+    """How an error is told: in what the client reads first, in JSON where that is unknown (responsewriters ErrorNegotiated)."""
+    for media, _ in clauses(header):
+        if media in MEDIA:
+            return Form("json", "", media)
+    return Form("json", "", JSON)

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from seaway.api import kinds
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import authz, fairness, impersonation, paths, requests, resources, streamed
+from seaway.cluster.apiserver import answers, authz, fairness, impersonation, paths, requests, resources, streamed
 from seaway.cluster.apiserver.authn import Tokens, identify
 from seaway.cluster.apiserver.authz import Rbac, User
 from seaway.cluster.apiserver.reads import Reads
@@ -28,7 +28,6 @@ Tree = dict[str, Any]
 BODY_LIMIT = 3 << 20
 ENDPOINTS_WARNING = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 PUBLIC = ("/healthz", "/livez", "/readyz", "/version")
-JSON_TYPE = "application/json"
 
 
 class NoPath(Exception):
@@ -60,7 +59,7 @@ class Door:
         except NoPath:
             response = paths.missing()
         except ApiError as e:
-            response = self._error(e)
+            response = self._error(e, request.headers.get("Accept", ""))
         except web.HTTPRequestEntityTooLarge:
             response = self._error(
                 ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_LIMIT}")
@@ -82,8 +81,8 @@ class Door:
         return response
 
     @staticmethod
-    def _error(error: ApiError) -> web.Response:
-        response = web.Response(status=error.code, body=encode(error.tree), content_type=JSON_TYPE)
+    def _error(error: ApiError, accept: str = "") -> web.Response:
+        response = resources.encoded(encode(error.tree), answers.for_error(accept), error.code)
         retry = (error.tree.get("details") or {}).get("retryAfterSeconds")
         if retry:
             response.headers["Retry-After"] = str(retry)

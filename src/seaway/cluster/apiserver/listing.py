@@ -47,12 +47,14 @@ class Listing(NamedTuple):
     def _in_media(self) -> bool:
         if self.form.media == answers.JSON:
             return False
-        return self.form.media == answers.YAML or bool(self.form.shape == "json" and self._message)
+        return self.form.media == answers.YAML or bool(self._message)
 
     @property
     def _message(self) -> str:
         """The protobuf message of an item, "" where lists of it are not sent in protobuf."""
-        found = answers.message_of({"apiVersion": self.kind.api_version, "kind": f"{self.kind.kind}List"})
+        if self.form.shape == "table":
+            return ""
+        found = answers.message_of(self._head())
         return found.removesuffix("List") if found and not found.startswith(answers.SCHEMAS) else ""
 
     @property

@@ -1,49 +1,37 @@
 """The Kubernetes protobuf encoding, both ways, driven by the facts tables; pure.
 
-A body is the four bytes `k8s\\0` and a runtime.Unknown envelope (typeMeta, raw). Go embeds some messages (VolumeSource
-in Volume): in JSON their fields stand in the parent, which the OpenAPI definition shows.
+A body is the four bytes `k8s\\0` and a runtime.Unknown envelope (typeMeta, raw).
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import struct
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from seaway.api import facts
+from seaway.cluster.apiserver.messages import SCALARS, Field, by_number, fields_of, message_of
 
+__all__ = ["CONTENT_TYPE", "ProtobufError", "decode", "encode", "message_of"]
 MAGIC = b"k8s\0"
 CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
-PREFIX = "k8s.io."
 QUANTITY = "k8s.io.apimachinery.pkg.api.resource.Quantity"
 INT_OR_STRING = "k8s.io.apimachinery.pkg.util.intstr.IntOrString"
 TIMES = {"k8s.io.apimachinery.pkg.apis.meta.v1.Time": 0, "k8s.io.apimachinery.pkg.apis.meta.v1.MicroTime": 6}
 FIELDS_V1 = "k8s.io.apimachinery.pkg.apis.meta.v1.FieldsV1"
 RAW = "k8s.io.apimachinery.pkg.runtime.RawExtension"
 VERBS = "k8s.io.api.rbac.v1.Verbs"
-SCALARS = frozenset({"string", "bool", "int32", "int64", "uint32", "uint64", "bytes", "double", "float"})
 STRINGS = {"items": (1, "repeated string")}
 DEPTH = 64
 
 
 class ProtobufError(ValueError):
     """Bytes that are not the message they claim to be."""
-
-
-def message_of(definition: str) -> str:
-    """`io.k8s.api.core.v1.Pod` -> `k8s.io.api.core.v1.Pod`."""
-    return PREFIX + definition.removeprefix("io.k8s.")
-
-
-def _type(owner: str, name: str) -> str:
-    """A type name as a field of `owner` writes it, in full."""
-    name = name.removeprefix(".")
-    if name in SCALARS or name.startswith(PREFIX):
-        return name
-    return f"{owner.rpartition('.')[0]}.{name}"
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
@@ -142,59 +130,59 @@ def _special(kind: str, data: memoryview) -> Any:
 _SPECIAL = frozenset({QUANTITY, INT_OR_STRING, *TIMES, FIELDS_V1, RAW})
 
 
-def _is_inline(message: str, field: str, kind: str) -> bool:
-    """Whether a message field is embedded: the OpenAPI definition of the parent does not have it."""
-    if kind in SCALARS:
-        return False
-    schema = facts.definitions().get("io." + message)
-    if schema is None:
-        schema = facts.definitions().get("io.k8s." + message.removeprefix(PREFIX))
-    return schema is not None and "properties" in schema and field not in schema["properties"]
-
-
 def decode_message(message: str, data: memoryview, depth: int = 0) -> Any:
-    """A message as its JSON form. Fields that the tables do not know are skipped, as protobuf has it."""
+    """A message as its JSON form. Fields that the tables do not know are skipped, as protobuf has it.
+
+    Go's encoder writes every field that is no pointer, also when it is empty: JSON leaves these out, and so do we. A
+    pointer is written when it is set: its zero means something.
+    """
     if message in _SPECIAL:
         return _special(message, data)
     if depth > DEPTH:
         raise ProtobufError("nested too deep")
-    table = facts.messages().get(message)
-    if table is None:
+    if message not in facts.messages():
         raise ProtobufError(f"unknown message {message}")
-    by_number = {number: (name, kind) for name, (number, kind) in table.items()}
-    if message == VERBS or table == STRINGS:  # Go's named slices of strings: ExtraValue, Verbs
+    if _is_strings(message):
         return [_scalar("string", wire, value) for number, wire, value in _fields(data) if number == 1]
+    table = by_number(message)
     result: dict[str, Any] = {}
     for number, wire, value in _fields(data):
-        if number not in by_number:
+        known = table.get(number)
+        if known is None:
             continue
-        name, kind = by_number[number]
-        if kind.startswith("map<"):
-            inner = _type(message, kind[4:-1].partition(",")[2].strip())
+        name, kind = known.name, known.kind
+        if known.shape == "map":
+            if wire != 2:
+                raise ProtobufError(f"wire type {wire} for a map")
             entry = {n: (w, v) for n, w, v in _fields(value)}
             key = _scalar("string", *entry[1]) if 1 in entry else ""
             if 2 in entry:
-                item = _value(inner, *entry[2], depth)
+                item = _value(kind, *entry[2], depth)
             else:
-                item = "" if inner in ("string", "bytes") else _value(inner, 2, memoryview(b""), depth)
+                item = "" if kind in ("string", "bytes") else _value(kind, 2, memoryview(b""), depth)
             result.setdefault(name, {})[key] = item
-        elif kind.startswith("repeated "):
-            inner = _type(message, kind[9:])
-            if wire == 2 and inner in SCALARS and inner not in ("string", "bytes"):
+        elif known.shape == "repeated":
+            if wire == 2 and kind in SCALARS and kind not in ("string", "bytes"):
                 at = 0
                 while at < len(value):  # packed
-                    number_, at = _varint(value, at)
-                    result.setdefault(name, []).append(_scalar(inner, 0, number_))
+                    packed, at = _varint(value, at)
+                    result.setdefault(name, []).append(_scalar(kind, 0, packed))
             else:
-                result.setdefault(name, []).append(_value(inner, wire, value, depth))
+                result.setdefault(name, []).append(_value(kind, wire, value, depth))
         else:
-            inner = _type(message, kind)
-            item = _value(inner, wire, value, depth)
-            if isinstance(item, dict) and _is_inline(message, name, inner):
+            item = _value(kind, wire, value, depth)
+            if known.shape == "inline" and isinstance(item, dict):
                 result.update(item)
-            elif item is not None:
+            elif item is None or (kind in SCALARS and not known.pointer and not item):
+                continue
+            elif item != {} or name not in ("metadata", "status"):
                 result[name] = item
     return result
+
+
+def _is_strings(message: str) -> bool:
+    """Go's named slices of strings: ExtraValue, Verbs."""
+    return message == VERBS or facts.messages()[message] == STRINGS
 
 
 def _value(kind: str, wire: int, value: Any, depth: int) -> Any:
@@ -223,43 +211,15 @@ def decode(body: bytes, message_for: Any) -> dict[str, Any]:
     message = message_for(api_version, kind)
     if message is None:
         raise ProtobufError(f'no kind "{kind}" is registered for version "{api_version}"')
-    tree = decode_message(message, raw)
-    tree = _without_zeros(tree)
-    return {"kind": kind, "apiVersion": api_version, **tree}
+    return {"kind": kind, "apiVersion": api_version, **decode_message(message, raw)}
 
 
-# Go's encoder writes every non-pointer field, also when it is empty; JSON leaves these out. Pointers are only written
-# when set, so that their zero means something: these names are pointers (or are always shown).
-POINTERS = frozenset(
-    """
-    replicas terminationGracePeriodSeconds revisionHistoryLimit progressDeadlineSeconds backoffLimit completions parallelism
-    optional allocateLoadBalancerNodePorts runAsUser runAsGroup fsGroup runAsNonRoot readOnlyRootFilesystem privileged value
-    allowPrivilegeEscalation automountServiceAccountToken enableServiceLinks controller blockOwnerDeletion partition suspend
-    manualSelector immutable ready serving terminating port defaultMode mode activeDeadlineSeconds ttlSecondsAfterFinished
-    deletionGracePeriodSeconds gracePeriodSeconds weight storageClassName ingressClassName tolerationSeconds endPort priority
-    leaseDurationSeconds leaseTransitions successfulJobsHistoryLimit failedJobsHistoryLimit maxUnavailable minAvailable
-    maxSurge targetPort shareProcessNamespace hostUsers expirationSeconds averageUtilization minReplicas revision
-    """.split()
-)
-
-
-def _without_zeros(value: Any, depth: int = 0) -> Any:
-    if isinstance(value, dict):
-        result = {}
-        for k, v in value.items():
-            if depth and k not in POINTERS and (v == "" or v is False or (v == 0 and isinstance(v, int))):
-                continue
-            result[k] = _without_zeros(v, depth + 1)
-        for k in ("metadata", "status"):
-            if result.get(k) == {}:
-                del result[k]
-        return result
-    if isinstance(value, list):
-        return [_without_zeros(v, depth + 1) for v in value]
-    return value
+_SMALL = [bytes([n]) for n in range(128)]
 
 
 def _put_varint(value: int) -> bytes:
+    if 0 <= value < 128:
+        return _SMALL[value]
     value &= (1 << 64) - 1
     out = bytearray()
     while value > 127:
@@ -273,51 +233,103 @@ def field(number: int, data: bytes) -> bytes:
     return _put_varint(number << 3 | 2) + _put_varint(len(data)) + data
 
 
-def _encode_value(number: int, kind: str, value: Any) -> bytes:
-    if kind == "string":
-        return field(number, str(value).encode())
-    if kind == "bytes":
-        return field(number, base64.b64decode(value))
-    if kind in ("double", "float"):
-        return _put_varint(number << 3 | 1) + struct.pack("<d", value)
-    if kind in SCALARS:
-        return _put_varint(number << 3) + _put_varint(int(value))
-    return field(number, encode_message(kind, value))
-
-
 def encode_message(message: str, value: Any) -> bytes:
     """The bytes of a message from its JSON form."""
-    if message == QUANTITY:
-        return field(1, str(value).encode())
-    if message == INT_OR_STRING:
-        if isinstance(value, str):
-            return _put_varint(1 << 3) + b"\x01" + field(3, value.encode())
-        return _put_varint(2 << 3) + _put_varint(value)
+    return _encoder(message)(value)
+
+
+Encoder = Callable[[Any], bytes]
+
+
+def _quantity(value: Any) -> bytes:
+    return field(1, str(value).encode())
+
+
+def _int_or_string(value: Any) -> bytes:
+    if isinstance(value, str):
+        return _put_varint(1 << 3) + b"\x01" + field(3, value.encode())
+    return _put_varint(2 << 3) + _put_varint(value)
+
+
+def _time(value: Any) -> bytes:
+    moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    seconds, nanos = int(moment.timestamp()), moment.microsecond * 1000
+    return _put_varint(1 << 3) + _put_varint(seconds) + _put_varint(2 << 3) + _put_varint(nanos)
+
+
+def _json(value: Any) -> bytes:
+    return field(1, msgspec.json.encode(value))
+
+
+def _strings(value: Any) -> bytes:
+    return b"".join(field(1, str(v).encode()) for v in value)
+
+
+@functools.cache
+def _encoder(message: str) -> Encoder:
+    """What encodes a message; made once for each, its fields when it is first used (messages hold each other)."""
     if message in TIMES:
-        moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-        seconds, nanos = int(moment.timestamp()), moment.microsecond * 1000
-        return _put_varint(1 << 3) + _put_varint(seconds) + _put_varint(2 << 3) + _put_varint(nanos)
-    if message in (FIELDS_V1, RAW):
-        return field(1, msgspec.json.encode(value))
-    if message == VERBS or isinstance(value, list):
-        return b"".join(field(1, str(v).encode()) for v in value)
-    out = bytearray()
-    table = facts.messages()[message]
-    for name, (number, kind) in sorted(table.items(), key=lambda f: f[1][0]):
-        if kind.startswith("map<"):
-            inner = _type(message, kind[4:-1].partition(",")[2].strip())
-            for k, v in sorted((value.get(name) or {}).items()):
-                out += field(number, field(1, k.encode()) + _encode_value(2, inner, v))
-        elif kind.startswith("repeated "):
-            for v in value.get(name) or ():
-                out += _encode_value(number, _type(message, kind[9:]), v)
-        else:
-            inner = _type(message, kind)
-            if _is_inline(message, name, inner):
-                out += field(number, encode_message(inner, value))
-            elif value.get(name) is not None:
-                out += _encode_value(number, inner, value[name])
-    return bytes(out)
+        return _time
+    special = {QUANTITY: _quantity, INT_OR_STRING: _int_or_string, FIELDS_V1: _json, RAW: _json}
+    if message in special:
+        return special[message]
+    if _is_strings(message):
+        return _strings
+    plan: list[tuple[str, str, Encoder]] = []
+
+    def encode_fields(value: Any) -> bytes:
+        if not plan:
+            plan.extend((f.name, f.shape, _put(f)) for f in fields_of(message))
+        out = []
+        for name, shape, put in plan:
+            if shape == "inline":
+                out.append(put(value))
+            elif (found := value.get(name)) is not None:
+                if shape == "repeated":
+                    out.extend(map(put, found))
+                else:
+                    out.append(put(found))
+        return b"".join(out)
+
+    return encode_fields
+
+
+def _put(f: Field) -> Encoder:
+    """What writes one value of a field, its number before it."""
+    if f.shape == "map":
+        value_of = _put_value(2, f.kind)
+        tag = _put_varint(f.number << 3 | 2)
+
+        def put_map(value: Any) -> bytes:
+            entries = (field(1, k.encode()) + value_of(v) for k, v in sorted(value.items()))
+            return b"".join(tag + _put_varint(len(e)) + e for e in entries)
+
+        return put_map
+    return _put_value(f.number, f.kind)
+
+
+def _put_value(number: int, kind: str) -> Encoder:
+    if kind in SCALARS and kind not in ("string", "bytes"):
+        if kind in ("double", "float"):
+            fixed = _put_varint(number << 3 | 1)
+            return lambda value: fixed + struct.pack("<d", value)
+        plain = _put_varint(number << 3)
+        return lambda value: plain + _put_varint(int(value))
+    tag = _put_varint(number << 3 | 2)
+    if kind == "string":
+
+        def put_string(value: Any) -> bytes:
+            data = value.encode() if type(value) is str else str(value).encode()
+            return tag + _put_varint(len(data)) + data
+
+        return put_string
+    encoder: Encoder = base64.b64decode if kind == "bytes" else _encoder(kind)
+
+    def put_message(value: Any) -> bytes:
+        data = encoder(value)
+        return tag + _put_varint(len(data)) + data
+
+    return put_message
 
 
 def envelope(api_version: str, kind: str, size: int) -> bytes:

@@ -24,6 +24,7 @@ from seaway.cluster.apiserver.status import (
     not_found,
 )
 from seaway.cluster.apiserver.storage import NAMES, Compacted, Entry, Event, Storage, encode
+from seaway.cluster.apiserver.watchlines import Shower
 
 Tree = dict[str, Any]
 Turn = Callable[[], Awaitable[None]]
@@ -196,7 +197,7 @@ class Reads:
             version = str(self.storage.rv)
         timeout = min(float(number(query, "timeoutSeconds") or WATCH_LONGEST), WATCH_LONGEST)
         bookmarks = flag(query, "allowWatchBookmarks")
-        shower = _Shower(kind, form, self.edges)
+        shower = Shower(kind, form, self.edges)
         return self._stream(wanted, namespace, version, initial, shower, timeout, bookmarks, turn, too_slow)
 
     async def _stream(
@@ -205,7 +206,7 @@ class Reads:
         namespace: str,
         version: str,
         initial: bool,
-        shower: _Shower,
+        shower: Shower,
         timeout: float,
         bookmarks: bool,
         turn: Turn,
@@ -215,12 +216,12 @@ class Reads:
         prefix = f"{namespace}/" if namespace else ""
         from_now = version in ("", "0") or initial
         if version not in ("", "0") and int(version) > storage.rv:
-            yield self._error(self._too_large(int(version)))
+            yield shower.error(self._too_large(int(version)))
             return
         try:
             watch = storage.watch(wanted.stored, prefix, None if from_now else int(version), too_slow)
         except Compacted:
-            yield self._error(expired(f"too old resource version: {version} ({storage.compacted + 1})"))
+            yield shower.error(expired(f"too old resource version: {version} ({storage.compacted + 1})"))
             return
         try:
             if from_now:
@@ -246,21 +247,15 @@ class Reads:
             watch.close()
 
     @staticmethod
-    async def _initial(wanted: Filter, entries: Sequence[Entry], shower: _Shower, turn: Turn) -> AsyncIterator[bytes]:
+    async def _initial(wanted: Filter, entries: Sequence[Entry], shower: Shower, turn: Turn) -> AsyncIterator[bytes]:
         """The ADDED events of what is there, in pieces."""
-        kind, as_json = wanted.kind, shower.form.shape == "json"
-        as_stored = as_json and kind.custom is None and forms.view_of(kind) is None
         lines: list[bytes] = []
         size = 0
         for count, entry in enumerate(entries, 1):
             if wanted.matches(entry):
-                lines.append(
-                    b'{"type":"ADDED","object":' + entry.data + b"}\n"
-                    if as_stored or (as_json and forms.as_stored(kind, entry))
-                    else shower.line("ADDED", entry)
-                )
+                lines.append(shower.entry("ADDED", entry))
                 size += len(lines[-1])
-            if size >= PIECE or (count % ROWS == 0 and not (as_stored and wanted.everything)):
+            if size >= PIECE or (count % ROWS == 0 and not (shower.as_stored and wanted.everything)):
                 if lines:
                     yield b"".join(lines)
                     lines, size = [], 0
@@ -275,7 +270,7 @@ class Reads:
         return min(now + BOOKMARK_EVERY, last) if last > now else now + BOOKMARK_EVERY
 
     @staticmethod
-    def _line(wanted: Filter, event: Event, shower: _Shower) -> bytes:
+    def _line(wanted: Filter, event: Event, shower: Shower) -> bytes:
         """An event as this watch sees it: what enters or leaves its selectors is ADDED or DELETED."""
         kind = event.kind
         if not wanted.everything:
@@ -290,66 +285,4 @@ class Reads:
                 return shower.line(NAMES[DELETED], event.prev, event.entry.rv)
             else:
                 return b""
-        if shower.form.shape == "json" and forms.as_stored(wanted.kind, event.entry):
-            line = event.cache.get(kind)
-            if line is None:
-                line = b'{"type":"' + NAMES[kind].encode() + b'","object":' + event.entry.data + b"}\n"
-                event.cache[kind] = line
-            return line
-        return shower.line(NAMES[kind], event.entry)
-
-    @staticmethod
-    def _error(error: ApiError) -> bytes:
-        return encode({"type": "ERROR", "object": error.tree}) + b"\n"
-
-
-class _Shower:
-    """Encodes the events of one watch in its form; a Table's columns come with its first event only."""
-
-    def __init__(self, kind: Kind, form: Form, edges: Edges) -> None:
-        self.kind, self.form, self.edges, self._first = kind, form, edges, True
-
-    def line(self, name: str, entry: Entry, rv: int = 0) -> bytes:
-        """An event; `rv` is its version where that is not the object's own."""
-        tree = forms.opened(self.kind, entry)
-        if rv:
-            tree["metadata"]["resourceVersion"] = str(rv)
-        shown: Tree = tree
-        if self.form.shape == "table":
-            meta = {"resourceVersion": tree["metadata"]["resourceVersion"]}
-            shown = listing.table_of(self.kind, [tree], meta, self.edges.now(), self.form.include, self._first)
-            self._first = False
-        elif self.form.shape == "metadata":
-            shown = tables.partial(tree)
-        else:
-            shown = forms.show(self.kind, tree)
-        return encode({"type": name, "object": shown}) + b"\n"
-
-    def bookmark(self, rv: int, ended: bool = False) -> bytes:
-        meta: Tree = {"resourceVersion": str(rv)}
-        if self.form.shape == "table":
-            shown: Tree = {
-                "kind": "Table",
-                "apiVersion": "meta.k8s.io/v1",
-                "metadata": meta,
-                "columnDefinitions": None,
-                "rows": [],
-            }
-            if ended:
-                shown["rows"] = [
-                    {
-                        "cells": [],
-                        "object": {
-                            "kind": "PartialObjectMetadata",
-                            "apiVersion": "meta.k8s.io/v1",
-                            "metadata": {**meta, "annotations": {"k8s.io/initial-events-end": "true"}},
-                        },
-                    }
-                ]
-            return encode({"type": "BOOKMARK", "object": shown}) + b"\n"
-        if ended:
-            meta["annotations"] = {"k8s.io/initial-events-end": "true"}
-        kind, version = self.kind.kind, self.kind.api_version
-        if self.form.shape == "metadata":
-            kind, version = "PartialObjectMetadata", "meta.k8s.io/v1"
-        return encode({"type": "BOOKMARK", "object": {"kind": kind, "apiVersion": version, "metadata": meta}}) + b"\n"
+        return shower.event(event, kind)

@@ -246,7 +246,7 @@ def show(door: Door, tree: Tree, form: Form, code: int, kind: Kind | None = None
 
 def encoded(body: bytes, form: Form, code: int = 200) -> web.Response:
     """JSON bytes in the media type that was asked for."""
-    if form.media == protobuf.CONTENT_TYPE and form.shape == "json":
+    if form.media == protobuf.CONTENT_TYPE and form.shape != "table":
         tree = decode(body)
         found = answers.message_of(tree)
         if found and not found.startswith(answers.SCHEMAS):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import answers
+from seaway.cluster.apiserver import watchlines
 from seaway.cluster.apiserver.answers import Form
 from seaway.cluster.apiserver.listing import Listing
 from seaway.cluster.apiserver.requests import RequestInfo
@@ -68,7 +68,7 @@ async def watch(
         kind, info.namespace, request.query, form, info.name, visit.turn, too_slow
     )
     visit.stream()
-    response = web.StreamResponse(headers={"Content-Type": answers.JSON})
+    response = web.StreamResponse(headers={"Content-Type": watchlines.media(kind, form)})
     response.enable_chunked_encoding()
     warn(response, warnings)
     await response.prepare(request)
