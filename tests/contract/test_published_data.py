@@ -7,6 +7,8 @@ from collections import Counter
 from published_objects import FILES, breaks_a_rule_of, cases, changes, definitions, rules, served
 
 CASES = list(cases())
+# Rules that nothing can break: what would is refused by the schema, and then no rules are looked at.
+SHADOWED = {"type must be one of ['Exact', 'PathPrefix', 'RegularExpression']": "an enum says the same"}
 
 
 def test_a_hundred_valid_and_a_hundred_invalid_objects_cover_every_kind_and_version() -> None:
@@ -29,5 +31,5 @@ def test_every_rule_in_cel_is_broken_by_an_object() -> None:
     wanted = {message for channel in FILES for message in rules(definitions(channel))}
     said = [c.says for c in CASES if c.breaks == "rule"]
     said += [step["says"] for change in changes()["changes"] for step in change["steps"] if "says" in step]
-    missing = [message for message in sorted(wanted) if not any(s in message for s in said)]
+    missing = [message for message in sorted(wanted) if message not in SHADOWED and not any(s in message for s in said)]
     assert not missing, "\n".join(missing)
