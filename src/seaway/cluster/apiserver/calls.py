@@ -127,7 +127,7 @@ class Writer:
     async def write(self, kind: Kind, key: str, change: int, tree: Tree, old: Tree | None) -> Entry:
         """Stores a tree (for DELETED: the last state) and waits until it is durable."""
         try:
-            tree = forms.kept(kind, tree)
+            tree = tree if change == DELETED else forms.kept(kind, tree)
             written = self.storage.write(kind.group_resource, key, change, tree)
             follow = self._follow(kind, key, change, tree, old)
             entry = await written
@@ -139,6 +139,15 @@ class Writer:
             kept = None if change == DELETED else tree["spec"]
             self.admission.allocator.release(key, old["spec"], kept)
         return entry
+
+    async def write_converted(
+        self, kind: Kind, key: str, change: int, tree: Tree, kept: Tree, old: Tree | None
+    ) -> Tree:
+        """As `write`, of an object that a webhook has converted (`kept`); the object as it was asked for, with its version."""
+        names = {n: tree["metadata"][n] for n in ("name", "generation") if n in tree["metadata"]}
+        kept = {**kept, "metadata": {**kept["metadata"], **names}}
+        entry = await self.write(forms.stored_kind(kind), key, change, kept, old)
+        return {**tree, "metadata": {**tree["metadata"], "resourceVersion": str(entry.rv)}}
 
     def _follow(self, kind: Kind, key: str, change: int, tree: Tree, old: Tree | None) -> list[asyncio.Future[Entry]]:
         """IPAddress objects follow what Services have, in the same group of writes (KEP-1880)."""

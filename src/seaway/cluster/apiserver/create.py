@@ -96,6 +96,7 @@ async def store(writer: Writer, call: Call, tree: Tree, rule: Rule, managers: li
         except ApiError:
             writer.released(kind, call.key, tree, None)
             raise
+    kept = await objects.to_stored(kind, tree)
     if kind.namespaced:
         admission.quota(kind, call.namespace, tree)
     _free_name(writer, call, meta, generated)
@@ -107,6 +108,8 @@ async def store(writer: Writer, call: Call, tree: Tree, rule: Rule, managers: li
     if call.dry_run:
         writer.released(kind, call.key, tree, None)
         return tree
+    if kept is not None:
+        return await writer.write_converted(kind, call.key, ADDED, tree, kept, None)
     return (await writer.write(kind, call.key, ADDED, tree, None)).tree
 
 

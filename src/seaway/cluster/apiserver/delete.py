@@ -61,13 +61,15 @@ def finalizers_for(kind: Kind, have: list[str], options: Tree) -> list[str]:
 async def delete(writer: Writer, call: Call, options: Tree) -> tuple[Tree, bool]:
     """(the object, whether it is gone). `options` is a DeleteOptions tree."""
     call.translated({})
-    call.kind = forms.stored_kind(call.kind)
+    if call.kind.custom is not None:
+        call.served, call.kind = call.kind, forms.stored_kind(call.kind)
     kind, rule = call.kind, rule_of(call.kind)
     entry = writer.storage.newest(kind.group_resource, call.key)
     if entry is None:
         raise not_found(kind, call.name)
     if kind.group_resource == "namespaces" and call.name in PERMANENT:
         raise _permanent(call.name)
+    await forms.prepare(kind, [entry])
     entry = await _reviewed(writer, call, entry, options.get("preconditions") or {})
     tree = forms.opened(kind, entry)
     meta = tree["metadata"]

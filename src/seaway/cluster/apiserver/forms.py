@@ -10,7 +10,7 @@ knows another one (`custom/objects`).
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from seaway.api import facts, kinds
@@ -82,6 +82,12 @@ def stored_kind(kind: Kind) -> Kind:
 def opened(kind: Kind, entry: Entry) -> Tree:
     """A stored object as a write to a kind finds it: a custom resource in the version that was asked for."""
     return entry.tree if kind.custom is None else objects.opened(kind, entry)
+
+
+async def prepare(kind: Kind, entries: Iterable[Entry], is_list: bool = False) -> None:
+    """Has whatever it takes to show stored objects as a kind ready: conversions that a webhook makes."""
+    if kind.custom is not None:
+        await objects.prepare(kind, entries, is_list)
 
 
 def kept(kind: Kind, tree: Tree) -> Tree:

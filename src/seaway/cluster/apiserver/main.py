@@ -35,6 +35,7 @@ from seaway.cluster.apiserver.verbs import Edges, Verbs
 from seaway.cluster.apiserver.webhooks.admission import Mutating, Validating
 from seaway.cluster.apiserver.webhooks.calling import Caller
 from seaway.cluster.apiserver.webhooks.configured import Service
+from seaway.cluster.apiserver.webhooks.conversion import Converter
 from seaway.cluster.apiserver.webhooks.services import endpoints
 from seaway.cluster.layout import Layout
 from seaway.pki.tokens import Signer
@@ -137,6 +138,7 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
     door, verbs = assemble(storage, layout, args["pki"], edges())
     caller = webhook_caller(storage)
     add_reviewers(verbs, caller)
+    verbs.registry.conversions.convert = Converter(caller, verbs.edges.uid).convert
 
     def factory(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
         return web.BaseRequest(

@@ -76,6 +76,8 @@ def rule_matches(rule: Tree, attributes: Attributes, kind: Kind | None = None) -
 
 def equivalents(kind: Kind) -> list[Kind]:
     """The other forms in which the same objects are served."""
+    if kind.custom is not None:
+        return [other for other in kind.custom.definition.served if other.version != kind.version]
     stored = forms.stored_kind(kind).group_resource
     return [
         other

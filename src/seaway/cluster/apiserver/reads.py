@@ -153,10 +153,13 @@ class Reads:
             raise expired(f"The resourceVersion for the provided list is too old: {rv}") from None
         if start:
             entries = entries[bisect.bisect_left(entries, start, key=lambda e: e.key) :]
+        if wanted.terms:
+            await forms.prepare(kind, entries, True)
         if not wanted.everything:
             entries = await _matching(wanted, entries, turn)
         chosen = entries[:limit] if limit else entries
         remaining = len(entries) - len(chosen)
+        await forms.prepare(kind, chosen, True)
         meta: Tree = {"resourceVersion": str(rv)}
         if remaining:
             meta["continue"] = encode_continue(rv, chosen[-1].key + "\0")
@@ -235,6 +238,9 @@ class Reads:
             next_bookmark = self._next_bookmark(loop.time(), end)
             while not watch.closed and (left := end - loop.time()) > 0:
                 events = await watch.take(min(left, max(next_bookmark - loop.time(), 0.01)))
+                if events:
+                    seen = (e for event in events for e in (event.entry, event.prev) if e is not None)
+                    await forms.prepare(wanted.kind, seen)
                 out = [line for event in events if (line := self._line(wanted, event, shower))]
                 if out:
                     yield b"".join(out)
@@ -249,6 +255,7 @@ class Reads:
     @staticmethod
     async def _initial(wanted: Filter, entries: Sequence[Entry], shower: Shower, turn: Turn) -> AsyncIterator[bytes]:
         """The ADDED events of what is there, in pieces."""
+        await forms.prepare(wanted.kind, entries)
         lines: list[bytes] = []
         size = 0
         for count, entry in enumerate(entries, 1):

@@ -85,6 +85,7 @@ async def answer(
             found = await door.reads.list(kind, info.namespace, query, form, visit.turn)
             return await streamed.listing(request, found, visit, warnings)
         entry = door.reads.get(kind, call.key, info.name)
+        await forms.prepare(kind, [entry])
         return encoded(door.reads.show(kind, entry, form), form)
     if method == "DELETE":
         return await _delete(door, call, request, info, form)
@@ -205,6 +206,7 @@ async def _delete(
     chosen = [
         e for e in door.verbs.storage.entries(forms.stored_kind(kind).group_resource, prefix) if selected.matches(e)
     ]
+    await forms.prepare(kind, chosen, True)
     for entry in chosen:
         namespace, _, name = entry.key.rpartition("/")
         one = replace(call, kind=kind, namespace=namespace, name=name, one_of_many=True)

@@ -12,7 +12,7 @@ from typing import Any
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import bodies, create, forms, generation, managed, metadata, patching, records, zeros
 from seaway.cluster.apiserver.calls import Call, Writer, check_name, place
-from seaway.cluster.apiserver.custom import judging
+from seaway.cluster.apiserver.custom import judging, objects
 from seaway.cluster.apiserver.journal import DELETED, MODIFIED
 from seaway.cluster.apiserver.options import APPLY
 from seaway.cluster.apiserver.reviewing import ATTEMPTS, UPDATE, too_often
@@ -39,6 +39,7 @@ async def update(writer: Writer, call: Call) -> tuple[int, Tree]:
     kind, rule = call.kind, call.rule
     tree, strict = bodies.read(call.body, call.content_type, kind, call.field_validation)
     entry = writer.storage.newest(forms.stored_kind(kind).group_resource, call.key)
+    await forms.prepare(kind, [entry] if entry is not None else [])
     old = forms.seen(kind, entry) if entry is not None else None
     tree = bodies.typed(tree, kind, old, call.field_validation, call.warnings, strict=strict)
     meta = tree["metadata"]
@@ -127,28 +128,33 @@ async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tr
     A reviewed change starts again where the object became another meanwhile (storage GuaranteedUpdate).
     """
     review = writer.reviewers.review(call, UPDATE)
-    if review is None:
+    asked = objects.is_asked(call.kind)
+    if review is None and not asked:
         old = forms.opened(call.kind, entry)
         return await _written(writer, call, entry, old, _judged(writer, call, old, *_made(writer, call, old, change)))
     for _ in range(ATTEMPTS):
+        await forms.prepare(call.kind, [entry])
         old = forms.opened(call.kind, entry)
         new, managers = _made(writer, call, old, change)
         if managers:
             new["metadata"]["managedFields"] = managers
-        new = await review.mutate(new, old)
+        if review is not None:
+            new = await review.mutate(new, old)
         metadata.dedupe_owners(new["metadata"], call.warnings)
         if not call.subresource:
             call.rule.default(new)
         zeros.complete(call.kind.definition, new)
         new = _judged(writer, call, old, new, managers)
         try:
-            await review.validate(new, old)
+            if review is not None:
+                await review.validate(new, old)
         except ApiError:
             writer.released(call.kind, call.key, new, old)
             raise
+        kept = await objects.to_stored(call.kind, new)
         newest = found(writer, call.kind, call)
         if newest.rv == entry.rv:
-            return await _written(writer, call, entry, old, new)
+            return await _written(writer, call, entry, old, new, kept)
         writer.released(call.kind, call.key, new, old)
         entry = newest
     raise too_often(call.kind, call.name)
@@ -186,7 +192,7 @@ def _judged(writer: Writer, call: Call, old: Tree, new: Tree, managers: list[Tre
     return metadata.ordered(new, kind)
 
 
-async def _written(writer: Writer, call: Call, entry: Entry, old: Tree, new: Tree) -> Tree:
+async def _written(writer: Writer, call: Call, entry: Entry, old: Tree, new: Tree, kept: Tree | None = None) -> Tree:
     """The end: what changes is stored. Nothing gives way between here and the state that `new` was judged against."""
     kind, rule = call.kind, call.rule
     if _unchanged(new, old):
@@ -201,6 +207,8 @@ async def _written(writer: Writer, call: Call, entry: Entry, old: Tree, new: Tre
         # Watchers see the last state that was stored, as etcd hands it out.
         await writer.write(kind, call.key, DELETED, entry.tree, old)
         return new
+    if kept is not None:
+        return await writer.write_converted(kind, call.key, MODIFIED, new, kept, old)
     return (await writer.write(kind, call.key, MODIFIED, new, old)).tree
 
 

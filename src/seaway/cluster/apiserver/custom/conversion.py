@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 Tree = dict[str, Any]
 WEBHOOK = "Webhook"
 REMEMBERED = 20_000
-# (definition, objects of any of its versions, apiVersion that is wanted) -> the objects in that version, in their order.
-# Raises ApiError where the webhook cannot be asked or answers wrongly (webhook_converter.go says what is checked).
-Convert = Callable[["Definition", list[Tree], str], Awaitable[list[Tree]]]
+# (spec.conversion.webhook, objects, apiVersion that is wanted, whether they are a list's) -> the objects in that version, in
+# their order. Raises ApiError where the webhook cannot be asked or answers wrongly (`webhooks/conversion`).
+Convert = Callable[[Tree, list[Tree], str, bool], Awaitable[list[Tree]]]
 Key = tuple[str, str, str, str]
 
 
@@ -49,21 +49,22 @@ class Conversions:
             return False
         return self._key(tree, definition, wanted) not in self._known
 
-    async def prepare(self, trees: Iterable[Tree], definition: Definition, wanted: str) -> None:
+    async def prepare(self, trees: Iterable[Tree], definition: Definition, wanted: str, is_list: bool = False) -> None:
         """Has what is needed converted, all at once."""
         missing = [t for t in trees if self.needed(t, definition, wanted)]
         if missing:
-            for old, new in zip(missing, await self.ask(missing, definition, wanted), strict=True):
+            for old, new in zip(missing, await self.ask(missing, definition, wanted, is_list), strict=True):
                 self._known[self._key(old, definition, wanted)] = new
             while len(self._known) > max(REMEMBERED, len(missing)):
                 self._known.popitem(last=False)
 
-    async def ask(self, trees: list[Tree], definition: Definition, wanted: str) -> list[Tree]:
+    async def ask(self, trees: list[Tree], definition: Definition, wanted: str, is_list: bool = False) -> list[Tree]:
         """The trees converted now, by the webhook."""
         if self.convert is None:
             why = f"conversion webhook for {definition.group}, Kind={definition.kind_name} failed: webhooks are not called here"
             raise ApiError(500, "InternalError", f"Internal error occurred: {why}")
-        return await self.convert(definition, trees, wanted)
+        webhook = (definition.spec.get("conversion") or {}).get("webhook") or {}
+        return await self.convert(webhook, trees, wanted, is_list)
 
     def converted(self, tree: Tree, definition: Definition, wanted: str) -> Tree:
         """A tree in the version that is wanted; ApiError where it has not been prepared."""

@@ -7,9 +7,11 @@ schema of now has it: pruned and given defaults in the version that it is stored
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 from seaway.api.kinds import Kind
+from seaway.cluster.apiserver.custom.conversion import WEBHOOK
 from seaway.cluster.apiserver.custom.definition import Version
 from seaway.cluster.apiserver.status import ApiError, bad_request, invalid, wrong
 from seaway.cluster.apiserver.storage import Entry, encode
@@ -86,6 +88,36 @@ def shown(kind: Kind, tree: Tree) -> Tree:
     found = {**copy.deepcopy({k: v for k, v in found.items() if k != "metadata"}), "metadata": found["metadata"]}
     version.structural.prune(found, lenient=True)
     return found
+
+
+def is_asked(kind: Kind) -> bool:
+    """Whether a webhook may have to be asked to read or to write an object of a kind."""
+    return kind.custom is not None and version_of(kind).definition.strategy == WEBHOOK
+
+
+async def prepare(kind: Kind, entries: Iterable[Entry], is_list: bool = False) -> None:
+    """Has the conversions of stored objects ready, which a webhook has to make. Objects may be stored in old versions."""
+    version = version_of(kind)
+    definition = version.definition
+    if definition.strategy != WEBHOOK:
+        return
+    trees = (e.tree for e in entries if not is_current(kind, e))
+    found = [coerced(tree, definition.version_of(tree)) for tree in trees]
+    await definition.conversions.prepare(found, definition, version.api_version, is_list)
+
+
+async def to_stored(kind: Kind, tree: Tree) -> Tree | None:
+    """An object of a kind in the version that is stored, where a webhook makes it. Of its metadata only labels and
+    annotations may be another (webhook_converter.go restoreObjectMeta)."""
+    if not is_asked(kind) or version_of(kind).stores:
+        return None
+    definition = version_of(kind).definition
+    (found,) = await definition.conversions.ask([tree], definition, definition.storage.api_version)
+    meta = {k: v for k, v in tree["metadata"].items() if k not in ("labels", "annotations")}
+    meta.update({k: v for k, v in found["metadata"].items() if k in ("labels", "annotations")})
+    result = {**found, "metadata": meta}
+    definition.storage.structural.prune(result, lenient=True)
+    return result
 
 
 def data(kind: Kind, entry: Entry) -> bytes:
