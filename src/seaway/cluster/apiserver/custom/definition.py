@@ -8,9 +8,11 @@ from typing import Any
 from seaway.api import tree as trees
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import fieldtypes
-from seaway.cluster.apiserver.custom import columns, models, schemas
+from seaway.cluster.apiserver.custom import columns, models
 from seaway.cluster.apiserver.custom.conversion import Conversions
 from seaway.cluster.apiserver.custom.versions import newest_first
+from seaway.cluster.apiserver.expressions import rules
+from seaway.cluster.apiserver.expressions.judging import Rules
 from seaway.cluster.apiserver.rules.definition_spec import every
 from seaway.cluster.apiserver.structural import Structural, compiled
 from seaway.cluster.apiserver.tables.cells import Column
@@ -76,8 +78,9 @@ class Version:
         return any(s.get("x-kubernetes-validations") for s in every(self.schema))
 
     @functools.cached_property
-    def rules(self) -> schemas.Rules:
-        return schemas.rules(self.schema)
+    def rules(self) -> Rules:
+        """Its x-kubernetes-validations."""
+        return rules.compiled(self.schema)
 
     @functools.cached_property
     def type(self) -> fieldtypes.Type:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from seaway.cluster.apiserver import formats
-from seaway.cluster.apiserver.custom import schemas
+from seaway.cluster.apiserver.expressions import rules
 from seaway.cluster.apiserver.rules import fieldrules, webhooks
 from seaway.cluster.apiserver.status import Cause, not_permitted, required, wrong
 from seaway.cluster.apiserver.structural import problems
@@ -150,7 +150,7 @@ def _schema_causes(schema: Tree | None, path: str, status: bool, old: Tree | Non
     if schema is None:
         return []
     found = problems(schema, f"{path}.openAPIV3Schema", status)
-    return found or schemas.problems(schema, f"{path}.openAPIV3Schema", old)
+    return found or rules.problems(schema, f"{path}.openAPIV3Schema", old)
 
 
 def _part_causes(version: Tree, path: str, schema: Tree | None, old: Tree, names: Tree, alone: str) -> list[Cause]:
