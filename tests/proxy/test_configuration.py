@@ -108,8 +108,8 @@ def test_addresses_and_ranges() -> None:
 
 @pytest.mark.parametrize(
     ("mode", "ranges", "want"),
-    [("nftables", (), None), ("nftables", ("primary",), None), ("iptables", (), ("172.30.0.2", "127.0.0.1", "fd00::2")),
-     ("nftables", ("127.0.0.0/8", "fd00::/8"), ("127.0.0.1", "fd00::2")), ("iptables", ("primary",), None)])
+    [("nftables", (), None), ("nftables", ("primary",), None), ("iptables", (), ("172.30.0.2", "127.0.0.1", "fd00::2")), ("nftables", ("0.0.0.0/0", "::/0"), ("172.30.0.2", "fd00::2")),
+     ("iptables", ("127.0.0.0/8", "fd00::/8"), ("127.0.0.1", "fd00::2")), ("iptables", ("primary",), None)])
 def test_node_ports_are_served_where_they_are_asked_for(mode: str, ranges: tuple, want: tuple | None) -> None:
-    there = ("172.30.0.2", "127.0.0.1", "fd00::2")
+    there = ("172.30.0.2", "127.0.0.1", "fd00::2", "::1")
     assert Settings(mode=mode, node_port_addresses=ranges).served_addresses(("172.30.0.2",), lambda: there) == want

@@ -121,7 +121,9 @@ def test_one_change_is_one_transaction_with_its_elements_only() -> None:
         await pause()
         (text,) = kernel.texts
         assert text.splitlines() == [
+            "delete element ip seaway hairpin { 10.244.0.1 . 10.244.0.1 }",
             "delete element ip seaway slot-0 { 10.96.0.1 . tcp . 80 }",
+            "add element ip seaway hairpin { 10.244.0.9 . 10.244.0.9 }",
             "add element ip seaway slot-0 { 10.96.0.1 . tcp . 80 : 10.244.0.9 . 8080 }"]
 
     world(test)

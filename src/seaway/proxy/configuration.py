@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from seaway.proxy.plan import Place
+
 Tree = dict[str, Any]
 API_VERSION, KIND = "kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration"
 MODES = ("nftables", "iptables", "ipvs", "ebpf", "userspace")
@@ -21,7 +23,7 @@ PRIMARY = "primary"
 
 class Settings(NamedTuple):
     """`families`: 4, 6 or both. Periods in seconds. `node_port_addresses`: ranges, or ("primary",). `healthz` and `metrics` are
-    (address, port), port 0 for none."""
+    (address, port), port 0 for none. `scheduler` is IPVS's, `backend` the iptables tool's."""
 
     node: str = ""
     mode: str = "nftables"
@@ -38,10 +40,22 @@ class Settings(NamedTuple):
     metrics: tuple[str, int] = ("127.0.0.1", METRICS)
     kubeconfig: str = ""
     scheduler: str = "rr"
+    backend: str = "auto"
+    localhost_node_ports: bool = True
 
     @property
     def mark(self) -> int:
         return 1 << self.masquerade_bit
+
+    @property
+    def every_address(self) -> bool:
+        """Whether node ports are served on whatever address the node has: the default in iptables mode."""
+        return self.mode in ("iptables", "userspace") and not self.node_port_addresses
+
+    @property
+    def localhost(self) -> bool:
+        """Whether node ports answer on 127.0.0.1 as well: in iptables mode, over IPv4 (KEP-6032)."""
+        return self.mode == "iptables" and self.localhost_node_ports
 
     def served_addresses(
         self, primary: tuple[str, ...], local: Callable[[], tuple[str, ...]]
@@ -49,11 +63,30 @@ class Settings(NamedTuple):
         """The addresses on which node ports are served; None for the node's own, nftables' default (KEP-3866). In iptables mode
         the default is all of them."""
         ranges = self.node_port_addresses
-        if ranges == (PRIMARY,) or (not ranges and self.mode != "iptables"):
+        if ranges == (PRIMARY,) or (not ranges and not self.every_address):
             return None
         networks = [ipaddress.ip_network(r, strict=False) for r in ranges]
-        found = [a for a in local() if not networks or any(_inside(a, n) for n in networks)]
+        there = [a for a in local() if (self.localhost and a != "::1") or not ipaddress.ip_address(a).is_loopback]
+        found = [a for a in there if not networks or any(_inside(a, n) for n in networks)]
         return tuple(dict.fromkeys(found))
+
+    def place(
+        self, zone: str, addresses: tuple[str, ...], pod_cidrs: tuple[str, ...], local: Callable[[], tuple[str, ...]]
+    ) -> Place:
+        """The node that a plan is for, of what its Node says: `addresses` its own, `pod_cidrs` its pods' ranges.
+        `local` gives the addresses that the kernel has."""
+        return Place(
+            self.node,
+            zone,
+            addresses,
+            pod_cidrs if self.detect_local == "NodeCIDR" else self.cluster_cidrs,
+            self.service_cidrs,
+            self.masquerade_all,
+            self.served_addresses(addresses, local),
+            self.mark,
+            self.every_address,
+            self.localhost,
+        )
 
 
 def _inside(address: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
@@ -174,6 +207,7 @@ def from_document(document: object, base: Settings, service_cidrs: tuple[str, ..
         healthz=endpoint(str(document.get("healthzBindAddress") or ""), base.healthz, "healthzBindAddress"),
         metrics=endpoint(str(document.get("metricsBindAddress") or ""), base.metrics, "metricsBindAddress"),
         kubeconfig=str(connection.get("kubeconfig") or base.kubeconfig),
+        localhost_node_ports=_section(document, "iptables").get("localhostNodePorts") is not False,
         scheduler=str(_section(document, "ipvs").get("scheduler") or base.scheduler),
     )
     return settings, [f"{k}: {why}" for k, why in _IDLE.items() if document.get(k)]

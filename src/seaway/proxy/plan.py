@@ -31,7 +31,7 @@ from seaway.services.topology import Choice, cluster_choice, local_choice
 
 class Place(NamedTuple):
     """The node that the plan is for. `addresses` are the node's own; `node_port_addresses` those on which it serves node
-    ports, where they are not the same."""
+    ports, where they are not the same, `every_address` says that these are all it has and may come to have."""
 
     node: str
     zone: str
@@ -41,6 +41,8 @@ class Place(NamedTuple):
     masquerade_all: bool = False
     node_port_addresses: tuple[str, ...] | None = None
     mark: int = 0x4000
+    every_address: bool = False
+    localhost: bool = True
 
 
 def _backends(choice: Choice) -> tuple[Backend, ...]:
@@ -107,7 +109,8 @@ def _port(service: Resolved, port: Port, place: Place, found: ServicePart) -> No
         found.vips[(address, protocol, port.port)] = Way(outside, BALANCER, sources, serving)
     if port.node_port:
         found.node_ports[(protocol, port.node_port)] = Way(outside, NODE_PORT, (), serving)
-    found.hairpins.update(e.address for e in port.endpoints if e.node == place.node and (e.ready or e.serving))
+    # Those of other nodes too: a pod there may come through this node, by a node port, and be sent to itself.
+    found.hairpins.update(e.address for e in port.endpoints if e.ready or e.serving)
 
 
 def part(service: Resolved, place: Place) -> ServicePart:
@@ -132,6 +135,8 @@ def facts(family: int, place: Place) -> Facts:
         mine(place.service_cidrs),
         place.masquerade_all,
         place.mark,
+        place.every_address,
+        place.localhost,
     )
 
 

@@ -103,17 +103,7 @@ class Proxy:
         if node is None:
             return None
         zone, addresses, pod_cidrs = _place_of(node)
-        served = self.settings.served_addresses(addresses, self._local_addresses)
-        return Place(
-            self.node,
-            zone,
-            addresses,
-            pod_cidrs if self.settings.detect_local == "NodeCIDR" else self.settings.cluster_cidrs,
-            self.settings.service_cidrs,
-            self.settings.masquerade_all,
-            served,
-            self.settings.mark,
-        )
+        return self.settings.place(zone, addresses, pod_cidrs, self._local_addresses)
 
     def sync(self) -> None:
         """Plans what is dirty and applies the difference. A family that the kernel refuses does not hold up the other."""

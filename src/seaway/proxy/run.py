@@ -24,13 +24,15 @@ from seaway.proxy.configuration import (
     from_document,
 )
 from seaway.proxy.conntrack import KernelConntrack
+from seaway.proxy.iptables.plane import IptablesPlane
+from seaway.proxy.iptables.tool import BACKENDS, Iptables
 from seaway.proxy.kernel import KernelError, Nftables
 from seaway.proxy.nftables.plane import NftablesPlane
 from seaway.proxy.planes import Plane
 from seaway.proxy.process import Proxy
 
 log = logging.getLogger("kube-proxy")
-BUILT = ("nftables",)
+BUILT = ("nftables", "iptables")
 
 
 def _duration(text: str) -> float:
@@ -70,6 +72,20 @@ def options() -> argparse.ArgumentParser:
         default=0.0,
         help="the least time between two syncs, such as 1s (default: none)",
     )
+    add(
+        "--iptables-backend",
+        default="auto",
+        choices=BACKENDS,
+        help="which of the two iptables is used (default: the one in use)",
+    )
+    add(
+        "--iptables-localhost-nodeports",
+        type=lambda text: text.lower() not in ("false", "0"),
+        nargs="?",
+        const=True,
+        default=True,
+        help="in iptables mode, serve node ports on 127.0.0.1 as well (default true)",
+    )
     add("--cleanup", action="store_true", help="remove every rule of ours and end")
     return parser
 
@@ -77,7 +93,7 @@ def options() -> argparse.ArgumentParser:
 def settings(args: argparse.Namespace) -> Settings:
     """The settings of a command line; BadConfiguration where they make no sense."""
     node = args.hostname_override or os.environ.get("NODE_NAME") or os.uname().nodename
-    base = Settings(node=node, kubeconfig=args.kubeconfig)
+    base = Settings(node=node, kubeconfig=args.kubeconfig, backend=args.iptables_backend)
     services = cidrs(args.service_cidr, "--service-cidr")
     if args.config:
         try:
@@ -103,15 +119,19 @@ def settings(args: argparse.Namespace) -> Settings:
         min_sync_period=args.min_sync_period,
         sync_period=args.sync_period or 30.0,
         healthz=(host, port),
+        localhost_node_ports=args.iptables_localhost_nodeports,
+        backend=args.iptables_backend,
     )
 
 
-def open_plane(mode: str) -> Plane:
+def open_plane(wanted: Settings) -> Plane:
     """The data plane of a mode, on this kernel."""
-    if mode == "nftables":
+    if wanted.mode == "nftables":
         kernel = Nftables()
         return NftablesPlane(kernel, kernel.large)
-    raise BadConfiguration(f"mode: {mode!r} is not built yet; one of {', '.join(BUILT)} is")
+    if wanted.mode == "iptables":
+        return IptablesPlane(Iptables(wanted.backend))
+    raise BadConfiguration(f"mode: {wanted.mode!r} is not built yet; one of {', '.join(BUILT)} is")
 
 
 async def _main(wanted: Settings, plane: Plane) -> None:
@@ -129,7 +149,7 @@ def main(argv: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
         wanted = settings(args)
-        plane = open_plane(wanted.mode)
+        plane = open_plane(wanted)
         if args.cleanup:
             plane.cleanup()
             return 0

@@ -59,7 +59,9 @@ class Way(msgspec.Struct, frozen=True):
 
 class Facts(msgspec.Struct, frozen=True):
     """What holds for all Services of a family on this node. `cluster_cidrs` empty: nobody can tell pods from others, all are
-    outsiders. `node_addresses`: those on which node ports are served. `mark`: the one bit of packet marks that is ours."""
+    outsiders. `node_addresses`: those on which node ports are served. `mark`: the one bit of packet marks that is ours.
+    `every_address`: node ports are served on whatever address the node has, these being only those it has now,
+    `localhost` says whether 127.0.0.1 is among them."""
 
     family: int
     node_addresses: frozenset[str] = frozenset()
@@ -67,10 +69,12 @@ class Facts(msgspec.Struct, frozen=True):
     service_cidrs: tuple[str, ...] = ()
     masquerade_all: bool = False
     mark: int = 0x4000
+    every_address: bool = False
+    localhost: bool = True
 
 
 class ServicePart(msgspec.Struct, frozen=True):
-    """One Service's share of a table. `hairpins`: endpoints of this node that may meet themselves."""
+    """One Service's share of a table. `hairpins`: endpoints, which may meet themselves."""
 
     cluster_ip: str
     vips: dict[VipKey, Way]

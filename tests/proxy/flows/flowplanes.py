@@ -25,11 +25,15 @@ MODES: tuple[str, ...] = tuple(BUILT)
 
 def place(facts: NodeFacts, mode: str, local: Iterable[str] | None = None) -> Place:
     """What the process would make of the node's facts. `local`: all addresses of the node; None to ask the kernel."""
-    settings = Settings(mode=mode, node_port_addresses=facts.node_port_addresses)
-    served = settings.served_addresses(facts.addresses, addresses.local if local is None else lambda: tuple(local))
-    return Place(
-        facts.name, facts.zone, facts.addresses, facts.cluster_cidrs, facts.service_cidrs, facts.masquerade_all, served
+    settings = Settings(
+        node=facts.name,
+        mode=mode,
+        cluster_cidrs=facts.cluster_cidrs,
+        service_cidrs=facts.service_cidrs,
+        masquerade_all=facts.masquerade_all,
+        node_port_addresses=facts.node_port_addresses,
     )
+    return settings.place(facts.zone, facts.addresses, (), addresses.local if local is None else lambda: tuple(local))
 
 
 def parts(services: Iterable[Tree], slices: Iterable[Tree], family: int, where: Place) -> dict[Owner, ServicePart]:
@@ -59,7 +63,7 @@ class Player:
     """One plane for all worlds: what differs between two is a change, as in a proxy that runs on."""
 
     def __init__(self, mode: str) -> None:
-        self._mode, self.plane = mode, open_plane(mode)
+        self._mode, self.plane = mode, open_plane(Settings(mode=mode))
         self._ledgers: dict[int, Ledger[Owner]] = {f: Ledger() for f in (4, 6)}
         self._facts: dict[int, Facts] = {}
 

@@ -1,0 +1,76 @@
+"""The iptables plane: texts to iptables-restore, and now and then a look whether the chains are still there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from seaway.proxy.iptables import render
+from seaway.proxy.iptables.render import LARGE, State
+from seaway.proxy.iptables.tool import Held, Tool
+from seaway.proxy.kernel import KernelError
+from seaway.proxy.table import Delta, ServiceTable
+
+ROUTE_LOCALNET = "/proc/sys/net/ipv4/conf/all/route_localnet"  # without it no node port on 127.0.0.1 (KEP-6032)
+
+
+def _counts(held: Held) -> dict[str, dict[str, int]]:
+    return {table: {chain: len(rules) for chain, rules in chains.items()} for table, chains in held.items()}
+
+
+class IptablesPlane:
+    def __init__(self, tool: Tool) -> None:
+        self._tool = tool
+        self._large = LARGE if tool.backend == "nft" else 1 << 30
+        self._states: dict[int, State] = {}
+
+    def whole(self, table: ServiceTable) -> None:
+        """Everything declared anew, over whatever is there: each chain is replaced, none is missing for a moment."""
+        family = table.family
+        self._states.pop(family, None)
+        if family == 4 and table.facts.every_address and table.facts.localhost:
+            with suppress(OSError), open(ROUTE_LOCALNET, "w") as f:
+                f.write("1")
+        held = self._tool.save(family)
+        texts, state = render.whole(table, _counts(held), self._large)
+        for text in texts:
+            self._tool.restore(family, text)
+        missing = render.hooks(held)
+        if missing:
+            self._tool.restore(family, missing)
+        self._states[family] = state
+
+    def change(self, family: int, delta: Delta) -> None:
+        state = self._states.pop(family, None)
+        if state is None:
+            raise KernelError("what the kernel holds is not known")
+        text = render.change(state, delta)
+        if text:
+            self._tool.restore(family, text)
+        self._states[family] = state
+
+    async def audit(self, family: int, table: Callable[[], ServiceTable], unchanged: Callable[[], bool]) -> str:
+        held = await asyncio.to_thread(self._tool.save, family)
+        state = self._states.get(family)
+        if state is None or not unchanged():
+            return ""
+        there = _counts(held)
+        wrong = [
+            f"{chain} of {name} has {there.get(name, {}).get(chain, 'no')} rules instead of {count}"
+            for name, chains in state.expected().items()
+            for chain, count in chains.items()
+            if there.get(name, {}).get(chain) != count
+        ]
+        if render.hooks(held):
+            wrong.append("a built-in chain no longer leads to our chains")
+        if wrong:
+            self.whole(table())
+        return wrong[0] if wrong else ""
+
+    def cleanup(self) -> None:
+        for family in (4, 6):
+            text = render.cleanup(self._tool.save(family))
+            if text:
+                self._tool.restore(family, text)
+        self._states.clear()

@@ -1,0 +1,162 @@
+"""The iptables plane: upstream's names and layout; differences end where a cold start does, on both backends."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_nftables import GOLDEN, PLACES, changing, everything, service, table
+
+from seaway.proxy import plan
+from seaway.proxy.iptables import names, render
+from seaway.proxy.iptables.tool import read
+from seaway.proxy.table import Facts, between
+
+
+def test_chains_have_the_names_that_kube_proxy_gives_them() -> None:
+    assert names.SVC + names.port_hash("ns1/svc1:p80", "tcp") == "KUBE-SVC-XPGD46QRK7WJZT7O"
+    assert names.SEP + names.port_hash("ns1/svc1:p80", "tcp", "10.180.0.1:80") == "KUBE-SEP-SXIVWICOYRO3J4NJ"
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_golden_of_a_cold_start(family: int) -> None:
+    services = [*everything(family), service(family, 9, 2, affinity=60), service(family, 10, 2, node_port=30010, local=True, affinity=60)]
+    texts, _ = render.whole(table(family, *services), {}, render.LARGE)
+    path = GOLDEN.parent / "iptables" / f"family-{family}.txt"
+    if os.environ.get("GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(texts))
+    assert "".join(texts) == path.read_text()
+
+
+def test_one_endpoint_change_touches_its_own_chains_only() -> None:
+    services = [service(4, n, 2) for n in range(1, 100)]
+    old = table(4, *services)
+    _, state = render.whole(old, {}, render.LARGE)
+    text = render.change(state, between(old, table(4, *services[:-1], service(4, 99, 3))))
+    lines = text.splitlines()
+    assert len(lines) == 10 and not any("KUBE-SERVICES" in line for line in lines), text
+    assert render.change(state, between(old, old)) == ""
+
+
+def replay(text: str, held: dict[str, dict[str, list[str]]]) -> None:
+    """iptables-restore --noflush in a few lines; what the tool would refuse fails here."""
+    for line in text.splitlines():
+        verb, _, rest = line.partition(" ")
+        if line.startswith("*"):
+            chains = held.setdefault(line[1:], {})
+        elif line.startswith(":"):
+            chains[verb[1:]] = []
+        elif line != "COMMIT":
+            chain, _, rule = rest.partition(" ")
+            if verb == "-X":
+                named = [c for c, rules in chains.items() if any(r.endswith(f"-j {chain}") for r in rules)]
+                assert not named and not chains.pop(chain), (line, named)
+            elif verb == "-D":
+                chains[chain].remove(rule)
+            else:
+                target = rule.rpartition("-j ")[2].partition(" ")[0]
+                assert target in chains or not target.startswith("KUBE-"), line
+                chains[chain].insert(0 if verb == "-I" else len(chains[chain]), rule)
+
+
+def plain(held: dict[str, dict[str, list[str]]]) -> dict[str, dict[str, list[str]]]:
+    """The rules of shared chains in any order; the chains of Services as they are, for order is chance there."""
+    return {t: {c: r if c.startswith(names.OF_SERVICES) else sorted(r) for c, r in chains.items()} for t, chains in held.items()}
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("seed", range(6))
+def test_the_texts_of_random_changes_replay_to_a_cold_start(family: int, seed: int) -> None:
+    chooser, held, old = random.Random(seed), {}, table(family)
+    texts, state = render.whole(old, {}, 7)
+    for text in texts:
+        replay(text, held)
+    for _ in range(25):
+        new = table(family, *changing(chooser, family))
+        replay(render.change(state, between(old, new)), held)
+        old = new
+    cold: dict[str, dict[str, list[str]]] = {}
+    for text in render.whole(old, {}, 7)[0]:
+        replay(text, cold)
+    assert plain(held) == plain(cold)
+    assert {t: {c: len(r) for c, r in chains.items()} for t, chains in held.items()} == state.expected()
+    # A start over what another process has left ends there too.
+    left: dict[str, dict[str, list[str]]] = {}
+    for text in render.whole(table(family, *changing(chooser, family)), {}, 7)[0]:
+        replay(text, left)
+    for text in render.whole(old, {t: {c: len(r) for c, r in chains.items()} for t, chains in left.items()}, 7)[0]:
+        replay(text, left)
+    assert plain(left) == plain(cold)
+
+
+def test_a_title_cannot_break_out_of_its_comment() -> None:
+    assert names.comment('n/s:"\n-j ACCEPT') == '-m comment --comment "n/s:-j ACCEPT"'
+
+
+def test_several_pod_ranges_are_told_apart_by_a_chain() -> None:
+    place = PLACES[4]._replace(cluster_cidrs=("10.1.0.0/16", "10.2.0.0/16"))
+    text = "".join(render.whole(plan.table(4, [plan.part(service(4, 1, 1), place)], place), {}, 7)[0])
+    assert "-A KUBE-OUTSIDERS -s 10.1.0.0/16 -j RETURN\n-A KUBE-OUTSIDERS -s 10.2.0.0/16 -j RETURN\n-A KUBE-OUTSIDERS -j KUBE-MARK-MASQ" in text
+    assert "--dport 80 -j KUBE-OUTSIDERS" in text
+
+
+def test_node_ports_are_the_nodes_addresses_or_all_of_them() -> None:
+    assert render.fixed(Facts(4, frozenset({"172.30.0.2"})))["nat"]["KUBE-SERVICES"][-1].endswith(" -d 172.30.0.2/32 -j KUBE-NODEPORTS")
+    assert render.fixed(Facts(4, every_address=True))["nat"]["KUBE-SERVICES"][-1].endswith(" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS")
+
+
+KERNEL = """
+import asyncio, random, subprocess, sys
+sys.path.insert(0, %r)
+from test_iptables import changing, plain, table
+from seaway.proxy.iptables.plane import IptablesPlane
+from seaway.proxy.iptables.tool import Iptables
+from seaway.proxy.table import between
+backend = sys.argv[1]
+tool, chooser = Iptables(backend), random.Random(3)
+for family in (4, 6):
+    tool.restore(family, "*nat\\n:OTHER - [0:0]\\n-A PREROUTING -j OTHER\\nCOMMIT\\n")
+    before = tool.save(family)
+    plane, old = IptablesPlane(tool), table(family)
+    plane.whole(old)
+    for _ in range(12):
+        new = table(family, *changing(chooser, family))
+        plane.change(family, between(old, new))
+        old = new
+    warm = tool.save(family)
+    assert asyncio.run(plane.audit(family, lambda: old, lambda: True)) == ""
+    IptablesPlane(tool).whole(table(family, *changing(chooser, family)))
+    plane.whole(old)
+    assert plain(tool.save(family)) == plain(warm), family
+    for hurt in ("*nat\\n-F KUBE-SERVICES\\nCOMMIT\\n", "*filter\\n-F FORWARD\\nCOMMIT\\n"):
+        tool.restore(family, hurt)
+        assert asyncio.run(plane.audit(family, lambda: old, lambda: True)), hurt
+        assert plain(tool.save(family)) == plain(warm), hurt
+    plane.cleanup()
+    after = tool.save(family)
+    assert {c: r for t in after.values() for c, r in t.items() if r} == {"PREROUTING": ["-j OTHER"]}, after
+    assert not any(c.startswith("KUBE-") for t in after.values() for c in t)
+print("well")
+"""
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("backend", ["legacy", "nft"])
+def test_the_kernel_holds_after_changes_what_a_cold_start_gives_and_others_rules_stay(backend: str) -> None:
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    assert shutil.which(f"iptables-{backend}-restore", path=path), "tools/setup dev installs iptables"
+    flags = ["--net"] if os.geteuid() == 0 else ["--user", "--map-root-user", "--net"]
+    code = KERNEL % str(Path(__file__).parent)
+    done = subprocess.run(["unshare", *flags, sys.executable, "-c", code, backend], capture_output=True, text=True, env={**os.environ, "PATH": path})
+    assert done.stdout.strip() == "well", done.stderr
+
+
+def test_a_listing_is_read() -> None:
+    held = read("# Generated\n*nat\n:PREROUTING ACCEPT [0:0]\n:X - [0:0]\n-A PREROUTING -j X\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n")
+    assert held == {"nat": {"PREROUTING": ["-j X"], "X": []}, "filter": {"INPUT": []}}
