@@ -11,6 +11,7 @@ ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # What may stand in a host as it is (shouldEscape, encodeHost), and escaped.
 HOST = re.compile(r"(?:[A-Za-z0-9\-_.~$&+,/:;=?@!'()*\[\]<>\"]|[^\x00-\x7f]|%[0-9A-Fa-f]{2})*")
 USERINFO = re.compile(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
+ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})")
 PORT = re.compile(r"(?::[0-9]*)?")
 
 
@@ -30,7 +31,7 @@ def is_request_uri(text: str) -> bool:
     if scheme and rest.startswith("//"):
         authority, slash, tail = rest[2:].partition("/")
         path = slash + tail
-        if not _is_authority(authority):
+        if not _is_authority(authority, strict=scheme.lower() in ("http", "https")):
             return False
     return ESCAPE.search(path) is None
 
@@ -50,28 +51,38 @@ def _scheme(text: str) -> tuple[str | None, str]:
     return "", text
 
 
-def _is_authority(text: str) -> bool:
+def _is_authority(text: str, strict: bool) -> bool:
     userinfo, at, host = text.rpartition("@")
     if at and (not USERINFO.fullmatch(userinfo) or ESCAPE.search(userinfo)):
         return False
-    return _is_host(host)
+    return _is_host(host, strict)
 
 
-def _is_host(host: str) -> bool:
-    if host.startswith("["):
+def _is_host(host: str, strict: bool) -> bool:
+    """A name, an address in brackets, and a port. `strict`: as for http, a name has no colons."""
+    if "[" in host:
         inner, bracket, port = host[1:].rpartition("]")
-        if not bracket or not PORT.fullmatch(port):
+        if not host.startswith("[") or not bracket or "[" in inner or not PORT.fullmatch(port):
             return False
         address, zoned, zone = inner.partition("%25")
-        if zoned and ESCAPE.search(zone):
+        if zoned and (not zone or not _is_zone(zone)):
             return False
-        return ":" in address and addresses.sloppy(address) is not None
-    if "[" in host or "]" in host:
-        return False
-    colon = host.find(":")
-    if colon >= 0 and not PORT.fullmatch(host[host.rfind(":") :]):
-        return False
-    if not HOST.fullmatch(host):
-        return False
-    # Escapes of ASCII are not taken in a host, but for a few that no client writes.
-    return all(int(e, 16) >= 0x80 for e in re.findall(r"%([0-9A-Fa-f]{2})", host))
+        return ":" in address and _is_plain(address) and addresses.sloppy(address) is not None
+    colon = host.find(":") if strict else host.rfind(":")
+    return PORT.fullmatch(host[colon:] if colon >= 0 else "") is not None and _is_plain(host)
+
+
+def _is_plain(host: str) -> bool:
+    """Only what may stand in a host as it is; escaped may be what is no ASCII, and the percent sign."""
+    return HOST.fullmatch(host) is not None and all(_may_be_escaped(e) for e in ESCAPED.findall(host))
+
+
+def _is_zone(zone: str) -> bool:
+    """A zone may escape what could stand there as it is, and blanks."""
+    return HOST.fullmatch(zone) is not None and all(
+        e == "25" or e == "20" or HOST.fullmatch(chr(int(e, 16))) for e in ESCAPED.findall(zone)
+    )
+
+
+def _may_be_escaped(digits: str) -> bool:
+    return int(digits, 16) >= 0x80 or digits == "25"
