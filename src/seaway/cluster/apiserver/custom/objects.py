@@ -15,6 +15,7 @@ from seaway.cluster.apiserver.custom.conversion import WEBHOOK
 from seaway.cluster.apiserver.custom.definition import Version
 from seaway.cluster.apiserver.status import ApiError, bad_request, invalid, wrong
 from seaway.cluster.apiserver.storage import Entry, encode
+from seaway.cluster.apiserver.structural import settled
 
 Tree = dict[str, Any]
 
@@ -126,9 +127,10 @@ def data(kind: Kind, entry: Entry) -> bytes:
 
 
 def stored(kind: Kind, tree: Tree) -> Tree:
-    """An object of any version in the one that is stored."""
+    """An object of any version in the one that is stored, numbers as Go writes them."""
     definition = version_of(kind).definition
-    return definition.conversions.converted(tree, definition, definition.storage.api_version)
+    found: Tree = settled(definition.conversions.converted(tree, definition, definition.storage.api_version))
+    return found
 
 
 def refuse_create(kind: Kind, name: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from seaway.cluster.apiserver.status import Cause
-from seaway.cluster.apiserver.structural import defaulting, embedded, faults, listtypes, pruning
+from seaway.cluster.apiserver.structural import defaulting, embedded, faults, listtypes, pruning, quick
 from seaway.cluster.apiserver.structural.correlation import Correlation
 from seaway.cluster.apiserver.structural.nodes import Node, Tree
 from seaway.cluster.apiserver.structural.scaling import spec_causes, status_causes
@@ -15,13 +16,16 @@ from seaway.cluster.apiserver.structural.validators import Validator
 class Structural:
     """A schema of a version of a custom resource. Objects are changed in place; causes come in upstream's order."""
 
-    __slots__ = ("_resource", "_status", "node", "validator")
+    __slots__ = ("_quick", "_resource", "_status", "_status_quick", "node", "validator")
 
     def __init__(self, schema: Tree) -> None:
         self.node = Node(schema)
+        _prune_defaults(self.node)
         self._resource = self.node if self.node.embedded else Node(schema, embedded=True)
         self.validator = Validator(schema)
+        self._quick = quick.table(self.validator)
         self._status = self.validator.properties.get("status")
+        self._status_quick: quick.Table = {} if self._status is None else quick.table(self._status)
 
     def prune(self, tree: Tree, lenient: bool = False) -> list[str]:
         """Drops what the schema does not know and reads metadata as ObjectMeta; the paths of what was dropped.
@@ -30,6 +34,7 @@ class Structural:
         """
         unknown = embedded.root(tree, lenient)
         unknown += pruning.prune(tree, self._resource)
+        defaulting.drop_nulls(tree, self.node)
         return unknown + embedded.coerce(tree, self.node, lenient)
 
     def default(self, tree: Tree) -> None:
@@ -56,7 +61,7 @@ class Structural:
     def validate_status(self, new: Tree, old: Tree, scale: Tree | None = None) -> tuple[list[Cause], list[str]]:
         """What is wrong with a write of the status subresource: only the status is judged, as a schema of its own."""
         found: list[Cause] = []
-        if "status" in new and self._status is not None:
+        if self._status is not None and "status" in new and not quick.is_valid(self._status_quick, new["status"]):
             below = Correlation(new, old, self.node).field("status")
             found = _told(self._status, new["status"], "status", below)
         if scale is not None:
@@ -66,23 +71,28 @@ class Structural:
         return found, []
 
     def _schema_causes(self, tree: Tree, old: Correlation | None) -> list[Cause]:
-        return _told(self.validator, tree, "", old)
+        return [] if quick.is_valid(self._quick, tree) else _told(self.validator, tree, "", old)
+
+
+def _prune_defaults(node: Node) -> None:
+    """Unknown fields of defaults go: those of values of maps are in no check of the schema (defaulting.PruneDefaults)."""
+    if isinstance(node.default, (dict, list)):
+        node.default = copy.deepcopy(node.default)
+        pruning.prune(node.default, node)
+    for below in (*node.properties.values(), node.items, node.additional):
+        if below is not None:
+            _prune_defaults(below)
 
 
 def _told(validator: Validator, value: Any, path: str, old: Correlation | None) -> list[Cause]:
+    """What is wrong, fields in the order of their names."""
     found: list[faults.Fault] = []
-    _run(validator, value, found, old)
-    if len(found) > 1:  # fields are told in the order of their names, which a valid object need not pay for
-        found = []
-        _run(validator, _ordered(value), found, old)
-    return faults.told(found, path)
-
-
-def _run(validator: Validator, value: Any, found: list[faults.Fault], old: Correlation | None) -> None:
+    ordered = _ordered(value)
     if old is None:
-        validator.check(value, "", found)
+        validator.check(ordered, "", found)
     else:
-        validator.check_update(value, "", found, old)
+        validator.check_update(ordered, "", found, Correlation(ordered, old.old, old.node))
+    return faults.told(found, path)
 
 
 def _ordered(value: Any) -> Any:

@@ -14,7 +14,7 @@ from seaway.cluster.apiserver.structural.nodes import Node
 def default(tree: Any, node: Node) -> None:
     """Fills in what is absent, in place, then drops the nulls that have no default to become."""
     _fill(tree, node)
-    _drop_nulls(tree, node)
+    drop_nulls(tree, node)
 
 
 def _fill(value: Any, node: Node | None) -> None:
@@ -40,7 +40,8 @@ def _fill(value: Any, node: Node | None) -> None:
                 _fill(child, node.items)
 
 
-def _drop_nulls(value: Any, node: Node | None) -> None:
+def drop_nulls(value: Any, node: Node | None) -> None:
+    """Drops, in place, the nulls of fields that may hold none and have no default."""
     if node is None:
         return
     if isinstance(value, dict):
@@ -51,10 +52,10 @@ def _drop_nulls(value: Any, node: Node | None) -> None:
                 if known is not None and not known.nullable and known.default is None:
                     dropped.append(name)
             elif known is not None and isinstance(child, (dict, list)):
-                _drop_nulls(child, known)
+                drop_nulls(child, known)
         for name in dropped:
             del value[name]
     elif isinstance(value, list) and node.items is not None:
         for child in value:
             if isinstance(child, (dict, list)):
-                _drop_nulls(child, node.items)
+                drop_nulls(child, node.items)

@@ -71,6 +71,21 @@ def json_number(value: int | float) -> str:
     return plain(value)
 
 
+def settled(value: Any) -> Any:
+    """A tree with its numbers as Go writes and reads them back, in place: 5.0 is 5, what has over 64 bits is rounded."""
+    if isinstance(value, dict):
+        for name, child in value.items():
+            if isinstance(child, (dict, list, float, int)):
+                value[name] = settled(child)
+    elif isinstance(value, list):
+        for i, child in enumerate(value):
+            value[i] = settled(child)
+    elif is_float(value):
+        value = float(value)
+        return int(text) if abs(value) < 1e21 and "." not in (text := plain(value)) else value
+    return value
+
+
 def json_text(value: Any) -> str:
     """A value as encoding/json writes it: keys sorted, `<`, `>` and `&` escaped."""
     if isinstance(value, dict):

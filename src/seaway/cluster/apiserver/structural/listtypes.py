@@ -13,8 +13,34 @@ from seaway.cluster.apiserver.structural.nodes import Node
 def duplicates(tree: Any, node: Node | None, path: str = "") -> list[Cause]:
     """The second of each value of a set, and of each key of a map, anywhere in the tree."""
     found: list[Cause] = []
-    _walk(tree, node, path, found)
+    if not _is_unique(tree, node):
+        _walk(tree, node, path, found)
     return found
+
+
+def _is_unique(value: Any, node: Node | None) -> bool:
+    """Whether there is nothing to tell, which is cheap to say."""
+    if node is None or not node.has_list_types:
+        return True
+    if isinstance(value, dict):
+        for name, child in value.items():
+            if isinstance(child, (dict, list)):
+                # Of a schema with both, upstream looks at each.
+                if node.additional is not None and not _is_unique(child, node.additional):
+                    return False
+                if (known := node.properties.get(name)) is not None and not _is_unique(child, known):
+                    return False
+        return True
+    if not isinstance(value, list):
+        return True
+    if node.list_type == "set" and len(value) > 1 and len({_identity(v) for v in value}) < len(value):
+        return False
+    if node.list_type == "map" and _map_causes(value, node.list_keys, ""):
+        return False
+    items = node.items
+    if items is None or not items.has_list_types:
+        return True
+    return all(_is_unique(child, items) for child in value)
 
 
 def _walk(value: Any, node: Node | None, path: str, found: list[Cause]) -> None:
@@ -61,6 +87,8 @@ def _map_causes(values: list[Any], keys: tuple[str, ...], path: str) -> list[Cau
     for i, value in enumerate(values):
         if value is not None and not isinstance(value, dict):
             return [causes.invalid(causes.index(path, i), value, "must be an object for an array of list-type map")]
+    if len(values) < 2:
+        return []
     told = [{k: value[k] for k in keys if k in value} if value else {} for value in values]
     # One key is compared as a value (1 is not 1.0), several as JSON.
     compared: list[tuple[str, Any] | None]

@@ -44,6 +44,23 @@ class Numbers:
     minimum: float | None = None
     exclusive_minimum: bool = False
 
+    @property
+    def is_range(self) -> bool:
+        """Whether an integer is judged by two whole limits alone: `bounds`."""
+        limits = [limit for limit in (self.minimum, self.maximum) if limit is not None]
+        whole = all(limit.is_integer() and INT64[0] < limit < INT64[1] for limit in limits)
+        return self.type == "integer" and self.multiple is None and whole
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The least and the most that a whole range lets through."""
+        low, high = INT32 if self.format == "int32" else INT64
+        if self.minimum is not None:
+            low = max(low, int(self.minimum) + self.exclusive_minimum)
+        if self.maximum is not None:
+            high = min(high, int(self.maximum) - self.exclusive_maximum)
+        return low, high
+
     def check(self, value: int | float, path: str, found: list[Fault]) -> None:
         whole = not is_float(value)
         if not whole:

@@ -114,6 +114,14 @@ class Validator:
         )
         return None if found == Numbers() else found
 
+    def accepts(self, kind: str) -> bool:
+        """Whether every value of a type has the right one."""
+        if not self.types and not self.format:
+            return True
+        if kind in self.types or (kind == "integer" and "number" in self.types):
+            return True
+        return bool(self.format) and kind in ("string", "array") and not {"number", "integer"} & set(self.types)
+
     def check(self, value: Any, path: str, found: list[Fault], old: Correlation | None = None) -> int:
         """Adds what is wrong with a value; returns how much matched."""
         if value is None:
@@ -121,7 +129,7 @@ class Validator:
         kind = json_type(value)
         matches = 1
         if self.types or self.format:
-            fault = self._type_fault(value, kind, path)
+            fault = self.type_fault(value, kind, path)
             if fault is None:
                 matches += 2
             else:
@@ -139,7 +147,7 @@ class Validator:
             if self.numbers is not None:
                 self.numbers.check(value, path, found)
         matches += 1
-        if self.enum and not self._is_listed(value):
+        if self.enum and not self.is_listed(value):
             found.append(faults.not_listed(path, value, self.enum))
         if kind == "object":
             matches += self._check_object(value, path, found, old)
@@ -162,7 +170,7 @@ class Validator:
             found.append(faults.not_listed(path, None, self.enum))
         return matches
 
-    def _type_fault(self, value: Any, kind: str, path: str) -> Fault | None:
+    def type_fault(self, value: Any, kind: str, path: str) -> Fault | None:
         types = self.types
         if kind in types:
             return None
@@ -207,7 +215,7 @@ class Validator:
             found.append(faults.wrong(path, size, f"should have at least {self.min_items} items"))
         if self.max_items is not None and size > self.max_items:
             found.append(faults.too_many(path, size, self.max_items, "items"))
-        if self.unique and any(same(v, u) for i, v in enumerate(value) for u in value[:i]):
+        if self.unique and not self.is_unique(value):
             found.append(faults.wrong(path, None, "shouldn't contain duplicates"))
         return matches
 
@@ -242,7 +250,11 @@ class Validator:
                 found.append(faults.missing(f"{path}.{name}"))
         return matches
 
-    def _is_listed(self, value: Any) -> bool:
+    def is_unique(self, value: list[Any]) -> bool:
+        return not any(same(v, u) for i, v in enumerate(value) for u in value[:i])
+
+    def is_listed(self, value: Any) -> bool:
+        """Whether a value is one of the enum."""
         return any(_equals_listed(value, listed) for listed in self.enum)
 
     def _check_junctors(self, value: Any, path: str, found: list[Fault]) -> int:
