@@ -51,3 +51,27 @@ def test_yaml_keys_given_twice_are_told_by_line() -> None:
 
 def test_trees_are_printed_as_maps() -> None:
     assert gojson.printed({"b": [1, "x"], "a": {"n": None, "t": True}}) == "map[a:map[n:<nil> t:true] b:[1 x]]"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"nul", "unexpected end of JSON input"),
+        (b"nulx", "invalid character 'x' in literal null (expecting 'l')"),
+        (b"[tRue]", "invalid character 'R' in literal true (expecting 'r')"),
+        (b"[fals1]", "invalid character '1' in literal false (expecting 'e')"),
+        (b'{"a":1.}', "invalid character '}' after decimal point in numeric literal"),
+        (b'{"a":1.', "unexpected end of JSON input"),
+        (b'{"a":1e}', "invalid character '}' in exponent of numeric literal"),
+        (b'{"a":1e+x}', "invalid character 'x' in exponent of numeric literal"),
+        (b'{"a":-x}', "invalid character 'x' in numeric literal"),
+        (b'{"a":"\\x"}', "invalid character 'x' in string escape code"),
+        (b'{"a":"\\u12g4"}', r"invalid character 'g' in \u hexadecimal character escape"),
+        (b'{"NaN":NaN}', "invalid character 'N' looking for beginning of value"),
+        (b'{"a":-Infinity}', "invalid character 'I' in numeric literal"),
+        (b'{"a":1e999}', "json: cannot unmarshal number 1e999 into Go value of type float64"),
+        (b'{"a":"\xff"}', "invalid UTF-8 at byte 6"),
+    ],
+)
+def test_a_syntax_error_names_the_character_and_where_it_stands(text: bytes, told: str) -> None:
+    assert gojson.syntax_error(text) == told

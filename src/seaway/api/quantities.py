@@ -23,12 +23,18 @@ _UNIT: dict[str, Fraction] = {
 _SHAPE = re.compile(r"([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)\Z")
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
+_DIGITS = 400  # more than any quantity needs: exact arithmetic on millions of them would take for ever
+_FEW = 10**_DIGITS
 _MOST = (1 << 63) - 1  # a quantity with a binary suffix holds no more
 
 
 def parse(text: str | int | float) -> Fraction:
     """The exact value; ValueError where the text is no quantity."""
+    if isinstance(text, int) and abs(text) >= _FEW:
+        raise ValueError("unable to parse numeric part of quantity")
     form = _FORM.match(str(text))
+    if form and (len(form[1]) > _DIGITS or len(form[2] or "") > 5):
+        raise ValueError("unable to parse numeric part of quantity")
     if not form:
         if _SHAPE.match(str(text)) and str(text).count(".") < 2:
             raise ValueError("unable to parse quantity's suffix")

@@ -253,11 +253,45 @@ class FieldTerm:
 
 
 def parse_fields(text: str) -> tuple[FieldTerm, ...]:
-    """A fieldSelector query parameter (`metadata.name=a,status.phase!=Running`)."""
+    """A fieldSelector query parameter (`metadata.name=a,status.phase!=Running`), as apimachinery/pkg/fields reads it."""
     found = []
-    for term in filter(None, (t.strip() for t in text.split(","))):
-        parts = re.match(r"([^=!]*)(==|!=|=)(.*)\Z", term)
+    for term in filter(None, _terms(text)):
+        parts = re.match(r"(.*?)(!=|==|=)(.*)\Z", term, re.DOTALL)
         if not parts:
-            raise SelectorError(f"invalid selector: '{term}'; can't understand '{term}'")
-        found.append(FieldTerm(parts[1].strip(), parts[3].strip(), parts[2] != "!="))
+            raise SelectorError(f"invalid selector: '{text}'; can't understand '{term}'")
+        found.append(FieldTerm(parts[1].strip(), _unescaped(parts[3]).strip(), parts[2] != "!="))
     return tuple(found)
+
+
+def _terms(text: str) -> list[str]:
+    """What stands between commas that no backslash escapes."""
+    found, start, escaped = [], 0, False
+    for at, c in enumerate(text):
+        if escaped:
+            escaped = False
+        elif c == "\\":
+            escaped = True
+        elif c == ",":
+            found.append(text[start:at])
+            start = at + 1
+    return [*found, text[start:]]
+
+
+def _unescaped(value: str) -> str:
+    """A value without its backslashes; `,` and `=` stand behind one."""
+    found, escaped = [], False
+    for c in value:
+        if escaped:
+            if c not in "\\,=":
+                raise SelectorError(f"invalid field selector: invalid escape sequence: \\{c}")
+            found.append(c)
+            escaped = False
+        elif c == "\\":
+            escaped = True
+        elif c in ",=":
+            raise SelectorError(f"invalid field selector: unescaped character in value: {ord(c)}")
+        else:
+            found.append(c)
+    if escaped:
+        raise SelectorError("invalid field selector: invalid escape sequence: \\")
+    return "".join(found)

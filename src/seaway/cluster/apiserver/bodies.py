@@ -6,6 +6,7 @@ transformDecodeError). `decode` is for everything else.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ JSON, YAML = "application/json", "application/yaml"
 YAMLS = (YAML, "application/apply-patch+yaml", "text/yaml", "application/x-yaml")
 SCHEME = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"
 DEPTH = 200
+DIGITS = 400  # of a number
 YAML_NODES = 200_000
 
 
@@ -35,11 +37,40 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
+def _integer(loader: Any, node: yaml.ScalarNode) -> Any:
+    return _scalar(loader, node, "int")
+
+
+def _float(loader: Any, node: yaml.ScalarNode) -> Any:
+    return _scalar(loader, node, "float")
+
+
+def _scalar(loader: Any, node: yaml.ScalarNode, name: str) -> Any:
+    """A number; more digits than one may have, and text that a tag calls a number, are errors at their line."""
+    try:
+        if len(node.value) > DIGITS:
+            raise ValueError
+        found = getattr(yaml.SafeLoader, f"construct_yaml_{name}")(loader, node)
+        if isinstance(found, float) and not math.isfinite(found):
+            raise ValueError
+        return found
+    except (ValueError, OverflowError):
+        problem = f"cannot decode !!str `{node.value[:20]}` as a !!{name}"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+_Loader.add_constructor("tag:yaml.org,2002:float", _float)
 _Dumper = yaml.CSafeDumper if hasattr(yaml, "CSafeDumper") else yaml.SafeDumper
 
 
 def load_yaml(text: bytes | str) -> Any:
     """One YAML document as a JSON tree. Aliases may make a small text a huge tree: what grows too large is refused."""
+    if text[:1] in (b"{", "{"):
+        try:  # JSON is YAML, and what most programs send as such
+            return msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
     found = yaml.load(text, _Loader)
     waiting, left = [found], YAML_NODES
     while waiting:
@@ -54,6 +85,8 @@ def load_yaml(text: bytes | str) -> Any:
 
 def yaml_duplicates(text: bytes | str) -> list[str]:
     """`line 3: key "a" already set in map` for each key that a YAML mapping has twice."""
+    if isinstance(text, bytes) and text[:1] == b"{" and gojson.unambiguous(text):
+        return []
     found: list[tuple[int, str]] = []
     waiting = [yaml.compose(text, _Loader)]
     visited: set[int] = set()
@@ -116,12 +149,16 @@ def parse(body: bytes, media: str) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError) as e:
         problem = gojson.syntax_error(body) if media == JSON else str(e)
         raise Unreadable(f"couldn't get version/kind; json parse error: {problem}") from None
+    except yaml.reader.ReaderError as e:
+        raise Unreadable(f"error converting YAML to JSON: yaml: {e.reason}") from None
     except yaml.YAMLError as e:
         mark = getattr(e, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark is not None else ""
         raise Unreadable(f"error converting YAML to JSON: yaml: {line}{getattr(e, 'problem', None) or e}") from None
-    except (protobuf.ProtobufError, RecursionError, ValueError) as e:
-        raise Unreadable(str(e) or "the document is nested too deep") from None
+    except RecursionError:
+        raise Unreadable("exceeded max depth") from None
+    except (protobuf.ProtobufError, ValueError) as e:
+        raise Unreadable(str(e)) from None
     raise unsupported_media()
 
 

@@ -72,7 +72,7 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         if not isinstance(exc, HttpProcessingError) or status >= 500:
             return super().handle_error(request, status, exc, message)
-        told = " ".join((message or str(exc) or "malformed").split("\n\n")[0].split())
+        told = " ".join((message or str(exc) or "malformed").split()).rstrip("^ ")
         error = bad_request(f"the request is no HTTP request: {told[:300]}")
         response = web.Response(status=error.code, body=encode(error.tree), content_type="application/json")
         response.force_close()

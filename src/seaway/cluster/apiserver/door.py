@@ -9,7 +9,7 @@ import time
 import traceback
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 
 from seaway.api import kinds
 from seaway.api.kinds import Kind
@@ -19,7 +19,7 @@ from seaway.cluster.apiserver.authz import Rbac, User
 from seaway.cluster.apiserver.reads import Reads
 from seaway.cluster.apiserver.requests import RequestInfo
 from seaway.cluster.apiserver.seats import Seats
-from seaway.cluster.apiserver.status import ApiError, forbidden, no_resource, not_allowed, not_found
+from seaway.cluster.apiserver.status import ApiError, bad_request, forbidden, no_resource, not_allowed, not_found
 from seaway.cluster.apiserver.storage import encode
 from seaway.cluster.apiserver.verbs import Verbs
 from seaway.pki.tokens import Signer
@@ -32,6 +32,16 @@ PUBLIC = ("/healthz", "/livez", "/readyz", "/version")
 
 class NoPath(Exception):
     """Nothing is served under a path."""
+
+
+def _unexpected(error: Exception, request: web.BaseRequest) -> ApiError:
+    """What nobody has foreseen: a fault of ours, but for numbers longer than Python reads (4,300 digits)."""
+    if isinstance(error, ValueError) and "integer string conversion" in str(error):
+        return bad_request("a number in the request has more digits than the API server reads")
+    traceback.print_exc()
+    told = f"apiserver: {request.method} {request.rel_url} failed; the lines above say where"
+    print(told, file=sys.stderr, flush=True)
+    return ApiError(500, "InternalError", "an internal error has occurred; see the log of the API server")
 
 
 class Door:
@@ -66,16 +76,8 @@ class Door:
             )
         except (ConnectionError, asyncio.CancelledError):
             raise
-        except Exception:
-            traceback.print_exc()
-            print(
-                f"apiserver: {request.method} {request.rel_url} failed; the lines above say where",
-                file=sys.stderr,
-                flush=True,
-            )
-            response = self._error(
-                ApiError(500, "InternalError", "an internal error has occurred; see the log of the API server")
-            )
+        except Exception as e:
+            response = self._error(_unexpected(e, request))
         if not response.prepared:
             streamed.warn(response, warnings)
         return response
@@ -89,6 +91,8 @@ class Door:
         return response
 
     async def _answer(self, request: web.BaseRequest, warnings: list[str]) -> web.StreamResponse:
+        if request.version < HttpVersion10:
+            raise bad_request(f"malformed HTTP version HTTP/{request.version.major}.{request.version.minor}")
         query = request.query
         info = requests.read(request.method, request.path, query)
         transport = request.transport

@@ -174,7 +174,7 @@ def ip_address(value: str) -> list[str]:
 
 def _with_leading_zeros(value: str) -> bool:
     parts = value.split(".")
-    return len(parts) == 4 and all(p.isdigit() and int(p) < 256 for p in parts)
+    return len(parts) == 4 and all(p.isdigit() and len(p) < 10 and int(p) < 256 for p in parts)
 
 
 def address_warnings(path: str, value: str) -> list[str]:

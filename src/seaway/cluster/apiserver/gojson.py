@@ -6,17 +6,26 @@ The messages are those of encoding/json, sigs.k8s.io/json and sigs.k8s.io/yaml, 
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
+import msgspec
+
 KEY = re.compile(rb'"\s*:')
+STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+CONSTANT = re.compile(r"(-Infinity)|(NaN|Infinity)")
+HEX = tuple("0123456789abcdefABCDEF")
+DIGITS = 309  # of the largest float64
 
 
 def syntax_error(data: bytes) -> str:
     """encoding/json's words for a text that is no JSON document."""
     text = data.decode("latin-1")
     try:
-        json.loads(text)
+        json.loads(text, parse_float=_finite, parse_int=_countable)
+    except _TooLarge as e:
+        return f"json: cannot unmarshal number {e} into Go value of type float64"
     except RecursionError:
         return "exceeded max depth"
     except json.JSONDecodeError as e:
@@ -25,6 +34,8 @@ def syntax_error(data: bytes) -> str:
             at += 1
         if at >= len(text) or e.msg.startswith("Unterminated"):
             return "unexpected end of JSON input"
+        if (closer := _closer(text, at, e.msg)) is not None:
+            return closer
         quoted = _quoted(text[at])
         if e.msg == "Extra data":
             return f"invalid character {quoted} after top-level value"
@@ -40,7 +51,61 @@ def syntax_error(data: bytes) -> str:
         if e.msg.startswith("Invalid control character"):
             return f"invalid character {quoted} in string literal"
         return f"invalid character {quoted} in string escape code"
-    return "invalid UTF-8 or number"
+    try:
+        data.decode()
+    except UnicodeDecodeError as e:
+        return f"invalid UTF-8 at byte {e.start}"
+    if (constant := CONSTANT.search(STRING.sub(_blank, text))) is not None:
+        if constant[1]:
+            return "invalid character 'I' in numeric literal"
+        return f"invalid character {_quoted(constant[2][0])} looking for beginning of value"
+    return "invalid number"
+
+
+def _blank(found: re.Match[str]) -> str:
+    return " " * len(found[0])
+
+
+def _closer(text: str, at: int, why: str) -> str | None:
+    """What encoding/json's scanner says inside a literal, a number or an escape, which Python's looks at as a whole."""
+
+    def told(index: int, where: str) -> str:
+        return f"invalid character {_quoted(text[index])} {where}" if index < len(text) else "unexpected end of JSON input"
+
+    if why == "Expecting value":
+        literal = next((word for word in ("null", "true", "false") if word[0] == text[at]), None)
+        if literal is not None:
+            off = next((i for i, c in enumerate(literal) if text[at + i : at + i + 1] != c), 0)
+            return told(at + off, f"in literal {literal} (expecting '{literal[off]}')")
+        return told(at + 1, "in numeric literal") if text[at] == "-" else None
+    if why.startswith("Invalid \\u"):
+        start = text.rfind("\\u", 0, at + 2) + 2
+        bad = next((i for i in range(start, start + 4) if text[i : i + 1] not in HEX), start)
+        return told(bad, "in \\u hexadecimal character escape")
+    if why.startswith("Invalid \\escape"):
+        return told(at + 1, "in string escape code")
+    if at and text[at - 1].isdigit() and text[at] == ".":
+        return told(at + 1, "after decimal point in numeric literal")
+    if at and text[at - 1].isdigit() and text[at] in "eE":
+        return told(at + 1 + (text[at + 1 : at + 2] in ("+", "-")), "in exponent of numeric literal")
+    return None
+
+
+class _TooLarge(Exception):
+    """A number that no float holds; the text is the number."""
+
+
+def _countable(text: str) -> int:
+    if len(text) > DIGITS:
+        raise _TooLarge(text[:40])
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    found = float(text)
+    if math.isinf(found):
+        raise _TooLarge(text[:40])
+    return found
 
 
 def _quoted(character: str) -> str:
@@ -78,6 +143,15 @@ def _keys(tree: Any) -> int:
     if isinstance(tree, dict):
         return len(tree) + sum(_keys(v) for v in tree.values() if isinstance(v, (dict, list)))
     return sum(_keys(v) for v in tree if isinstance(v, (dict, list))) if isinstance(tree, list) else 0
+
+
+def unambiguous(data: bytes) -> bool:
+    """Whether a text is JSON in which no object has a key twice."""
+    try:
+        tree = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return len(KEY.findall(data)) == _keys(tree)
 
 
 def duplicates(data: bytes, tree: Any) -> list[str]:

@@ -20,9 +20,14 @@ def _may(
     return RequestInfo("impersonate", "", True, group, version, namespace, resource, sub, name)
 
 
+def _text(value: str) -> str:
+    """A header's value without what is no UTF-8 in it."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if not value.isascii() else value
+
+
 def wanted(headers: Iterable[tuple[str, str]]) -> tuple[User, list[RequestInfo]] | None:
     """(who a request is to act as, what its user has to be allowed for that); None where it acts as nobody else."""
-    given = [(name.lower(), value) for name, value in headers if name.lower().startswith("impersonate-")]
+    given = [(name.lower(), _text(value)) for name, value in headers if name.lower().startswith("impersonate-")]
     if not given:
         return None
     name = next((v for n, v in given if n == USER), "")

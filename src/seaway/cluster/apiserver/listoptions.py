@@ -112,3 +112,6 @@ def check_version(version: str) -> None:
     if version and not (version.isdecimal() and version.isascii()):
         why = f'strconv.ParseUint: parsing "{version}": invalid syntax'
         raise options_error([wrong("resourceVersion", version, why)])
+    if len(version) > 20 or int(version or 0) >= 2**64:
+        why = f'strconv.ParseUint: parsing "{version}": value out of range'
+        raise options_error([wrong("resourceVersion", version, why)])

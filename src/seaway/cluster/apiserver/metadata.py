@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver.rules import addresses
 from seaway.cluster.apiserver.status import Cause, not_permitted, required, too_long, wrong
@@ -277,14 +279,13 @@ def dedupe_owners(meta: dict[str, Any], warnings: list[str]) -> None:
     owners = meta.get("ownerReferences")
     if not owners or len(owners) < 2:
         return
-    kept: list[dict[str, Any]] = []
-    told: list[str] = []
+    kept: dict[bytes, dict[str, Any]] = {}
+    repeated: dict[str, None] = {}
     for ref in owners:
-        if ref not in kept:
-            kept.append(ref)
-        elif str(ref.get("uid", "")) not in told:
-            told.append(str(ref.get("uid", "")))
-    meta["ownerReferences"] = kept
+        text = msgspec.json.encode(ref, order="sorted")
+        if kept.setdefault(text, ref) is not ref:
+            repeated[str(ref.get("uid", ""))] = None
+    meta["ownerReferences"], told = list(kept.values()), list(repeated)
     if told:
         warnings.append(
             ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "

@@ -5,6 +5,7 @@ Validation and messages are those of k8s.io/apimachinery/pkg/apis/meta/v1/valida
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 POLICIES = ("Foreground", "Background", "Orphan")
 OPTIONS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}
 APPLY = "application/apply-patch+yaml"
+NUMBER = re.compile(r"[+-]?[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,9 @@ def number(query: Mapping[str, str], name: str) -> int | None:
     text = query.get(name)
     if not text:
         return None
-    if not text.lstrip("+-").isdecimal() or not text.isascii():
+    if not NUMBER.fullmatch(text):
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    value = int(text)
+    value = int(text[:40])
     if not -(2**63) <= value < 2**63:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
     return value

@@ -52,6 +52,8 @@ def _index(key: str, length: int, insert: bool) -> int:
     digits = key.removeprefix("-")
     if not digits.isdecimal() or not digits.isascii():
         raise DoesNotApply(f"no array index: {key}")
+    if len(digits) > 9:
+        raise DoesNotApply(f"index out of bounds: {key[:9]}")
     index = int(key)
     if index < 0:
         index += length + insert

@@ -30,7 +30,9 @@ def missing() -> web.Response:
 def answer(door: Door, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
     path = "/" + "/".join(p for p in info.path.split("/") if p)
     if request.method not in ("GET", "HEAD"):
-        raise not_allowed() if path.startswith(("/api", "/apis")) else ApiError(405, "MethodNotAllowed", "405")
+        if path.startswith(("/api", "/apis")):
+            raise not_allowed()
+        raise ApiError(405, "MethodNotAllowed", "405: Method Not Allowed")
     parts = path.strip("/").split("/")
     served = door.verbs.registry.served
     if parts[0] in HEALTH:

@@ -31,14 +31,29 @@ DEPTH = 64
 
 
 class ProtobufError(ValueError):
-    """Bytes that are not the message they claim to be."""
+    """Bytes that are not the message they claim to be; the text is what Go's generated decoders say."""
+
+
+class FieldError(ProtobufError):
+    """A field that is not what it should be. Who knows the field's name adds it (`of`), in Go's form."""
+
+    def __init__(self, why: str, name: str = "") -> None:
+        super().__init__(f"proto: {why} for field {name[:1].upper()}{name[1:]}" if name else f"proto: {why}")
+        self._why, self._name = why, name
+
+    def of(self, name: str) -> FieldError:
+        return self if self._name else FieldError(self._why, name)
+
+
+def _wrong_wire(wire: int) -> FieldError:
+    return FieldError(f"wrong wireType = {wire}")
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if at >= len(data) or shift > 63:
-            raise ProtobufError("unexpected end of a varint")
+            raise ProtobufError("unexpected EOF" if at >= len(data) else "proto: integer overflow")
         byte = data[at]
         value |= (byte & 127) << shift
         at += 1
@@ -49,27 +64,29 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 def _fields(data: memoryview) -> list[tuple[int, int, Any]]:
     """(number, wire type, value) of each field; lengths are checked."""
+    if not isinstance(data, memoryview):
+        raise _wrong_wire(0)
     found, at = [], 0
     while at < len(data):
         tag, at = _varint(data, at)
         number, wire = tag >> 3, tag & 7
         value: Any
         if number == 0:
-            raise ProtobufError("field number 0")
+            raise ProtobufError(f"proto: illegal tag 0 (wire type {wire})")
         if wire == 0:
             value, at = _varint(data, at)
         elif wire == 2:
             length, at = _varint(data, at)
             if at + length > len(data):
-                raise ProtobufError("unexpected end of a field")
+                raise ProtobufError("unexpected EOF")
             value, at = data[at : at + length], at + length
         elif wire in (1, 5):
             size = 8 if wire == 1 else 4
             if at + size > len(data):
-                raise ProtobufError("unexpected end of a field")
+                raise ProtobufError("unexpected EOF")
             value, at = bytes(data[at : at + size]), at + size
         else:
-            raise ProtobufError(f"unknown wire type {wire}")
+            raise ProtobufError(f"proto: illegal wireType {wire}")
         found.append((number, wire, value))
     return found
 
@@ -81,17 +98,19 @@ def _signed(value: int) -> int:
 def _scalar(kind: str, wire: int, value: Any) -> Any:
     if kind in ("string", "bytes"):
         if wire != 2:
-            raise ProtobufError(f"wire type {wire} for a {kind}")
+            raise _wrong_wire(wire)
         if kind == "bytes":
             return base64.b64encode(value).decode()
         try:
             return str(value, "utf-8")
         except UnicodeDecodeError:
-            raise ProtobufError("a string is not UTF-8") from None
+            raise FieldError("invalid UTF-8") from None
     if kind in ("double", "float"):
+        if wire != (1 if kind == "double" else 5):
+            raise _wrong_wire(wire)
         return struct.unpack("<d" if wire == 1 else "<f", value)[0]
     if wire != 0:
-        raise ProtobufError(f"wire type {wire} for a {kind}")
+        raise _wrong_wire(wire)
     if kind == "bool":
         return bool(value)
     signed = _signed(value)
@@ -150,34 +169,40 @@ def decode_message(message: str, data: memoryview, depth: int = 0) -> Any:
         known = table.get(number)
         if known is None:
             continue
-        name, kind = known.name, known.kind
-        if known.shape == "map":
-            if wire != 2:
-                raise ProtobufError(f"wire type {wire} for a map")
-            entry = {n: (w, v) for n, w, v in _fields(value)}
-            key = _scalar("string", *entry[1]) if 1 in entry else ""
-            if 2 in entry:
-                item = _value(kind, *entry[2], depth)
-            else:
-                item = "" if kind in ("string", "bytes") else _value(kind, 2, memoryview(b""), depth)
-            result.setdefault(name, {})[key] = item
-        elif known.shape == "repeated":
-            if wire == 2 and kind in SCALARS and kind not in ("string", "bytes"):
-                at = 0
-                while at < len(value):  # packed
-                    packed, at = _varint(value, at)
-                    result.setdefault(name, []).append(_scalar(kind, 0, packed))
-            else:
-                result.setdefault(name, []).append(_value(kind, wire, value, depth))
-        else:
-            item = _value(kind, wire, value, depth)
-            if known.shape == "inline" and isinstance(item, dict):
-                result.update(item)
-            elif item is None or (kind in SCALARS and not known.pointer and not item):
-                continue
-            elif item != {} or name not in ("metadata", "status"):
-                result[name] = item
+        try:
+            _take(result, known, wire, value, depth)
+        except FieldError as e:
+            raise e.of(known.name) from None
     return result
+
+
+def _take(result: dict[str, Any], known: Field, wire: int, value: Any, depth: int) -> None:
+    """One field of a message into the tree of it."""
+    name, kind = known.name, known.kind
+    if known.shape == "map":
+        entry = {n: (w, v) for n, w, v in _fields(value)}
+        key = _scalar("string", *entry[1]) if 1 in entry else ""
+        if 2 in entry:
+            item = _value(kind, *entry[2], depth)
+        else:
+            item = "" if kind in ("string", "bytes") else _value(kind, 2, memoryview(b""), depth)
+        result.setdefault(name, {})[key] = item
+    elif known.shape == "repeated":
+        if wire == 2 and kind in SCALARS and kind not in ("string", "bytes"):
+            at = 0
+            while at < len(value):  # packed
+                packed, at = _varint(value, at)
+                result.setdefault(name, []).append(_scalar(kind, 0, packed))
+        else:
+            result.setdefault(name, []).append(_value(kind, wire, value, depth))
+    else:
+        item = _value(kind, wire, value, depth)
+        if known.shape == "inline" and isinstance(item, dict):
+            result.update(item)
+        elif item is None or (kind in SCALARS and not known.pointer and not item):
+            return
+        elif item != {} or name not in ("metadata", "status"):
+            result[name] = item
 
 
 def _is_strings(message: str) -> bool:
@@ -189,7 +214,7 @@ def _value(kind: str, wire: int, value: Any, depth: int) -> Any:
     if kind in SCALARS:
         return _scalar(kind, wire, value)
     if wire != 2:
-        raise ProtobufError(f"wire type {wire} for a message")
+        raise _wrong_wire(wire)
     return decode_message(kind, value, depth + 1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,31 @@ from seaway.cluster.apiserver.seats import Visit, visit_of
 if TYPE_CHECKING:
     from seaway.cluster.apiserver.door import Door
 
+WARNINGS, WARNING = 4096, 256  # characters: of all warnings before each is cut, and of one then
+HEADERS = 64  # warnings at most where they are cut: some clients read no more than a hundred headers
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 LIST_SECONDS = 60.0  # that a reader may take for a list: upstream's time for a request
 
 
+def told(warnings: list[str]) -> list[str]:
+    """The warnings that are sent: each once, none with control characters, and not much more than 4 KiB of them
+    (apiserver/pkg/endpoints/filters/warning.go, apimachinery/pkg/util/net NewWarningHeader)."""
+    found = [text for text in dict.fromkeys(warnings) if text and not CONTROL.search(text)]
+    if sum(map(len, found)) <= WARNINGS:
+        return found
+    kept: list[str] = []
+    size = 0
+    for text in found:
+        if size >= WARNINGS or len(kept) == HEADERS:
+            break
+        kept.append(text[:WARNING])
+        size += len(kept[-1])
+    return kept
+
+
 def warn(response: web.StreamResponse, warnings: list[str]) -> None:
-    """Each warning once, as a header (RFC 7234 5.5)."""
-    for text in dict.fromkeys(warnings):
+    """Warnings as headers (RFC 7234 5.5)."""
+    for text in told(warnings):
         escaped = text.replace("\\", "\\\\").replace('"', '\\"')
         response.headers.add("Warning", f'299 - "{escaped}"')
 

@@ -71,7 +71,7 @@ def number(query: Mapping[str, str], name: str) -> int | None:
         return None
     if not _DIGITS.match(text):
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    if not -(2**63) <= int(text) < 2**63:
+    if not -(2**63) <= int(text[:40]) < 2**63:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
     return int(text)
 
@@ -156,7 +156,7 @@ def stream_options(subresource: str, query: Any) -> Tree:
     found: Tree = {"kind": of.kind, "apiVersion": of.api_version}
     found.update({n: True for n in SWITCHES[subresource] if switch(query, n)})
     if subresource == "portforward":
-        ports = [int(p) for text in query.getall("ports", []) for p in text.split(",") if p.isdecimal()]
+        ports = [int(p) for text in query.getall("ports", []) for p in text.split(",") if p.isdecimal() and len(p) < 6]
         return {**found, "ports": ports} if ports else found
     if query.get("container"):
         found["container"] = query["container"]

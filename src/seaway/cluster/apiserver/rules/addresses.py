@@ -20,7 +20,7 @@ CIDR_TEXT = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 def sloppy(text: str) -> Address | None:
     """An address as Go's older parser reads it: leading zeros do not matter."""
     parts = text.split(".")
-    if len(parts) == 4 and all(p.isascii() and p.isdigit() for p in parts):
+    if len(parts) == 4 and all(p.isascii() and p.isdigit() and len(p) < 10 for p in parts):
         text = ".".join(str(int(p)) for p in parts)
     try:
         return None if "%" in text else ipaddress.ip_address(text)
@@ -107,7 +107,7 @@ def sloppy_network(text: str) -> tuple[Address, Network] | None:
     """Address and network of a CIDR, as Go's older parser reads it."""
     host, slash, length = text.partition("/")
     address = sloppy(host)
-    if not slash or address is None or not (length.isascii() and length.isdigit()):
+    if not slash or address is None or not (length.isascii() and length.isdigit() and len(length) < 10):
         return None
     bits = int(length)
     if bits > address.max_prefixlen:

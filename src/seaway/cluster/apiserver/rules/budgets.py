@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from seaway.cluster.apiserver import formats
-from seaway.cluster.apiserver.rules import fieldrules
+from seaway.cluster.apiserver.rules import fieldrules, replicas
 from seaway.cluster.apiserver.status import Cause, not_permitted, unlisted, unsupported, wrong
 
 Tree = dict[str, Any]
@@ -37,7 +37,7 @@ def int_or_percent_causes(path: str, value: Any) -> list[Cause]:
     if isinstance(value, int):
         return [wrong(path, value, "must be greater than or equal to 0")] if value < 0 else []
     found = formats.causes(path, str(value), formats.percent)
-    if not found and int(str(value)[:-1]) > 100:
+    if not found and replicas.amount(value) > 100:
         found.append(wrong(path, value, "must not be greater than 100%"))
     return found
 

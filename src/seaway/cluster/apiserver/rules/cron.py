@@ -45,7 +45,7 @@ def known_zone(name: str) -> bool:
 def _integer(text: str) -> int:
     if not re.fullmatch("[-+]?[0-9]+", text):
         raise ScheduleError(f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": invalid syntax')
-    number = int(text)
+    number = int(text[:30])
     if not -MOST_INT - 1 <= number <= MOST_INT:
         raise ScheduleError(f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": value out of range')
     if number < 0:

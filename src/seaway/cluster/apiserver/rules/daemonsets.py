@@ -38,7 +38,7 @@ def default(tree: Tree) -> None:
 
 def _generation(tree: Tree) -> int:
     text = ((tree.get("metadata") or {}).get("annotations") or {}).get(GENERATION, "")
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
 def _set_generation(tree: Tree, value: int) -> None:

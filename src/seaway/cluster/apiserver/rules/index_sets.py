@@ -12,7 +12,7 @@ class IndexSetError(ValueError):
 def _index(text: str, completions: int) -> int:
     if not re.fullmatch("[-+]?[0-9]+", text):
         raise IndexSetError(f'cannot convert string to integer for index: "{text}"')
-    if int(text) >= completions:
+    if len(text) > 18 or int(text) >= completions:
         raise IndexSetError(f'too large index: "{text}"')
     return int(text)
 

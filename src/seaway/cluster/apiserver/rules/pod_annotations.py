@@ -36,7 +36,7 @@ def _deletion_cost(text: str) -> bool:
     """A 32-bit integer, written as strconv reads one, without a plus or leading zeros."""
     if not re.fullmatch("-?(0|[1-9][0-9]*)", text) or text == "-0":
         return False
-    return -(2**31) <= int(text) < 2**31
+    return len(text) < 12 and -(2**31) <= int(text) < 2**31
 
 
 def _tolerations(text: str, path: str) -> list[Cause]:

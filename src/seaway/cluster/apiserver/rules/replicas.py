@@ -51,7 +51,7 @@ def amount(value: Any) -> int:
     """The number before a percent sign, or the number."""
     if isinstance(value, str):
         form = re.fullmatch("([0-9]+)%?", value)
-        return int(form[1]) if form else 0
+        return int(form[1][:18]) if form else 0
     return value or 0
 
 
