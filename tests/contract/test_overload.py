@@ -117,9 +117,10 @@ def test_who_asks_for_too_much_at_once_is_told_to_come_back(
     """Pods of a namespace without a ServiceAccount wait for it: requests that take long without doing anything."""
 
     async def run() -> None:
-        clients = [await Client(target, ada).open() for _ in range(400)]
-        for client in clients:
-            client.send("POST", PODS, POD)
+        clients = []
+        for _ in range(400):
+            clients.append(await Client(target, ada).open())
+            clients[-1].send("POST", PODS, POD)
         refused = []
         other = await Client(target, bob).open()
         start = time.monotonic()
@@ -145,10 +146,11 @@ def test_lists_that_nobody_reads_hold_little_and_end(target: Server, ada: ssl.SS
     before = memory(target)
 
     async def run() -> int:
-        clients = [await Client(target, ada).open(1024) for _ in range(40)]
-        for client in clients:
-            client.send("GET", MAPS)
-            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        clients = []
+        for _ in range(40):
+            clients.append(await Client(target, ada).open(1024))
+            clients[-1].send("GET", MAPS)
+            clients[-1].writer.transport.pause_reading()  # type: ignore[attr-defined]
         other = await Client(target).open()
         peak, end = 0, time.monotonic() + 4  # past the time that a list has
         while time.monotonic() < end:
@@ -176,15 +178,17 @@ def test_lists_that_nobody_reads_hold_little_and_end(target: Server, ada: ssl.SS
 def test_a_watch_that_nobody_reads_is_ended_and_others_go_on(target: Server, ada: ssl.SSLContext) -> None:
     before = memory(target)
 
+    async def watching(limit: int) -> Client:
+        client = await Client(target, ada).open(limit)
+        client.send("GET", f"{MAPS}?watch=true&resourceVersion={rv}&fieldSelector=metadata.name=large-0")
+        assert (await client.head())[0] == 200
+        return client
+
     async def run() -> None:
-        slow = [await Client(target, ada).open(1024) for _ in range(30)]
-        quick = await Client(target).open(8 * MIB)
-        for client in [*slow, quick]:
-            client.send("GET", f"{MAPS}?watch=true&resourceVersion={rv}&fieldSelector=metadata.name=large-0")
+        slow = [await watching(1024) for _ in range(30)]
+        quick = await watching(8 * MIB)
         for client in slow:
-            assert (await client.head())[0] == 200
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        assert (await quick.head())[0] == 200
         writer = await Client(target).open()
         rounds = 40  # 20 MiB of events
         for i in range(rounds):
