@@ -5,6 +5,7 @@ What is expected is worked out here from the rules as written, not by the server
 
 from __future__ import annotations
 
+import base64
 import random
 import ssl
 import time
@@ -15,6 +16,10 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from server import Server
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -335,6 +340,52 @@ def test_a_node_touches_itself_and_what_its_pods_need(server: Server, ns: str, t
     assert not may("POST", f"{base}/pods", {"metadata": {"name": "x"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
     assert not may("DELETE", f"{base}/pods/p2") and may("DELETE", f"{base}/pods/p1", {"gracePeriodSeconds": 0})
     assert not may("GET", f"{base}/secrets/mine"), "the pod that needed it is gone"
+
+
+# signers
+
+CERTIFICATES = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+
+
+def request_of(name: str) -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    made = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    return base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode()
+
+
+@pytest.mark.parametrize(
+    ("part", "verb", "signer", "allowed"),
+    [
+        ("approval", "approve", "kubernetes.io/kube-apiserver-client", True),
+        ("approval", "approve", "kubernetes.io/*", True),
+        ("approval", "approve", "example.com/*", False),
+        ("approval", "sign", "kubernetes.io/kube-apiserver-client", False),
+        ("status", "sign", "kubernetes.io/kube-apiserver-client", True),
+        ("status", "approve", "kubernetes.io/kube-apiserver-client", False),
+        ("status", "sign", "kubernetes.io/kubelet-serving", False),
+    ],
+)
+def test_a_certificate_is_approved_and_signed_by_whom_its_signer_is_granted_to(
+    server: Server, ns: str, part: str, verb: str, signer: str, allowed: bool
+) -> None:
+    subject = {"kind": "User", "name": f"rights-{ns}"}
+    rules = [
+        {"apiGroups": ["certificates.k8s.io"], "resources": [f"certificatesigningrequests/{part}"], "verbs": ["patch"]},
+        {"apiGroups": ["certificates.k8s.io"], "resources": ["signers"], "resourceNames": [signer], "verbs": [verb]},
+    ]
+    grant(server, ns, f"signs-{ns}", rules, True, subject)
+    spec = {"signerName": "kubernetes.io/kube-apiserver-client", "usages": ["client auth"], "request": request_of(ns)}
+    server.create(CERTIFICATES, {"metadata": {"name": ns}, "spec": spec})
+    kind = "Approved" if part == "approval" else "Failed"
+    patch = {"status": {"conditions": [{"type": kind, "status": "True", "reason": "r"}]}}
+    headers = {"Impersonate-User": f"rights-{ns}"}
+    status, answer = server.request("PATCH", f"{CERTIFICATES}/{ns}/{part}", patch, media=MERGE, headers=headers)
+    assert status == (200 if allowed else 403), answer
+    if not allowed:
+        right = "approve" if part == "approval" else "sign"
+        why = f'user not permitted to {right} requests with signerName "kubernetes.io/kube-apiserver-client"'
+        assert answer["message"] == f'certificatesigningrequests.certificates.k8s.io "{ns}" is forbidden: {why}'
 
 
 # our own components

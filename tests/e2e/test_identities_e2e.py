@@ -8,6 +8,10 @@ import time
 
 import yaml
 from clusters import CLIENT, Cluster, wait_for
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 # component -> (something it does, something that is none of its business), as arguments of `kubectl auth can-i`
@@ -79,3 +83,30 @@ def test_every_component_and_node_has_its_own_credential_and_only_its_own_rights
         assert cluster.kubectl("auth", "can-i", "watch", "endpointslices.discovery.k8s.io", who).strip() == "yes"
         for verb, what in (("get", "secrets"), ("create", "pods"), ("patch", "services"), ("list", "pods")):
             assert cluster.kubectl("auth", "can-i", verb, what, who, check=False).startswith("no"), (account, verb, what)
+
+
+def test_a_nodes_certificate_is_renewed_where_a_role_says_so(cluster: Cluster) -> None:
+    (node, *_) = (n["metadata"]["name"] for n in cluster.get("nodes")["items"])
+    subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"), x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{node}")])
+    made = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    spec = {
+        "request": base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode(),
+        "signerName": "kubernetes.io/kube-apiserver-client-kubelet",
+        "usages": ["client auth", "digital signature"],
+    }
+    name = f"renewed-{cluster.namespace}"
+    tree = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": name}, "spec": spec}
+    server = yaml.safe_load((cluster.folder / "kubeconfig").read_text())["clusters"][0]["cluster"]["server"]
+    as_node = (f"--kubeconfig={cluster.folder / 'kubeconfigs' / f'node-{node}'}", f"--server={server}")
+    role = "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient"
+    cluster.kubectl("create", "clusterrolebinding", name, f"--clusterrole={role}", "--group=system:nodes")
+    try:
+        cluster.kubectl(*as_node, "create", "-f", "-", text=json.dumps(tree))
+        issued = wait_for(lambda: cluster.get("csr", name)["status"].get("certificate"), within=15, what="a certificate")
+        certificate = x509.load_pem_x509_certificate(base64.b64decode(issued))
+        assert certificate.subject.rfc4514_string() == f"CN=system:node:{node},O=system:nodes"
+        (approved,) = cluster.get("csr", name)["status"]["conditions"]
+        assert (approved["type"], approved["reason"]) == ("Approved", "AutoApproved")
+    finally:
+        cluster.kubectl("delete", "clusterrolebinding", name)
+        cluster.kubectl("delete", "csr", name, "--ignore-not-found")

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from seaway.cluster.workloads import signing
+from seaway.cluster.workloads import approving, signing
 from seaway.cluster.workloads.signing import CLIENT, CLIENT_KUBELET, SERVING
 from seaway.controllers.writes import Patch
 from seaway.pki.authority import Authority, RequestError, read_request
@@ -97,3 +97,32 @@ def test_a_lifetime_has_bounds(asked: int | None, want: int) -> None:
 @pytest.mark.parametrize(("conditions", "want"), [((), 24 * 3600), (("Approved",), 3600), (("Denied",), 3600)])
 def test_old_requests_go(conditions: tuple, want: float) -> None:
     assert signing.age_left(tree(*conditions), NOW) == want
+
+
+@pytest.mark.parametrize(
+    ("user", "request_of", "spec", "want"),
+    [
+        ("system:node:n1", NODE, {}, ("selfnodeclient", "nodeclient")),
+        ("system:bootstrap:x", NODE, {}, ("nodeclient",)),
+        ("system:node:n1", NODE, {"signerName": CLIENT}, ()),
+        ("system:node:n1", NODE, {"usages": ["server auth"]}, ()),
+        ("system:node:n1", {"name": "system:node:n1"}, {}, ()),
+    ],
+)
+def test_kubelets_requests_are_approved_by_a_right_of_who_made_them(user: str, request_of: dict, spec: dict, want: tuple[str, ...]) -> None:
+    usages = ["client auth", "digital signature"]
+    found = tree(**{"usages": usages, "raw": made(**request_of), "signerName": CLIENT_KUBELET, "username": user, **spec})
+    assert approving.tried(found) == want
+    for decided in ("Approved", "Denied"):
+        assert approving.tried({**found, "status": {"conditions": [{"type": decided, "status": "True"}]}}) == ()
+
+
+def test_an_approval_asks_as_who_made_the_request_and_says_why() -> None:
+    found = tree(raw=made(**NODE), username="u", groups=["g"], uid="7", extra={"k": ["v"]})
+    asked = approving.question(found, "nodeclient")["spec"]
+    assert (asked["user"], asked["groups"], asked["uid"], asked["extra"]) == ("u", ["g"], "7", {"k": ["v"]})
+    assert (asked["resourceAttributes"]["subresource"], asked["resourceAttributes"]["verb"]) == ("nodeclient", "create")
+    write = approving.approval(found, "nodeclient", NOW)
+    assert write.subresource == "approval" and write.version == "1"
+    (condition,) = write.patch["status"]["conditions"]
+    assert (condition["type"], condition["reason"]) == ("Approved", "AutoApproved") and "SubjectAccessReview" in condition["message"]

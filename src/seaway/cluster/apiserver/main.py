@@ -30,6 +30,7 @@ from seaway.cluster.apiserver.metadata import SUFFIX_CHARACTERS
 from seaway.cluster.apiserver.nodeauthz import NodeAuthorizer, PlacedPods
 from seaway.cluster.apiserver.noderestriction import NodeRestriction
 from seaway.cluster.apiserver.reads import Reads
+from seaway.cluster.apiserver.signers import Signers
 from seaway.cluster.apiserver.storage import Event, Storage
 from seaway.cluster.apiserver.verbs import Edges, Verbs
 from seaway.cluster.apiserver.webhooks.admission import Mutating, Validating
@@ -103,7 +104,7 @@ def assemble(storage: Storage, layout: Layout, pki: str, edge: Edges) -> tuple[D
         return entry.tree if entry else None
 
     planned = {n.name: noderestriction.planned_labels(n.config) for n in layout.nodes}
-    verbs.reviewers.chain.append(NodeRestriction(get, planned))
+    verbs.reviewers.chain += [NodeRestriction(get, planned), Signers(rbac)]
     tokens = Tokens(signer, get, edge.now)
     door = Door(verbs, Reads(storage, edge), rbac, tokens, signer, kubelet_context(pki), f"{layout.router[0]}:6443")
     return door, verbs

@@ -7,6 +7,7 @@ from seaway.client.events import Events
 from seaway.client.rest import Rest
 from seaway.cluster.workloads.accounts import AccountController, TokenController
 from seaway.cluster.workloads.aggregation import AggregationController
+from seaway.cluster.workloads.approving import ApprovingController
 from seaway.cluster.workloads.autoscaler import AutoscalerController
 from seaway.cluster.workloads.cronjob import CronJobController
 from seaway.cluster.workloads.daemonset import DaemonSetController
@@ -55,6 +56,7 @@ def controllers(
         TokenController(caches, ca),
         AggregationController(caches),
         SigningController(caches, authority),
+        ApprovingController(caches),
         NamespaceController(caches, api),
         NodeLifecycleController(caches, events("node-controller"), timing),
         TaintEvictionController(caches, events("taint-eviction-controller")),
