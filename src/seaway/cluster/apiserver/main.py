@@ -29,6 +29,8 @@ from seaway.cluster.apiserver.journal import DELETED, Journal
 from seaway.cluster.apiserver.metadata import SUFFIX_CHARACTERS
 from seaway.cluster.apiserver.nodeauthz import NodeAuthorizer, PlacedPods
 from seaway.cluster.apiserver.noderestriction import NodeRestriction
+from seaway.cluster.apiserver.policies import admission as policies
+from seaway.cluster.apiserver.policies.conditions import Conditions
 from seaway.cluster.apiserver.reads import Reads
 from seaway.cluster.apiserver.signers import Signers
 from seaway.cluster.apiserver.storage import Event, Storage
@@ -124,9 +126,14 @@ def webhook_caller(storage: Storage) -> Caller:
 def add_reviewers(verbs: Verbs, caller: Caller) -> None:
     """Whoever has a word in writes, in the order of upstream's plugins."""
     storage, uid = verbs.storage, verbs.edges.uid
+    decide = verbs.rbac.decide if verbs.rbac is not None else None
+    mutating = Mutating("mutatingwebhookconfigurations", storage, caller, uid)
+    validating = Validating("validatingwebhookconfigurations", storage, caller, uid)
+    mutating.conditions = validating.conditions = Conditions(decide)
     verbs.reviewers.chain += [
-        Mutating("mutatingwebhookconfigurations", storage, caller, uid),
-        Validating("validatingwebhookconfigurations", storage, caller, uid),
+        mutating,
+        policies.Validating(storage, verbs.registry, decide),
+        validating,
     ]
 
 

@@ -128,7 +128,9 @@ class Compiler:
         typed = self.checked.type_of(node)
         if typed.kind == "type":
             return self._type_value(typed)
+        return self._variable(name)
 
+    def _variable(self, name: str) -> Step:
         def variable(f: Frame) -> Any:
             f[0] += 1
             try:
@@ -164,8 +166,8 @@ class Compiler:
     def _select(self, node: Select) -> Step:
         reference = self.checked.references.get(node.id)
         typed = self.checked.type_of(node)
-        if reference is not None and reference.name and typed.kind == "type":
-            return self._type_value(typed)
+        if reference is not None and reference.name:  # a name with dots in it
+            return self._type_value(typed) if typed.kind == "type" else self._variable(reference.name)
         operand = self.compile(node.operand)
         key, view = self._field(node.operand, node.field)
         if node.test:

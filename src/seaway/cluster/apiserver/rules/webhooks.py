@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from seaway.cluster.apiserver import formats
+from seaway.cluster.apiserver.policies import problems
 from seaway.cluster.apiserver.rules import fieldrules
 from seaway.cluster.apiserver.status import Cause, duplicate, required, too_many, unsupported, wrong
 
@@ -246,16 +247,18 @@ def service_causes(service: Tree, at: str) -> list[Cause]:
     return found
 
 
-def condition_causes(conditions: list[Tree], at: str) -> list[Cause]:
-    """matchConditions by their form; the expressions themselves are compiled where they are run."""
-    if len(conditions) > MOST_CONDITIONS:
-        return [too_many(at, len(conditions), MOST_CONDITIONS)]
+def condition_causes(conditions: list[Tree], at: str, params: bool = False) -> list[Cause]:
+    """matchConditions; `params`: their expressions may name the params of a policy."""
     found: list[Cause] = []
+    if len(conditions) > MOST_CONDITIONS:
+        found.append(too_many(at, len(conditions), MOST_CONDITIONS))
     names: set[str] = set()
     for i, condition in enumerate(conditions):
-        path, name = f"{at}[{i}]", condition.get("name", "")
-        if not str(condition.get("expression", "")).strip():
+        path, name, source = f"{at}[{i}]", condition.get("name", ""), str(condition.get("expression", "")).strip()
+        if not source:
             found.append(required(f"{path}.expression"))
+        else:
+            found += problems.of_condition(source, params, f"{path}.expression")
         if not name:
             found.append(required(f"{path}.name"))
         else:
