@@ -77,6 +77,18 @@ def negotiate(header: str, query: Mapping[str, str]) -> Form:
     raise not_acceptable()
 
 
+def check_custom(header: str, form: Form) -> None:
+    """Custom resources have no protobuf: who takes nothing else gets nothing (runtime/serializer/protobuf)."""
+    if form.media != protobuf.CONTENT_TYPE or form.shape != "json":
+        return
+    if not any(media in ("*/*", "application/*", JSON, YAML) for media, _ in clauses(header)):
+        told = (
+            "object *unstructured.Unstructured does not implement the protobuf marshalling interface and cannot be "
+            "encoded to a protobuf message"
+        )
+        raise ApiError(406, "NotAcceptable", told)
+
+
 def _include(query: Mapping[str, str]) -> str:
     include = query.get("includeObject", "")
     if include not in INCLUDES:

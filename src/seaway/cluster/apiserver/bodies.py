@@ -220,12 +220,10 @@ def check_kind(tree: Any, kind: Kind, body: bytes = b"", shallow: bool = False) 
             )
     if kind.definition:
         _check_builtin(tree.get("apiVersion") or kind.api_version, tree.get("kind") or kind.kind, kind)
-    else:
-        if kind.custom is not None:
-            objects.check_type(tree, kind)
-        if tree.get("metadata") is not None and not isinstance(tree["metadata"], dict):
-            told = f"the object provided is unrecognized (must be of type {kind.kind}): metadata is no object"
-            raise bad_request(told)
+    elif kind.custom is not None:
+        objects.check_type(tree, kind, not body)
+    elif tree.get("metadata") is not None and not isinstance(tree["metadata"], dict):
+        raise bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): metadata is no object")
     if tree.get("metadata") is None:
         tree["metadata"] = {}
     return tree

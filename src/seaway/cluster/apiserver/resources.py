@@ -68,6 +68,8 @@ async def answer(
     if kind.definition:
         answers.check_route(accept, method in ("GET", "HEAD") and not info.name)
     form = answers.negotiate(accept, query)
+    if kind.custom is not None:
+        answers.check_custom(accept, form)
     call = await _call(request, info, kind, user, warnings)
     if info.subresource and info.subresource not in STATUS_LIKE:
         tree = await _subresource(door, call, method, info)

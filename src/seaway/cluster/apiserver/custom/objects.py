@@ -10,6 +10,9 @@ import copy
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
+from seaway.api import tree as trees
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver.custom.conversion import WEBHOOK
 from seaway.cluster.apiserver.custom.definition import Version
@@ -18,6 +21,7 @@ from seaway.cluster.apiserver.storage import Entry, encode
 from seaway.cluster.apiserver.structural import settled
 
 Tree = dict[str, Any]
+encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 def version_of(kind: Kind) -> Version:
@@ -30,26 +34,30 @@ def stored_kind(kind: Kind) -> Kind:
     return version_of(kind).definition.storage.kind
 
 
-def check_type(tree: Tree, kind: Kind) -> None:
-    """kind and apiVersion of a body against those that the path takes; ApiError where they differ."""
-    name, api_version = tree.get("kind"), tree.get("apiVersion")
+def check_type(tree: Tree, kind: Kind, patched: bool) -> None:
+    """kind and apiVersion against those that the path takes; ApiError where they differ. Of a body the apiVersion is looked
+    at before anything else, of a patched object it is judged with the rest (validator.go ValidateTypeMeta)."""
+    name, api_version = tree.get("kind"), tree.get("apiVersion") or ""
     if not name:
-        raise bad_request("Object 'Kind' is missing in 'unstructured object has no kind'")
+        what = encode_sorted(tree).decode() if patched else "unstructured object has no kind"
+        raise bad_request(f"Object 'Kind' is missing in '{what}'")
+    if api_version != kind.api_version and not patched:
+        told = f"does not match the expected API version ({kind.api_version})"
+        raise bad_request(f"the API version in the data ({api_version}) {told}")
+    causes = [wrong("kind", name, f"must be {kind.kind}")] if name != kind.kind else []
     if api_version != kind.api_version:
-        raise bad_request(
-            f"the API version in the data ({api_version or ''}) does not match the expected API version "
-            f"({kind.api_version})"
-        )
-    if name != kind.kind:
-        told = (tree.get("metadata") or {}).get("name", "")
-        raise invalid(kind.group, name, told, [wrong("kind", name, f"must be {kind.kind}")])
+        causes.append(wrong("apiVersion", api_version, f"must be {kind.api_version}"))
+    if causes:
+        meta = tree.get("metadata")
+        told = meta.get("name", "") if isinstance(meta, dict) else ""
+        raise invalid(api_version.rpartition("/")[0], name, told, causes)
 
 
 def form(tree: Tree, kind: Kind) -> tuple[Tree, list[str]]:
     """The object as its schema has it, and the paths of its unknown fields; raises TypeMismatch for wrong metadata."""
     result = copy.deepcopy(tree)
     found = version_of(kind).structural.prune(result)
-    if (tree.get("metadata") or {}).get("managedFields") == []:
+    if trees.get(tree, "metadata", "managedFields") == []:
         result.setdefault("metadata", {})["managedFields"] = []  # empty, but said: it asks for a new record
     return result, found
 

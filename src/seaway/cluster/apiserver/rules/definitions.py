@@ -145,8 +145,12 @@ def validate(tree: Tree) -> list[Cause]:
         f"{(spec.get('names') or {}).get('plural', '')}.{spec.get('group', '')}",
     )
     found: list[Cause] = []
+    why = 'must be spec.names.plural+"."+spec.group'
+    generated = tree["metadata"].get("generateName", "")
+    if generated and generated != wanted:
+        found.append(wrong("metadata.generateName", generated, why))
     if name and name != wanted:
-        found.append(wrong("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
+        found.append(wrong("metadata.name", name, why))
     found += causes_of(spec, None, False) + _status_names(tree) + _stored_causes(tree)
     return found + _approval_causes(tree, None) + _preserve_causes(tree, None)
 
@@ -181,25 +185,10 @@ def _formats(tree: Tree) -> list[str]:
     return found
 
 
-def _sets(tree: Tree) -> list[str]:
-    found = set()
-    for schema in _schemas(tree):
-        items = schema.get("items")
-        kind = items.get("type") if isinstance(items, dict) else ""
-        if schema.get("x-kubernetes-list-type") == "set" and kind in ("object", "array"):
-            found.add(
-                f'x-kubernetes-list-type: set for items of type "{kind}" is not supported by server-side apply or CEL '
-                "validation rules"
-            )
-    return sorted(found)
-
-
 def warnings(tree: Tree, old: Tree | None) -> list[str]:
     """What was not said of the stored definition already."""
     known = set(_formats(old)) if old is not None else set()
-    found = [f"unrecognized format {quoted(name)}" for name in _formats(tree) if name not in known]
-    told = set(_sets(old)) if old is not None else set()
-    return found + [text for text in _sets(tree) if text not in told]
+    return [f"unrecognized format {quoted(name)}" for name in _formats(tree) if name not in known]
 
 
 DEFINITIONS = Rule(
