@@ -50,7 +50,7 @@ class Settings(NamedTuple):
     @property
     def every_address(self) -> bool:
         """Whether node ports are served on whatever address the node has: the default in iptables mode."""
-        return self.mode in ("iptables", "userspace") and not self.node_port_addresses
+        return self.mode == "iptables" and not self.node_port_addresses
 
     @property
     def localhost(self) -> bool:

@@ -21,4 +21,7 @@ class Plane(Protocol):
 
     async def audit(self, family: int, table: Callable[[], ServiceTable], unchanged: Callable[[], bool]) -> str: ...
 
+    async def retire(self) -> None:
+        """What a mode owes its connections before its process ends. Of the kernel's modes they go on by themselves."""
+
     def cleanup(self) -> None: ...

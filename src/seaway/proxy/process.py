@@ -34,13 +34,17 @@ GOING = "ToBeDeletedByClusterAutoscaler"
 AUDIT_SHARE = 20  # an audit that takes a second comes every twenty at the most
 
 
+def nothing_left() -> list[str]:
+    return []
+
+
 def no_addresses() -> tuple[str, ...]:
     return ()
 
 
 class Proxy:
     """A ledger a family of what each Service contributes, and a plane that holds the same. `local_addresses` gives the node's
-    addresses where node ports are served by range."""
+    addresses where node ports are served by range; `leftovers` removes what another mode has left, once this one holds."""
 
     def __init__(
         self,
@@ -49,10 +53,11 @@ class Proxy:
         conntrack: Conntrack,
         settings: Settings,
         local_addresses: Callable[[], tuple[str, ...]] = no_addresses,
+        leftovers: Callable[[], list[str]] = nothing_left,
     ) -> None:
         self.plane, self.conntrack, self.settings = plane, conntrack, settings
         self.node = settings.node
-        self._local_addresses = local_addresses
+        self._local_addresses, self._leftovers = local_addresses, leftovers
         self.services = Informer(api, kind_of("services"))
         self.slices = Informer(api, kind_of("endpointslices.discovery.k8s.io"))
         self.nodes = Informer(api, kind_of("nodes"), "", {"fieldSelector": f"metadata.name={settings.node}"})
@@ -158,6 +163,7 @@ class Proxy:
                 await informer.synced.wait()
             group.create_task(self._audit())
             self.wake.set()
+            alone = False
             while True:
                 await self.wake.wait()
                 # The first change after a rest waits a moment for its companions, the next for the whole period.
@@ -166,6 +172,10 @@ class Proxy:
                 await asyncio.sleep(max(COALESCE, min(period - since, period)))
                 self.wake.clear()
                 self._try_sync()
+                if not alone and len(self._programmed) == len(self.ledgers):
+                    alone = True
+                    for line in await asyncio.to_thread(self._leftovers):
+                        log.info("%s", line)
 
     def _try_sync(self) -> None:
         try:

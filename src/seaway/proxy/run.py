@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
+import signal
 import sys
 
 import uvloop
@@ -27,12 +29,14 @@ from seaway.proxy.conntrack import KernelConntrack
 from seaway.proxy.iptables.plane import IptablesPlane
 from seaway.proxy.iptables.tool import BACKENDS, Iptables
 from seaway.proxy.kernel import KernelError, Nftables
+from seaway.proxy.nftables import layout
 from seaway.proxy.nftables.plane import NftablesPlane
 from seaway.proxy.planes import Plane
 from seaway.proxy.process import Proxy
+from seaway.proxy.userspace.plane import UserspacePlane
 
 log = logging.getLogger("kube-proxy")
-BUILT = ("nftables", "iptables")
+BUILT = ("nftables", "iptables", "userspace")
 
 
 def _duration(text: str) -> float:
@@ -129,17 +133,46 @@ def open_plane(wanted: Settings) -> Plane:
     if wanted.mode == "nftables":
         kernel = Nftables()
         return NftablesPlane(kernel, kernel.large)
+    if wanted.mode == "userspace":
+        kernel = Nftables()
+        return UserspacePlane(NftablesPlane(kernel, kernel.large))
     if wanted.mode == "iptables":
         return IptablesPlane(Iptables(wanted.backend))
     raise BadConfiguration(f"mode: {wanted.mode!r} is not built yet; one of {', '.join(BUILT)} is")
 
 
+def leftovers(mode: str) -> list[str]:
+    """Removes what a proxy in another mode has left here; says what that was."""
+    told = []
+    if mode == "iptables":
+        kernel = Nftables()
+        for family in (4, 6):
+            if kernel.list(family):
+                kernel.nft(layout.cleanup(family))
+                told.append(f"removed the nftables table of IPv{family} that another mode has left")
+        return told
+    for backend in ("nft", "legacy"):
+        try:
+            tool = Iptables(backend)
+            if tool.in_use() and any(c.startswith("KUBE-SVC") for f in (4, 6) for c in tool.save(f).get("nat", ())):
+                IptablesPlane(tool).cleanup()
+                told.append(f"removed the chains of iptables-{backend} that another mode has left")
+        except KernelError as e:
+            log.debug("%s", e)
+    return told
+
+
 async def _main(wanted: Settings, plane: Plane) -> None:
     async with Rest(kubeconfig.find(wanted.kubeconfig), "kube-proxy") as api:
-        proxy = Proxy(api, plane, KernelConntrack(), wanted, addresses.local)
+        proxy = Proxy(api, plane, KernelConntrack(), wanted, addresses.local, lambda: leftovers(wanted.mode))
         if wanted.healthz[1]:
             await health.serve(wanted.healthz, proxy.state)
-        await proxy.run()
+        working = asyncio.ensure_future(proxy.run())
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
+        try:
+            await working
+        except asyncio.CancelledError:
+            await plane.retire()
 
 
 def main(argv: list[str]) -> int:

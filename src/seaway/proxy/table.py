@@ -61,7 +61,7 @@ class Facts(msgspec.Struct, frozen=True):
     """What holds for all Services of a family on this node. `cluster_cidrs` empty: nobody can tell pods from others, all are
     outsiders. `node_addresses`: those on which node ports are served. `mark`: the one bit of packet marks that is ours.
     `every_address`: node ports are served on whatever address the node has, these being only those it has now,
-    `localhost` says whether 127.0.0.1 is among them."""
+    `localhost` says whether 127.0.0.1 is among them. `masquerade` False: no source is ever changed."""
 
     family: int
     node_addresses: frozenset[str] = frozenset()
@@ -71,6 +71,7 @@ class Facts(msgspec.Struct, frozen=True):
     mark: int = 0x4000
     every_address: bool = False
     localhost: bool = True
+    masquerade: bool = True
 
 
 class ServicePart(msgspec.Struct, frozen=True):

@@ -68,6 +68,9 @@ class IptablesPlane:
             self.whole(table())
         return wrong[0] if wrong else ""
 
+    async def retire(self) -> None:
+        """Nothing to do: rules and connections stay."""
+
     def cleanup(self) -> None:
         for family in (4, 6):
             text = render.cleanup(self._tool.save(family))

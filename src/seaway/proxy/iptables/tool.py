@@ -59,6 +59,10 @@ class Iptables:
             return "nft"
         return "nft" if "nf_tables" in said.stdout else "legacy"
 
+    def in_use(self) -> bool:
+        """Whether this backend has any rule; asking the legacy one does not begin it."""
+        return self._rules(self._program(4, "save"))
+
     def _rules(self, program: str) -> bool:
         # The legacy tool loads its modules when asked; where none is in use it must not begin.
         if "legacy" in program and not os.path.exists("/proc/net/ip_tables_names"):

@@ -84,7 +84,7 @@ def _skeleton(facts: Facts) -> list[str]:
             f"meta l4proto {PROTOCOLS} {key} vmap @service-ips",
             f"{daddr} @node-ips meta l4proto {PROTOCOLS} meta l4proto . th dport vmap @service-nodeports",
         ],
-        "mark-masquerade": [f"meta mark set meta mark | {facts.mark:#x}"],
+        "mark-masquerade": [] if not facts.masquerade else [f"meta mark set meta mark | {facts.mark:#x}"],
         "nat-postrouting": [
             f"meta mark & {facts.mark:#x} == {facts.mark:#x} meta mark set meta mark ^ {facts.mark:#x} masquerade fully-random",
             f"ct status dnat {saddr} . {daddr} @hairpin masquerade fully-random",

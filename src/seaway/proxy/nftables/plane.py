@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from seaway.proxy.kernel import Kernel, KernelError
 from seaway.proxy.nftables import listing, render
 from seaway.proxy.nftables.layout import cleanup
 from seaway.proxy.nftables.render import Held, State
-from seaway.proxy.table import Delta, ServiceTable
+from seaway.proxy.table import Backend, Delta, ServiceTable
 
 
 class NftablesPlane:
@@ -61,10 +61,19 @@ class NftablesPlane:
             self._digests[family] = digests
         return _told(texts, foreign, held)
 
-    def cleanup(self) -> None:
-        for family in (4, 6):
+    def leads_to(self, family: int, backends: Collection[Backend]) -> bool:
+        """Whether the kernel's table still names one of some endpoints; False where it is gone or another's."""
+        held, _ = listing.read(self._kernel.list(family))
+        there = {f" : {address} . {port}" for address, port in backends}
+        return any(value in there for value in held.elements.values())
+
+    async def retire(self) -> None:
+        """Nothing to do: rules and connections stay."""
+
+    def cleanup(self, families: Collection[int] = (4, 6)) -> None:
+        for family in families:
             self._kernel.nft(cleanup(family))
-        self._states.clear()
+            self._states.pop(family, None)
 
 
 def _told(texts: list[str], foreign: list[str], held: Held) -> str:
