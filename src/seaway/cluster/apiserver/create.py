@@ -96,6 +96,8 @@ async def store(writer: Writer, call: Call, tree: Tree, rule: Rule, managers: li
         except ApiError:
             writer.released(kind, call.key, tree, None)
             raise
+    if kind.custom is not None and not call.dry_run:
+        rule.default(tree)  # a status that the body may not give: whatever is read from the storage has its defaults
     kept = await objects.to_stored(kind, tree)
     if kind.namespaced:
         admission.quota(kind, call.namespace, tree)
