@@ -22,6 +22,7 @@ from server import Server
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 POLICIES = "/apis/admissionregistration.k8s.io/v1"
 SAFE_UPGRADES = "safe-upgrades.gateway.networking.k8s.io"
+CHANNEL = "gateway.networking.k8s.io/channel"
 CASES = list(cases())
 CHANGES = changes()
 MERGE = "application/merge-patch+json"
@@ -36,6 +37,9 @@ class Story:
     client_side: str = ""
     installed: dict[str, str] = field(default_factory=dict)
     wrong: dict[str, list[str]] = field(default_factory=dict)  # channel -> judgements that were not as the data says
+    refused: str = ""
+    channels_after_refusal: list[str] = field(default_factory=list)
+    upgraded: list[str] = field(default_factory=list)
 
 
 class Client:
@@ -166,9 +170,13 @@ CHECKS = {
 }
 
 
+def channel_of(client: Client, name: str) -> str:
+    return str(client.ask("GET", f"{CRDS}/{name}")[1]["metadata"]["annotations"][CHANNEL])
+
+
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    """One server through it all: client-side apply, standard, cert-manager, experimental."""
+    """One server through it all: client-side apply, standard, cert-manager, the refused and the real upgrade."""
     experimental = {d["metadata"]["name"]: d for d in definitions("experimental")}
     server = Server(tmp_path_factory.mktemp("published") / "api").start().wait()
     try:
@@ -178,9 +186,14 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         for channel in ("standard", "cert-manager"):
             told.installed[channel] = client.install(channel)
             told.wrong[channel] = judged(client, channel)
+        code, told.refused = client.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(FILES["experimental"]))
+        assert code != 0, told.refused
+        names = [n for n, d in experimental.items() if n.endswith(".gateway.networking.k8s.io") and "group" in d["spec"]]
+        told.channels_after_refusal = [channel_of(client, n) for n in names]
         for resource in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
             assert client.ask("DELETE", f"{POLICIES}/{resource}/{SAFE_UPGRADES}")[0] == 200
         told.installed["experimental"] = client.install("experimental")
+        told.upgraded = [channel_of(client, n) for n in names]
         told.wrong["experimental"] = judged(client, "experimental")
         yield told
     finally:
@@ -197,6 +210,13 @@ def test_server_side_apply_installs_every_published_definition(story: Story, cha
         if document["kind"] == "CustomResourceDefinition":
             name = f"customresourcedefinition.apiextensions.k8s.io/{document['metadata']['name']}"
             assert f"{name} serverside-applied" in story.installed[channel]
+
+
+def test_experimental_over_standard_is_refused_by_the_bundles_policy_until_it_is_deleted(story: Story) -> None:
+    text = "Installing experimental CRDs on top of standard channel CRDs is prohibited by default."
+    assert f"ValidatingAdmissionPolicy '{SAFE_UPGRADES}' with binding '{SAFE_UPGRADES}' denied request: {text}" in story.refused
+    assert set(story.channels_after_refusal) == {"standard"} and len(story.channels_after_refusal) == 10
+    assert set(story.upgraded) == {"experimental"}
 
 
 @pytest.mark.parametrize("channel", FILES)
