@@ -94,3 +94,9 @@ def test_the_kernels_flows_are_read_and_forgotten() -> None:
     path = os.environ["PATH"] + ":/usr/sbin:/sbin"
     done = subprocess.run(["unshare", *flags, sys.executable, "-c", KERNEL], capture_output=True, text=True, env={**os.environ, "PATH": path})
     assert done.stdout.strip() == "well", done.stderr
+
+
+def test_an_answer_that_was_on_the_way_begins_no_flow_that_stays() -> None:
+    affected = flows.by_change(between(table(A, B), table(A)), frozenset({"172.30.0.2"}))
+    late = [Flow("10.244.0.9", 40000, ("10.244.0.9", 40000), b"", source) for source in (VIP, NODE, OTHER, ("10.244.0.3", 53))]
+    assert flows.late(late, affected) == late[:2] and flows.stale(late, affected) == []

@@ -131,7 +131,7 @@ def map_flows(family: int, bodies: list[bytes]) -> Iterator[Flow]:
         handle = _attribute(TUPLE_ORIG | NESTED, origin)
         handle += b"".join(_attribute(kind, found[kind]) for kind in (ID, ZONE) if kind in found)
         address, port = _end(family, origin, True)
-        yield Flow(address, port, _end(family, reply, False), handle)
+        yield Flow(address, port, _end(family, reply, False), handle, _end(family, origin, False))
 
 
 class NoConntrack:

@@ -15,12 +15,13 @@ from seaway.proxy.table import Backend, Change, Delta, NodePortKey, ServiceTable
 
 
 class Flow(NamedTuple):
-    """A UDP flow as it began, and who answers it. `handle` is the kernel's own description."""
+    """A UDP flow as it began, and who answers it. `handle` is the kernel's own description. `source` is who began it."""
 
     address: str
     port: int
     answers: Backend
     handle: bytes
+    source: Backend = ("", 0)
 
 
 class Affected(NamedTuple):
@@ -72,13 +73,25 @@ def stale(flows: Iterable[Flow], affected: Affected) -> list[Flow]:
     """The flows to forget."""
     found = []
     for flow in flows:
-        serving = affected.vips.get((flow.address, flow.port))
-        if serving is None and flow.address in affected.node_addresses:
-            serving = affected.node_ports.get(flow.port)
+        serving = _of(affected, flow.address, flow.port)
         if serving is None and affected.gone and flow.answers != (flow.address, flow.port):
             address = ipaddress.ip_address(flow.address)
             if any(address in network for network in affected.gone):
                 serving = frozenset()
         if serving is not None and flow.answers not in serving:
             found.append(flow)
+    return found
+
+
+def late(flows: Iterable[Flow], affected: Affected) -> list[Flow]:
+    """Flows that *come from* a Service's address: an answer that was on the way while its flow was forgotten has begun one of its
+    own, in the wrong direction, and the client's next packets would follow it past every rule."""
+    return [flow for flow in flows if _of(affected, *flow.source) is not None]
+
+
+def _of(affected: Affected, address: str, port: int) -> frozenset[Backend] | None:
+    """The backends behind an address, where it is affected."""
+    found = affected.vips.get((address, port))
+    if found is None and address in affected.node_addresses:
+        found = affected.node_ports.get(port)
     return found

@@ -17,7 +17,7 @@ from seaway.client.rest import Api, kind_of
 from seaway.proxy import flows, health, plan
 from seaway.proxy.configuration import Settings
 from seaway.proxy.conntrack import Conntrack
-from seaway.proxy.flows import Affected
+from seaway.proxy.flows import Affected, Flow
 from seaway.proxy.health import HealthPorts, ProxyState
 from seaway.proxy.kernel import KernelError
 from seaway.proxy.ledger import Ledger
@@ -30,6 +30,7 @@ Tree = dict[str, Any]
 log = logging.getLogger("kube-proxy")
 COALESCE = 0.003
 RETRY = 1.0
+ON_THE_WAY = 1.0  # seconds in which the last answers of a forgotten flow have come
 GOING = "ToBeDeletedByClusterAutoscaler"
 AUDIT_SHARE = 20  # an audit that takes a second comes every twenty at the most
 
@@ -76,6 +77,7 @@ class Proxy:
         self._with_health: dict[tuple[int, Key], Resolved] = {}
         self._flows: list[tuple[int, Affected]] = []
         self._flows_wake = asyncio.Event()
+        self._late: asyncio.Future[None] | None = None
         self.health_ports = HealthPorts(lambda: self.healthy(time.time()))
 
     @staticmethod
@@ -197,14 +199,21 @@ class Proxy:
             await self._flows_wake.wait()
             self._flows_wake.clear()
             todo, self._flows = self._flows, []
-            for family, affected in todo:
-                try:
-                    await asyncio.to_thread(self._clean, family, affected)
-                except KernelError as e:
-                    log.warning("%s; stale flows stay until they time out", e)
+            await self._clean_all(todo, flows.stale)
+            asyncio.get_running_loop().call_later(ON_THE_WAY, self._clean_late, todo)
 
-    def _clean(self, family: int, affected: Affected) -> None:
-        for flow in flows.stale(self.conntrack.udp(family), affected):
+    def _clean_late(self, todo: list[tuple[int, Affected]]) -> None:
+        self._late = asyncio.ensure_future(self._clean_all(todo, flows.late))
+
+    async def _clean_all(self, todo: list[tuple[int, Affected]], chosen: Callable[..., list[Flow]]) -> None:
+        for family, affected in todo:
+            try:
+                await asyncio.to_thread(self._clean, family, affected, chosen)
+            except KernelError as e:
+                log.warning("%s; stale flows stay until they time out", e)
+
+    def _clean(self, family: int, affected: Affected, chosen: Callable[..., list[Flow]]) -> None:
+        for flow in chosen(self.conntrack.udp(family), affected):
             self.conntrack.forget(family, flow)
 
     async def _audit(self) -> None:

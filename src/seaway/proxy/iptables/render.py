@@ -143,23 +143,25 @@ class _Port(NamedTuple):
 
 
 def _ports_text(ports: Iterable[_Port]) -> str:
-    """The text of some changed Service ports: their chains, then the rules that lead there, then what is gone."""
+    """The text of some changed Service ports, in three commits: new ways in first, then what is refused, then what is gone.
+    In any other order a packet could find neither, and leave for the network with a Service's address."""
     declared: list[tuple[str, str]] = []
     lines: list[tuple[str, str]] = []
+    refusals: list[tuple[str, str]] = []
     late: list[tuple[str, str]] = []
-    gone: list[tuple[str, str]] = []
+    left: list[tuple[str, str]] = []
     for old, new in ports:
         for chain, rules in new.chains.items():
             if old.chains.get(chain) != rules:
                 declared.append((NAT, chain))
                 lines += [(NAT, f"-A {chain} {rule}") for rule in rules]
-        # New rules lead before the one that ends the chain; where both are there for a moment they say the same.
-        late += [(table, f"-I {chain} {rule}") for table, chain, rule in sorted(new.shared - old.shared)]
-        late += [(table, f"-D {chain} {rule}") for table, chain, rule in sorted(old.shared - new.shared)]
-        left = [c for c in old.chains if c not in new.chains]
-        declared += [(NAT, c) for c in left]  # emptied, so that none names another when they go
-        gone += [(NAT, c) for c in left]
-    return _text(declared, [*lines, *late], gone)
+        for table, chain, rule in sorted(new.shared - old.shared):
+            (lines if table == NAT else refusals).append((table, f"-I {chain} {rule}"))
+        for table, chain, rule in sorted(old.shared - new.shared):
+            (late if table == NAT else refusals).append((table, f"-D {chain} {rule}"))
+        left += [(NAT, c) for c in old.chains if c not in new.chains]
+    # Chains that go are emptied first, so that none names another.
+    return _text(declared, lines, ()) + _text((), refusals, ()) + _text(left, late, left)
 
 
 def change(state: State, delta: Delta) -> str:
