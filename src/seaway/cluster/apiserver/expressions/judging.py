@@ -98,6 +98,20 @@ class Rules:
             pass
         return judgement.causes, judgement.warnings
 
+    def judge_default(self, value: Any, path: str) -> list[Cause]:
+        """What the rules say of a default: as a value that stays as it was, and then as a new one."""
+        for old in (value, None):
+            judgement = _Judgement()
+            if self.root is None:
+                return []
+            try:
+                _judge(judgement, self.root, path, value, old, _Kin())
+            except _Spent:
+                pass
+            if judgement.causes:
+                return judgement.causes
+        return []
+
 
 def _judge(judgement: _Judgement, site: Site, path: str, value: Any, old: Any, kin: _Kin) -> None:
     if value is None:

@@ -271,6 +271,14 @@ def compiled(schema: Tree) -> Rules:
     return Rules(root, Node(schema))
 
 
+def default_causes(schema: Tree, value: Any, path: str) -> list[Cause]:
+    """What the rules of a schema say of its own default (pkg/apiserver/schema/defaulting/validation.go)."""
+    if not _has_rules(schema):
+        return []
+    decl = declare(schema, bool(schema.get("x-kubernetes-embedded-resource")))
+    return Rules(_site(schema, decl, False), Node(schema)).judge_default(value, path)
+
+
 def _site(schema: Tree, decl: Decl | None, root: bool) -> Site | None:
     """A place in a schema where rules are, or below which they are."""
     if decl is None or not _has_rules(schema):

@@ -13,7 +13,7 @@ from seaway.cluster.apiserver import formats
 from seaway.cluster.apiserver.expressions import rules
 from seaway.cluster.apiserver.rules import fieldrules, webhooks
 from seaway.cluster.apiserver.status import Cause, not_permitted, required, wrong
-from seaway.cluster.apiserver.structural import problems
+from seaway.cluster.apiserver.structural import Options, problems
 from seaway.cluster.apiserver.structural.fieldpaths import LIMIT, scale_problems, selectable_problems
 
 Tree = dict[str, Any]
@@ -149,7 +149,7 @@ def _schema_causes(schema: Tree | None, path: str, status: bool, old: Tree | Non
     """A schema and, when it can be relied upon, its rules."""
     if schema is None:
         return []
-    found = problems(schema, f"{path}.openAPIV3Schema", status)
+    found = problems(schema, f"{path}.openAPIV3Schema", status, Options(default_rules=rules.default_causes))
     return found or rules.problems(schema, f"{path}.openAPIV3Schema", old)
 
 

@@ -11,6 +11,6 @@ from seaway.cluster.apiserver.structural.causes import unchecked
 from seaway.cluster.apiserver.structural.compiling import Structural, compiled
 from seaway.cluster.apiserver.structural.embedded import Malformed
 from seaway.cluster.apiserver.structural.gotext import settled
-from seaway.cluster.apiserver.structural.problems import is_structural, problems
+from seaway.cluster.apiserver.structural.problems import Options, is_structural, problems
 
-__all__ = ["Malformed", "Structural", "compiled", "is_structural", "problems", "settled", "unchecked"]
+__all__ = ["Malformed", "Options", "Structural", "compiled", "is_structural", "problems", "settled", "unchecked"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from seaway.cluster.apiserver import schema as decoding
@@ -26,38 +27,49 @@ def _root(value: Any) -> Tree:
     return made
 
 
-def problems(schema: Tree, path: str, pruned: bool = True) -> list[Cause]:
-    """What is wrong with the defaults of a whole schema; `pruned`: unknown fields in them are a problem."""
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """How defaults are judged. `pruned`: unknown fields are a problem; `rules` says what the rules of a schema say."""
+
+    pruned: bool = True
+    rules: Callable[[Tree, Any, str], list[Cause]] = lambda schema, value, path: []
+
+
+def problems(schema: Tree, path: str, judge: Judge) -> list[Cause]:
+    """What is wrong with the defaults of a whole schema."""
     root = {**schema, "x-kubernetes-embedded-resource": True}
-    return _problems(path, root, root, _root, False, pruned)
+    return _problems(path, root, root, _root, False, judge)
 
 
-def _problems(path: str, schema: Tree, root: Tree, around: Surround, in_meta: bool, pruned: bool) -> list[Cause]:
+def _problems(path: str, schema: Tree, root: Tree, around: Surround, in_meta: bool, judge: Judge) -> list[Cause]:
     if schema.get("x-kubernetes-embedded-resource"):
         in_meta, around, root = False, _root, schema
     found: list[Cause] = []
     if schema.get("default") is not None:
         where = causes.child(path, "default")
-        found += _in_meta(where, schema, root, around) if in_meta else _plain(where, schema, pruned)
+        found += _in_meta(where, schema, root, around, judge) if in_meta else _plain(where, schema, judge)
     items = schema.get("items")
     if isinstance(items, dict):
-        below: Surround = lambda value: around([value])  # noqa: E731
-        found += _problems(causes.child(path, "items"), items, root, below, in_meta, pruned)
+        found += _problems(causes.child(path, "items"), items, root, _item(around), in_meta, judge)
     for name, child in sorted((schema.get("properties") or {}).items()):
         inside = in_meta or (bool(schema.get("x-kubernetes-embedded-resource")) and name in META_FIELDS)
         where = causes.key(causes.child(path, "properties"), name)
-        found += _problems(where, child, root, _field(around, name), inside, pruned)
+        found += _problems(where, child, root, _field(around, name), inside, judge)
     return found
+
+
+def _item(around: Surround) -> Surround:
+    return lambda value: around([value])
 
 
 def _field(around: Surround, name: str) -> Surround:
     return lambda value: around({name: value})
 
 
-def _plain(path: str, schema: Tree, pruned: bool) -> list[Cause]:
+def _plain(path: str, schema: Tree, judge: Judge) -> list[Cause]:
     value, node = schema["default"], Node(schema)
     found: list[Cause] = []
-    if pruned:
+    if judge.pruned:
         kept = copy.deepcopy(value)
         pruning.prune(kept, node)
         if not same(kept, value):
@@ -68,10 +80,10 @@ def _plain(path: str, schema: Tree, pruned: bool) -> list[Cause]:
     except embedded.Malformed as e:
         return [*found, e.cause]
     wrong = embedded.problems(read, node, path)
-    return found + (wrong or _value(path, schema, read))
+    return found + (wrong or _value(path, schema, read, judge))
 
 
-def _in_meta(path: str, schema: Tree, root: Tree, around: Surround) -> list[Cause]:
+def _in_meta(path: str, schema: Tree, root: Tree, around: Surround, judge: Judge) -> list[Cause]:
     value, node = schema["default"], Node(root)
     made = around(copy.deepcopy(value))
     try:
@@ -84,10 +96,10 @@ def _in_meta(path: str, schema: Tree, root: Tree, around: Surround) -> list[Caus
     if wrong:
         told = wrong[0] if len(wrong) == 1 else f"[{', '.join(wrong)}]"
         return [causes.invalid(path, value, f"must result in valid metadata: {told}")]
-    return _value(path, schema, value)
+    return _value(path, schema, value, judge)
 
 
-def _value(path: str, schema: Tree, value: Any) -> list[Cause]:
+def _value(path: str, schema: Tree, value: Any, judge: Judge) -> list[Cause]:
     found: list[faults.Fault] = []
     Validator(schema, stored=False).check(value, "", found)
-    return faults.told(found, path)
+    return faults.told(found, path) or judge.rules(schema, value, path)

@@ -5,7 +5,9 @@ Rules (x-kubernetes-validations) are judged elsewhere; here is what can be said 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from seaway.cluster.apiserver.status import Cause
 from seaway.cluster.apiserver.structural import causes, checkdefaults, internalform, invariants
@@ -44,8 +46,12 @@ AT_ROOT = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is not asked of a CRD whose stored version already broke it, so that old ones can still be changed."""
+    """What is not asked of a CRD whose stored version already broke it, so that old ones can still be changed.
 
+    `default_rules` says what the rules of a schema say of its default, at a path.
+    """
+
+    default_rules: Callable[[Tree, Any, str], list[Cause]] = lambda schema, value, path: []
     valid_types: bool = True
     structural: bool = True
     pruned_defaults: bool = True
@@ -71,9 +77,8 @@ def problems(schema: Tree, path: str, status: bool = False, options: Options | N
     if options.structural:
         unreadable = invariants.unsupported(schema)
         if not unreadable:
-            found += invariants.violations(schema, path) or checkdefaults.problems(
-                schema, path, options.pruned_defaults
-            )
+            judge = checkdefaults.Judge(options.pruned_defaults, options.default_rules)
+            found += invariants.violations(schema, path) or checkdefaults.problems(schema, path, judge)
     found += _problems(schema, path, Place(), options, True)
     if unreadable and not found:
         found.append(causes.invalid(path, "", unreadable))
