@@ -7,13 +7,14 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from seaway.api import kinds
+from seaway.api.kinds import Kind
 from seaway.api.tree import Key, get, stamp, with_condition
 from seaway.client.errors import ApiStatusError, NotFound
 from seaway.client.events import Events
 from seaway.client.reconcile import Reconciler
 from seaway.cluster.workloads import conditions
 from seaway.cluster.workloads.acting import Actor
+from seaway.cluster.workloads.knownkinds import KnownKinds, is_custom, replicas
 from seaway.cluster.workloads.podfacts import failure_text
 from seaway.controllers.run import Caches
 from seaway.controllers.writes import Patch, apply
@@ -134,6 +135,7 @@ class AutoscalerController:
         self._now = time.time
         self._caches = caches
         self._scalers = caches.of(RESOURCE)
+        self._kinds = KnownKinds(caches)
         self._actor = Actor(caches, events, "autoscaling/v2", "HorizontalPodAutoscaler")
         self.queue: Reconciler[Key] = Reconciler("autoscalers", self._reconcile)
         self._scalers.listen(lambda change: self.queue.add(change.key))
@@ -143,18 +145,15 @@ class AutoscalerController:
         if actor.is_behind(key, scaler) or scaler is None:
             return None
         ref = scaler["spec"]["scaleTargetRef"]
-        kind = kinds.by_kind().get((ref.get("apiVersion") or "", ref["kind"]))
-        step, target = None, None
+        kind = self._kinds.find(ref.get("apiVersion") or "", ref["kind"])
+        step = None
         if kind is None or "scale" not in kind.subresources:
             step = without_target(scaler, f'no matches for kind "{ref["kind"]}" in group "{_group(ref)}"', now)
         else:
             try:
-                target = await self._caches.api.get(kind, key.namespace, ref["name"])
+                step = decide(scaler, await self._current(kind, key.namespace, ref["name"]), now)
             except ApiStatusError as e:
                 step = without_target(scaler, failure_text(e), now)
-        if target is not None:
-            step = decide(scaler, get(target, "spec", "replicas") or 0, now)
-        assert step is not None
         for severity, reason, message in step.events:
             actor.tell(scaler, severity, reason, message)
         if step.replicas is not None and kind is not None:
@@ -165,6 +164,11 @@ class AutoscalerController:
                 return PERIOD
         await actor.write_status(RESOURCE, key, scaler, step.status)
         return PERIOD
+
+    async def _current(self, kind: Kind, namespace: str, name: str) -> int:
+        if is_custom(kind):
+            return await replicas(self._caches.api, kind, namespace, name)
+        return get(await self._caches.api.get(kind, namespace, name), "spec", "replicas") or 0
 
 
 def _group(ref: Tree) -> str:

@@ -6,7 +6,7 @@ import math
 import time
 from typing import Any
 
-from seaway.api import kinds
+from seaway.api.kinds import Kind
 from seaway.api.selectors import label_selector
 from seaway.api.tree import Key, controller_of, get, is_true, labels, seconds
 from seaway.client.errors import ApiStatusError, NotFound
@@ -16,6 +16,7 @@ from seaway.client.reflector import Change
 from seaway.client.rest import kind_of
 from seaway.cluster.workloads import conditions
 from seaway.cluster.workloads.acting import Actor, in_namespace
+from seaway.cluster.workloads.knownkinds import KnownKinds, is_custom, replicas
 from seaway.cluster.workloads.podfacts import is_ready, is_terminating
 from seaway.controllers.run import Caches
 
@@ -134,6 +135,7 @@ class DisruptionController:
         self._pods.add_index("namespace", in_namespace)
         self._budgets.add_index("namespace", in_namespace)
         self._actor = Actor(caches, events, "policy/v1", "PodDisruptionBudget")
+        self._kinds = KnownKinds(caches)
         self.queue: Reconciler[Key] = Reconciler("disruption", self._reconcile)
         self._budgets.listen(lambda change: self.queue.add(change.key))
         self._pods.listen(self._pod_changed)
@@ -190,7 +192,7 @@ class DisruptionController:
     async def _replicas(self, pod: Tree, ref: Tree) -> tuple[str, int]:
         """(uid, replicas) of the topmost controller that has a scale."""
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
-        kind = kinds.by_kind().get((ref["apiVersion"], ref["kind"]))
+        kind = self._kinds.find(ref["apiVersion"], ref["kind"])
         wrong = f'found no controllers for pod "{name}"'
         if kind is None:
             raise ScaleError(wrong)
@@ -207,9 +209,14 @@ class DisruptionController:
             return await self._replicas(pod, above)
         if "scale" not in kind.subresources:
             raise ScaleError(f"{kind.group_resource} does not implement the scale subresource")
+        if is_custom(kind):
+            try:
+                return ref["uid"], await replicas(self._caches.api, kind, namespace, ref["name"])
+            except ApiStatusError as e:
+                raise ScaleError(str(e)) from None
         return ref["uid"], int(owner["spec"].get("replicas", 1))
 
-    async def _owner(self, kind: kinds.Kind, namespace: str, name: str) -> Tree:
+    async def _owner(self, kind: Kind, namespace: str, name: str) -> Tree:
         cached = self._caches.of(kind.group_resource).get(namespace, name) if kind.group_resource in SCALED else None
         return cached if cached is not None else await self._caches.api.get(kind, namespace, name)
 

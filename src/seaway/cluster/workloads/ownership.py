@@ -140,9 +140,17 @@ def custom_kinds(definition: Tree) -> list[Kind]:
     spec = definition["spec"]
     verbs = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
     served = sorted((v for v in spec.get("versions") or () if v.get("served")), key=lambda v: not v.get("storage"))
-    names = spec["names"]
+    names, namespaced = spec["names"], spec.get("scope") == "Namespaced"
     return [
-        Kind(spec["group"], v["name"], names["plural"], names["kind"], spec.get("scope") == "Namespaced", verbs)
+        Kind(
+            spec["group"],
+            v["name"],
+            names["plural"],
+            names["kind"],
+            namespaced,
+            verbs,
+            subresources={part: ("", ("get", "patch", "update")) for part in v.get("subresources") or ()},
+        )
         for v in served
     ]
 
