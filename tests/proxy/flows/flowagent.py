@@ -16,9 +16,11 @@ import time
 from typing import Any
 
 import flowsctp
+from flowload import Load
 
 Tree = dict[str, Any]
 AT_ONCE = 40
+TALK = 7000  # a port where a connection may be kept: every message is answered
 REFUSED = {errno.ECONNREFUSED, errno.ECONNRESET}
 PKTINFO = {4: (socket.IPPROTO_IP, 8), 6: (socket.IPPROTO_IPV6, 50)}  # IP_PKTINFO, IPV6_PKTINFO
 RECVERR = {4: (socket.IPPROTO_IP, 11), 6: (socket.IPPROTO_IPV6, 25)}  # IP_RECVERR, IPV6_RECVERR
@@ -63,6 +65,34 @@ class Servers:
         if address:
             sctp.bind((address, 0))
         self._loop.add_reader(sctp, self._chunk, sctp, name, set(ports), family)
+
+    def talk(self, name: str, family: int, address: str) -> None:
+        """A TCP server that answers every message, until the client goes."""
+        tcp = _socket(family, socket.SOCK_STREAM)
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tcp.bind((address, TALK))
+        tcp.listen(512)
+        self._loop.add_reader(tcp, self._accept_talk, tcp, name)
+
+    def _accept_talk(self, listener: socket.socket, name: str) -> None:
+        try:
+            client, peer = listener.accept()
+        except OSError:
+            return
+        client.setblocking(False)
+        self._loop.add_reader(client, self._reply, client, self.say(name, TALK, peer[0]))
+
+    def _reply(self, client: socket.socket, answer: bytes) -> None:
+        try:
+            if client.recv(2048):
+                client.send(answer)
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self._loop.remove_reader(client)
+        client.close()
 
     def _accept(self, listener: socket.socket, name: str, port: int) -> None:
         for _ in range(64):
@@ -234,7 +264,7 @@ class Prober:
 
 async def _serve(channel: socket.socket) -> None:
     loop = asyncio.get_running_loop()
-    servers, prober = Servers(loop), Prober(loop)
+    servers, prober, load = Servers(loop), Prober(loop), Load(loop)
     channel.setblocking(True)
     reader, writer = await asyncio.open_connection(sock=channel, limit=1 << 26)
     while line := await reader.readline():
@@ -243,8 +273,14 @@ async def _serve(channel: socket.socket) -> None:
         if request["do"] == "serve":
             for row in request["servers"]:
                 servers.open(*row)
+            for row in request.get("talkers", ()):
+                servers.talk(*row)
         elif request["do"] == "probe":
             answer["results"] = await prober.run(request["probes"])
+        elif request["do"] == "go":
+            load.go(request["streams"])
+        elif request["do"] in ("peek", "halt"):
+            answer["streams"] = load.peek() if request["do"] == "peek" else await load.halt()
         writer.write(json.dumps(answer).encode() + b"\n")
         await writer.drain()
 

@@ -160,7 +160,7 @@ def _is_symbol(text: str) -> bool:
     return text in SITES or bool(re.fullmatch(r"(cluster|external|balancer)\.\d+", text))
 
 
-def _ways(short: Tree) -> Tree:
+def with_ways(short: Tree) -> Tree:
     """`ways: 7` is a Service that can be reached in every way there is: cluster.7, node port 30007, external.7, balancer.7."""
     if "ways" not in short:
         return short
@@ -261,7 +261,7 @@ def node_facts(short: Tree) -> NodeFacts:
 
 
 def _short_services(world: Tree, key: str) -> dict[str, Tree]:
-    return {name: _ways(short) for name, short in world.get(key, {}).items()}
+    return {name: with_ways(short) for name, short in world.get(key, {}).items()}
 
 
 def _world(name: str, short: Tree) -> World:
@@ -293,6 +293,16 @@ def expected(short: Tree, base: Expected | None = None) -> Expected:
     return Expected(endpoints, verdict, masquerade, bool(short.get("skip")), short.get("why", ""))
 
 
+def _applies(rule: Tree, case: Tree, family: int) -> bool:
+    """Whether a mode's rule is about a case: by its id, its client, its protocol, its family."""
+    return (
+        fnmatch(case["id"], rule.get("cases", "*"))
+        and fnmatch(case["from"], rule.get("from", "*"))
+        and fnmatch(case.get("protocol", "tcp"), rule.get("protocol", "*"))
+        and family in rule.get("families", [4, 6])
+    )
+
+
 def _flows(world: str, services: Mapping[str, Tree], case: Tree, modes: Mapping[str, list[Tree]]) -> list[Flow]:
     known = {"id", "from", "to", "expect", "masquerade", "protocol", "families", "port", "sticky", *MODES}
     if set(case) - known:
@@ -315,7 +325,7 @@ def _flows(world: str, services: Mapping[str, Tree], case: Tree, modes: Mapping[
         for mode, rules in modes.items():
             said = base
             for rule in rules:
-                if fnmatch(case["id"], rule["cases"]) and family in rule.get("families", [4, 6]):
+                if _applies(rule, case, family):
                     said = expected(rule, said)
             own = case.get(mode)
             if own and family in own.get("families", [4, 6]):

@@ -139,11 +139,13 @@ def start_servers(agents: dict[str, Agent], inner: list[int], outer: list[int]) 
     """Endpoints on the ports that cases expect, the network on every port that cases ask for."""
     for place, agent in agents.items():
         rows: list[list[Any]] = []
+        talkers: list[list[Any]] = []
         for site in SERVERS.get(place, ()):
             rows += [[site, f, SITES[site].addresses[f], inner] for f in (4, 6)]
+            talkers += [[site, f, SITES[site].addresses[f]] for f in (4, 6)]
         if place == "network":
             rows += [["network", f, "", outer] for f in (4, 6)]
-        agent.ask({"do": "serve", "servers": rows})
+        agent.ask({"do": "serve", "servers": rows, "talkers": talkers})
 
 
 def forget_connections() -> None:

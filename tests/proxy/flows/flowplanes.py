@@ -23,17 +23,24 @@ Owner = tuple[str, str]
 MODES: tuple[str, ...] = tuple(BUILT)
 
 
-def place(facts: NodeFacts, mode: str, local: Iterable[str] | None = None) -> Place:
-    """What the process would make of the node's facts. `local`: all addresses of the node; None to ask the kernel."""
-    settings = Settings(
+def settings(facts: NodeFacts, mode: str, backend: str = "auto") -> Settings:
+    """A proxy's settings for the node of a world."""
+    return Settings(
         node=facts.name,
         mode=mode,
         cluster_cidrs=facts.cluster_cidrs,
         service_cidrs=facts.service_cidrs,
         masquerade_all=facts.masquerade_all,
         node_port_addresses=facts.node_port_addresses,
+        localhost_node_ports=facts.localhost_node_ports,
+        backend=backend,
     )
-    return settings.place(facts.zone, facts.addresses, (), addresses.local if local is None else lambda: tuple(local))
+
+
+def place(facts: NodeFacts, mode: str, local: Iterable[str] | None = None) -> Place:
+    """What the process would make of the node's facts. `local`: all addresses of the node; None to ask the kernel."""
+    told = settings(facts, mode)
+    return told.place(facts.zone, facts.addresses, (), addresses.local if local is None else lambda: tuple(local))
 
 
 def parts(services: Iterable[Tree], slices: Iterable[Tree], family: int, where: Place) -> dict[Owner, ServicePart]:
@@ -62,8 +69,8 @@ def table(world: World, family: int, where: Place) -> ServiceTable:
 class Player:
     """One plane for all worlds: what differs between two is a change, as in a proxy that runs on."""
 
-    def __init__(self, mode: str) -> None:
-        self._mode, self.plane = mode, open_plane(Settings(mode=mode))
+    def __init__(self, mode: str, world: World, backend: str = "auto") -> None:
+        self._mode, self.plane = mode, open_plane(settings(world.node, mode, backend))
         self._ledgers: dict[int, Ledger[Owner]] = {f: Ledger() for f in (4, 6)}
         self._facts: dict[int, Facts] = {}
 

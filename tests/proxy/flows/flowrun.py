@@ -29,31 +29,27 @@ Tree = dict[str, Any]
 FLAGS = ["--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
 
-def command(mode: str, pattern: str = "*") -> list[str]:
-    """What starts a run: rootless where we are not root."""
+def program(mode: str, pattern: str = "*") -> list[str]:
+    """What plays; `mode` may name a backend: iptables/legacy."""
+    return [sys.executable, str(Path(__file__).resolve()), mode, pattern]
+
+
+def start(argv: list[str], folder: Path) -> subprocess.Popen[bytes]:
+    """A program in namespaces of its own, which ends with the process that started it; rootless where we are not root. It
+    writes to `folder`/out and /err."""
     flags = FLAGS if os.geteuid() == 0 else ["--user", "--map-root-user", *FLAGS]
-    return ["unshare", *flags, sys.executable, str(Path(__file__).resolve()), mode, pattern]
-
-
-def start(mode: str, pattern: str) -> subprocess.Popen[str]:
-    """A run, that ends with the process that started it."""
     environment = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
-    whole = ["setpriv", "--pdeathsig", "KILL", *command(mode, pattern)]
-    return subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    whole = ["setpriv", "--pdeathsig", "KILL", "unshare", *flags, *argv]
+    with open(folder / "out", "wb") as out, open(folder / "err", "wb") as err:
+        return subprocess.Popen(whole, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment)
 
 
-def run(mode: str, pattern: str, timeout: float = 150) -> tuple[dict[str, Tree], Tree]:
-    """Plays cases and returns their lines by `id/family`, and the last one."""
-    with start(mode, pattern) as process:
-        try:
-            out, err = process.communicate(timeout=timeout)
-        except BaseException:
-            process.kill()
-            raise
-    lines = [json.loads(line) for line in out.splitlines()]
-    if process.returncode or not lines or "worlds" not in lines[-1]:
-        raise RuntimeError(f"flowrun {mode}: {process.returncode}: {err[-2000:]}")
-    return {f"{line['id']}/{line['family']}": line for line in lines[:-1]}, lines[-1]
+def lines(folder: Path) -> tuple[dict[str, Tree], Tree]:
+    """What a run wrote: its lines by `id/family`, and the last one."""
+    found = [json.loads(line) for line in (folder / "out").read_text().splitlines()]
+    if not found or "worlds" not in found[-1]:
+        raise RuntimeError(f"the run did not end: {(folder / 'err').read_text()[-2000:]}")
+    return {f"{line['id']}/{line['family']}": line for line in found[:-1]}, found[-1]
 
 
 def by_world(found: Set, mode: str, pattern: str) -> dict[str, list[Flow]]:
@@ -84,29 +80,61 @@ def play(agents: dict[str, flownet.Agent], flows: list[Flow], mode: str) -> Iter
             }
 
 
-def left_behind() -> str:
-    """What a cleaned-up proxy left in this namespace."""
-    done = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True)
-    return done.stdout.strip()
+XTABLES = {"nat", "filter", "mangle", "raw"}  # iptables' own tables: it makes them and never takes them away
+XCHAINS = {"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"}
 
 
-def main(mode: str, pattern: str) -> None:
+def left_behind() -> list[str]:
+    """What a cleaned-up proxy left in this namespace: rules, sets, chains; but for iptables' own empty chains."""
+    found: list[str] = []
+    table = ""
+    for line in _said("nft", "list", "ruleset"):
+        words = line.split()
+        if words[0] == "table":
+            table = words[2]
+            found += [line] if table not in XTABLES else []
+        elif words[0] == "chain" and table in XTABLES:
+            found += [line] if words[1] not in XCHAINS else []
+        elif words[0] not in ("}", "type"):
+            found.append(f"{table}: {line}")
+    for family in ("ip", "ip6"):
+        names = Path(f"/proc/net/{family}_tables_names")
+        for name in names.read_text().split() if names.exists() else ():
+            lines = _said(f"{family}tables-legacy-save", "-t", name)
+            found += [x for x in lines if x.startswith("-A") or (x.startswith(":") and x.split()[0][1:] not in XCHAINS)]
+    found += _said("ipset", "list", "-name")
+    return found
+
+
+def _said(*command: str) -> list[str]:
+    """What a tool prints; nothing where it is not there or this kernel has nothing for it."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        return []
+    return [line.strip() for line in done.stdout.splitlines() if line.strip()]
+
+
+def main(mode: str, backend: str, pattern: str) -> None:
+    """`backend`: which of the two iptables, "" for the proxy's own choice."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
     found = flowdata.read()
     agents = flownet.build_network(flowverdict.beyond(found.flows))
     flownet.start_servers(agents, *flowverdict.ports(found.flows))
     times: dict[str, float] = {}
-    player = flowplanes.Player(mode)
+    player: flowplanes.Player | None = None
     for name, flows in by_world(found, mode, pattern).items():
         began = time.monotonic()
+        player = player or flowplanes.Player(mode, found.worlds[name], backend or "auto")
         player.world(found.worlds[name])
         for line in play(agents, flows, mode):
             print(json.dumps({**line, "world": name}), flush=True)
         flownet.forget_connections()
         times[name] = round(time.monotonic() - began, 2)
-    player.plane.cleanup()
-    print(json.dumps({"worlds": times, "residue": left_behind()}), flush=True)
+    if player:
+        player.plane.cleanup()
+    print(json.dumps({"worlds": times, "residue": left_behind(), "backend": backend}), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "*")
+    main(*sys.argv[1].partition("/")[::2], sys.argv[2] if len(sys.argv) > 2 else "*")

@@ -2,52 +2,106 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import flowdata
-import flowplanes
 import flowrun
 import pytest
+import uml
 
 FLOWS = flowdata.read()
-# Found by these cases and not mended yet: (mode, cases) -> what is wrong.
-FINDINGS: dict[tuple[str, str], str] = {}
-_PLAYED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+
+
+class Play(NamedTuple):
+    """A mode on a kernel: the machine's own, or User-mode Linux, which has what that one lacks."""
+
+    mode: str
+    backend: str = ""
+    kernel: str = "here"
+    pattern: str = "*"
+
+    @property
+    def name(self) -> str:
+        return "-".join(filter(None, (self.mode, self.backend, self.kernel if self.kernel != "here" else "")))
+
+
+PLAYS = {
+    play.name: play
+    for play in (
+        Play("nftables"),
+        Play("iptables", "nft"),
+        Play("iptables", "legacy"),
+        Play("iptables", "legacy", "uml", "*external*"),
+    )
+}
 
 
 def _cases() -> list[Any]:
-    found = []
-    for mode in flowplanes.MODES:
-        for flow in FLOWS.flows:
-            if flow.on(mode).skip:
+    return [
+        pytest.param(name, flow, id=f"{name}-{flow.id}-ipv{flow.family}")
+        for name, play in PLAYS.items()
+        for flow in FLOWS.flows
+        if fnmatch(flow.id, play.pattern) and not flow.on(play.mode).skip
+    ]
+
+
+class Running(NamedTuple):
+    process: subprocess.Popen[bytes]
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def plays(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Running]]:
+    """All the plays that this session's tests ask for, side by side: they mostly wait."""
+    asked = {item.callspec.params.get("play") for item in request.session.items if hasattr(item, "callspec")}
+    running: dict[str, Running] = {}
+    try:
+        for name, play in PLAYS.items():
+            if name not in asked:
                 continue
-            wrong = [why for (m, case), why in FINDINGS.items() if fnmatch(mode, m) and fnmatch(flow.id, case)]
-            marks = [pytest.mark.xfail(reason=wrong[0], strict=False)] if wrong else []
-            found.append(pytest.param(mode, flow, marks=marks, id=f"{mode}-{flow.id}-ipv{flow.family}"))
-    return found
+            folder = tmp_path_factory.mktemp(name)
+            mode = f"{play.mode}/{play.backend}"
+            if play.kernel == "here":
+                process = flowrun.start(flowrun.program(mode, play.pattern), folder)
+            else:
+                assert uml.missing() == ""
+                process = uml.start(folder, flowrun.program(mode, play.pattern), 170, ("ip_vs", "br_netfilter"))
+            running[name] = Running(process, folder)
+        yield running
+    finally:
+        for found in running.values():
+            found.process.kill()
+            found.process.wait()
 
 
-def played(mode: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """One run a mode, whoever asks first."""
-    if mode not in _PLAYED:
-        _PLAYED[mode] = flowrun.run(mode, "*")
-    return _PLAYED[mode]
+_LINES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+
+
+def played(plays: dict[str, Running], name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    if name not in _LINES:
+        plays[name].process.wait(170)
+        _LINES[name] = flowrun.lines(plays[name].folder)
+    return _LINES[name]
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize(("mode", "flow"), _cases())
-def test_a_packet_ends_where_the_behaviour_table_says(mode: str, flow: flowdata.Flow) -> None:
-    line = played(mode)[0][f"{flow.id}/{flow.family}"]
+@pytest.mark.parametrize(("play", "flow"), _cases())
+def test_a_packet_ends_where_the_behaviour_table_says(
+    plays: dict[str, Running], play: str, flow: flowdata.Flow
+) -> None:
+    line = played(plays, play)[0][f"{flow.id}/{flow.family}"]
     assert line["problems"] == [], f"{flow.client} to {flow.destinations}: {line['seen']}"
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("mode", flowplanes.MODES)
-def test_cleanup_leaves_nothing_in_the_nodes_namespace(mode: str) -> None:
-    assert played(mode)[1]["residue"] == ""
+@pytest.mark.parametrize("play", PLAYS)
+def test_cleanup_leaves_nothing_in_the_nodes_namespace(plays: dict[str, Running], play: str) -> None:
+    assert played(plays, play)[1]["residue"] == []
 
 
 def _descendants(pid: int) -> set[int]:
@@ -62,8 +116,8 @@ def _descendants(pid: int) -> set[int]:
 
 
 @pytest.mark.kernel
-def test_a_killed_run_leaves_no_process_and_so_no_namespace() -> None:
-    run = flowrun.start("nftables", "affinity-of-one-endpoint")
+def test_a_killed_run_leaves_no_process_and_so_no_namespace(tmp_path: Path) -> None:
+    run = flowrun.start(flowrun.program("nftables", "affinity-of-one-endpoint"), tmp_path)
     try:
         deadline = time.monotonic() + 20
         while len(_descendants(run.pid)) < 9:  # the run and its agents
@@ -72,7 +126,7 @@ def test_a_killed_run_leaves_no_process_and_so_no_namespace() -> None:
         born = _descendants(run.pid)
     finally:
         run.kill()
-    run.communicate(timeout=10)
+        run.wait()
     deadline = time.monotonic() + 10
     while any(Path(f"/proc/{pid}").exists() for pid in born):
         assert time.monotonic() < deadline, "processes outlive a killed run"

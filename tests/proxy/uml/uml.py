@@ -18,6 +18,7 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 BINARY = "linux.uml"
 MEMORY = "768M"
+ALWAYS = ("ipv6",)  # nothing asks for this module when it is needed
 
 
 class Ended(NamedTuple):
@@ -48,19 +49,19 @@ def command(folder: Path, memory: str = MEMORY) -> list[str]:
     return ["setpriv", "--pdeathsig", "KILL", "unshare", *flags, *kernel]
 
 
-def start(folder: Path, job: list[str], timeout: float, modules: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+def start(folder: Path, job: list[str], timeout: float, modules: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
     """Boots with a job whose output will be in `folder`."""
-    settings = {"job": job, "modules": list(modules), "folder": str(folder), "timeout": timeout}
+    settings = {"job": job, "modules": [*ALWAYS, *modules], "folder": str(folder), "timeout": timeout}
     (folder / "job.json").write_text(json.dumps(settings))
     # The kernel gives init no environment to speak of: the interpreter and the folder are said by a two-line script.
     (folder / "init").write_text(f"#!/bin/sh\nexec {sys.executable} -I -S {HERE}/umlinit.py {folder}/job.json\n")
     (folder / "init").chmod(0o755)
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else str(folder)  # where its memory file is, deleted at once
     environment = {**os.environ, "TMPDIR": memory, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
-    return subprocess.Popen(
-        command(folder), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        errors="replace", env=environment,
-    )  # fmt: skip
+    with open(folder / "console", "wb") as console:
+        return subprocess.Popen(
+            command(folder), stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT, env=environment
+        )
 
 
 def run(job: list[str], timeout: float = 120, modules: tuple[str, ...] = ()) -> Ended:
@@ -69,12 +70,12 @@ def run(job: list[str], timeout: float = 120, modules: tuple[str, ...] = ()) -> 
         folder = Path(name)
         process = start(folder, job, timeout, modules)
         try:
-            console = process.communicate(timeout=timeout + 30)[0]
+            process.wait(timeout + 30)
         except BaseException:
             process.kill()
             process.wait()
             raise
-        return Ended(_status(folder), _text(folder / "out"), _text(folder / "err"), console)
+        return Ended(_status(folder), _text(folder / "out"), _text(folder / "err"), _text(folder / "console"))
 
 
 def _text(path: Path) -> str:
