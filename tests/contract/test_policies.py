@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -148,3 +149,81 @@ def test_conditions_of_webhooks_decide_who_is_asked(server: Server, ns: str, tmp
             assert server.request("DELETE", f"{path}/{ns}")[0] == 200
     finally:
         hooks.close()
+
+
+MUTATING, MUTATING_BINDINGS = f"{REGISTRATION}/mutatingadmissionpolicies", f"{REGISTRATION}/mutatingadmissionpolicybindings"
+
+
+@pytest.fixture
+def change(server: Server, ns: str) -> Iterator[Callable[..., str]]:
+    """As `enforce`, for mutating policies: expressions that apply an Object, or lists of JSONPatch."""
+    made: list[str] = []
+
+    def make(*expressions: str, match: Tree | None = None, **spec: Any) -> str:
+        name = f"{ns}-m{len(made)}"
+        mutations = [
+            {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": e}} if e.startswith("Object") else
+            {"patchType": "JSONPatch", "jsonPatch": {"expression": e}} for e in expressions
+        ]
+        match = {"resourceRules": [rule("configmaps")], "namespaceSelector": in_namespace(ns), **(match or {})}
+        server.create(MUTATING, {"metadata": {"name": name}, "spec": {"matchConstraints": match, "reinvocationPolicy": "Never", "mutations": mutations, **spec}})
+        server.create(MUTATING_BINDINGS, {"metadata": {"name": name}, "spec": {"policyName": name}})
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        for path in (MUTATING_BINDINGS, MUTATING):
+            assert server.request("DELETE", f"{path}/{name}")[0] == 200
+
+
+def test_mutating_policies_apply_fields_and_patches_one_after_the_other(server: Server, ns: str, change: Callable[..., str]) -> None:
+    change(
+        "Object{data: {'who': request.userInfo.username, 'size': string(variables.size)}}",
+        "[JSONPatch{op: 'add', path: '/metadata/labels', value: {'n': string(size(object.data))}},"
+        " JSONPatch{op: 'add', path: '/metadata/labels/' + jsonpatch.escapeKey('a.b/c'), value: 'x'}]",
+        variables=[{"name": "size", "expression": "has(object.data) ? size(object.data) : 0"}],
+        matchConditions=[{"name": "new", "expression": "object.metadata.name == 'c'"}],
+    )
+    made = server.create(maps(ns), {"metadata": {"name": "c"}, "data": {"k": "v"}})
+    assert made["data"] == {"k": "v", "who": "admin", "size": "1"}
+    assert made["metadata"]["labels"] == {"n": "3", "a.b/c": "x"}
+    assert "data" not in server.create(maps(ns), {"metadata": {"name": "d"}})
+
+
+def test_a_mutating_policy_adds_a_sidecar_with_what_every_container_has(server: Server, ns: str, change: Callable[..., str]) -> None:
+    change(
+        "Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{"
+        "containers: [Object.spec.template.spec.containers{name: 'side', image: 'side:1'}]}}}}",
+        match={"resourceRules": [rule("deployments", group="apps")]},
+    )
+    pod = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "main", "image": "main:1"}]}}
+    tree = {"metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": pod}}
+    made = server.create(f"/apis/apps/v1/namespaces/{ns}/deployments", tree)
+    assert [(c["name"], c["imagePullPolicy"]) for c in made["spec"]["template"]["spec"]["containers"]] == [("main", "IfNotPresent"), ("side", "IfNotPresent")]
+
+
+def test_a_mutation_that_fails_refuses_the_write_or_is_let_be(server: Server, ns: str, change: Callable[..., str]) -> None:
+    change("Object{nope: 1}", failurePolicy="Ignore")
+    server.create(maps(ns), {"metadata": {"name": "let-be"}})
+    name = change("[JSONPatch{op: 'remove', path: '/data'}]")
+    status, answer = server.request("POST", maps(ns), {"metadata": {"name": "c"}})
+    told = f"policy '{name}' with binding '{name}' denied request: JSON Patch: error in remove for path: '/data': unable to remove nonexistent key: data: missing value"
+    assert (status, answer["reason"], answer["message"]) == (403, "Invalid", told)
+    assert answer["details"]["causes"] == [{"message": told}]
+    spec = {"matchConstraints": {"resourceRules": [rule("configmaps")]}, "reinvocationPolicy": "Never", "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[1]"}}]}
+    status, answer = server.request("POST", MUTATING, {"metadata": {"name": f"{ns}-bad"}, "spec": spec})
+    assert answer["details"]["causes"][0]["message"] == 'Invalid value: "[1]": must evaluate to list(JSONPatch) but got list(int)'
+
+
+def test_the_status_tells_what_the_types_say_of_expressions(server: Server, ns: str) -> None:
+    spec = {"matchConstraints": {"resourceRules": [rule("deployments", group="apps")]}, "validations": [{"expression": "object.replicas > 1"}, {"expression": "object.spec.replicas > 1"}]}
+    path = f"{POLICIES}/{ns}-typed"
+    server.create(POLICIES, {"metadata": {"name": f"{ns}-typed"}, "spec": spec})
+    deadline = time.monotonic() + 15
+    while "observedGeneration" not in (tree := server.request("GET", path)[1]).get("status", {}):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    warning = "apps/v1, Kind=Deployment: ERROR: <input>:1:7: undefined field 'replicas'\n | object.replicas > 1\n | ......^\n"
+    assert tree["status"] == {"observedGeneration": 1, "typeChecking": {"expressionWarnings": [{"fieldRef": "spec.validations[0].expression", "warning": warning}]}}
+    assert server.request("DELETE", path)[0] == 200

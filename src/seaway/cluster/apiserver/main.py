@@ -31,6 +31,8 @@ from seaway.cluster.apiserver.nodeauthz import NodeAuthorizer, PlacedPods
 from seaway.cluster.apiserver.noderestriction import NodeRestriction
 from seaway.cluster.apiserver.policies import admission as policies
 from seaway.cluster.apiserver.policies.conditions import Conditions
+from seaway.cluster.apiserver.policies.mutating import Mutating as MutatingPolicies
+from seaway.cluster.apiserver.policies.status import Observer
 from seaway.cluster.apiserver.reads import Reads
 from seaway.cluster.apiserver.signers import Signers
 from seaway.cluster.apiserver.storage import Event, Storage
@@ -131,6 +133,7 @@ def add_reviewers(verbs: Verbs, caller: Caller) -> None:
     validating = Validating("validatingwebhookconfigurations", storage, caller, uid)
     mutating.conditions = validating.conditions = Conditions(decide)
     verbs.reviewers.chain += [
+        MutatingPolicies(storage, verbs.registry, decide),
         mutating,
         policies.Validating(storage, verbs.registry, decide),
         validating,
@@ -171,6 +174,7 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
         connections.prepare(sock)
         await loop.create_server(server, sock=sock, ssl=context, backlog=4096, ssl_handshake_timeout=HANDSHAKE)
     definitions = asyncio.create_task(Lifecycle(verbs).run())
+    observer = asyncio.create_task(Observer(verbs).run())
     fresh = storage.rv == 0
     await bootstrap.run(verbs, layout, args.get("variables", {}))
     if fresh:
@@ -187,6 +191,7 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
     await stop.wait()
     sweeping.cancel()
     definitions.cancel()
+    observer.cancel()
     await caller.close()
     storage.close()
 

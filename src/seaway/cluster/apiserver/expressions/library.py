@@ -60,6 +60,20 @@ class Environment:
         return self.messages.by_name if isinstance(self.messages, Messages) else {}
 
 
+def parsed(source: str) -> syntax.Node | None:
+    """An expression's tree before it is checked; None where it can not be read."""
+    try:
+        serialized = _reader().compile(source, disable_check=True).serialize()
+    except RuntimeError:
+        return None
+    return syntax.decode_parsed(serialized)
+
+
+@functools.cache
+def _reader() -> Any:
+    return _cel().NewEnv(config=_config((), ()))
+
+
 @functools.lru_cache(64)
 def _config(variables: tuple[tuple[str, str], ...], more: tuple[signatures.Signature, ...]) -> Any:
     functions: dict[str, list[dict[str, str]]] = {}

@@ -189,6 +189,11 @@ def decode(serialized: bytes, source: str) -> Checked:
     return Checked(source, root, types, references, positions)
 
 
+def decode_parsed(serialized: bytes) -> Node:
+    """A google.protobuf.Any with a ParsedExpr, which has no types yet, as our tree."""
+    return _node(dict(wire(dict(wire(serialized))[2]))[2])
+
+
 def _reference(data: bytes) -> Reference:
     name, overloads = "", []
     for number, value in wire(data):

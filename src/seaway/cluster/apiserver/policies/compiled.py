@@ -134,7 +134,11 @@ def _validation(compiler: Compiler, tree: Tree) -> Validation:
 def _mutation(compiler: Compiler, tree: Tree) -> Mutation:
     kind = tree.get("patchType", "")
     part = tree.get("applyConfiguration" if kind == "ApplyConfiguration" else "jsonPatch") or {}
-    return Mutation(kind, expression(compiler, part.get("expression", ""), ()))
+    source = part.get("expression", "")
+    try:
+        return Mutation(kind, Expression(source, compiler.patch(source, kind == "JSONPatch")))
+    except CompileError as e:
+        return Mutation(kind, Expression(source, None, str(e)))
 
 
 def binding(tree: Tree) -> Binding:

@@ -11,8 +11,10 @@ from seaway.cluster.apiserver.expressions.declarations import Decl, declare
 from seaway.cluster.apiserver.expressions.library import CompileError, Environment
 from seaway.cluster.apiserver.expressions.messages import Messages, type_text
 from seaway.cluster.apiserver.expressions.program import Program
-from seaway.cluster.apiserver.expressions.signatures import AUTHORIZER, RESOURCE_CHECK
+from seaway.cluster.apiserver.expressions.signatures import AUTHORIZER, JSON_PATCH, RESOURCE_CHECK
 from seaway.cluster.apiserver.expressions.syntax import Type
+from seaway.cluster.apiserver.policies.patchtypes import JSON_PATCH as JSON_PATCH_TYPE
+from seaway.cluster.apiserver.policies.patchtypes import OBJECT, PatchTypes, Renamed
 
 Tree = dict[str, Any]
 BOOL, STRING_OR_NULL, STRING = ("bool",), ("string", "null"), ("string",)
@@ -140,12 +142,27 @@ class Compiler:
             raise CompileError(f"must evaluate to {one} but got {got}")
         return Program(checked, environment.by_message)
 
+    def patch(self, expression: str, listed: bool) -> Program:
+        """A mutation compiled: an Object, or (`listed`) a list of JSONPatch."""
+        renamed = Renamed(expression)
+        environment = self._made(True, renamed)
+        try:
+            checked = environment.check(renamed.source)
+        except CompileError as e:
+            raise CompileError(renamed.told(f"compilation failed: {e}")) from None
+        wanted = Type("message", (), JSON_PATCH_TYPE if listed else OBJECT)
+        wanted = Type("list", (wanted,)) if listed else wanted
+        if checked.type != wanted:
+            told = renamed.told(literals.shown(checked.type))
+            raise CompileError(f"must evaluate to {literals.shown(wanted)} but got {told}")
+        return Program(checked, environment.by_message, renamed.builders)
+
     def _environment(self, authorizer: bool) -> Environment:
         if authorizer not in self._environments:
             self._environments[authorizer] = self._made(authorizer)
         return self._environments[authorizer]
 
-    def _made(self, authorizer: bool) -> Environment:
+    def _made(self, authorizer: bool, patches: Renamed | None = None) -> Environment:
         request, namespace = _fixed()
         whole = Decl("object", 2, properties={"request": request, "namespaceObject": namespace})
         variables = {n: decl_of(t) for n, t in self._variables.items()}
@@ -155,7 +172,7 @@ class Compiler:
             whole.properties["object"] = self._objects
         if self._params_type is not None:
             whole.properties["params"] = self._params_type
-        messages = Messages(whole, "kubernetes")
+        messages = Messages(whole, "kubernetes") if patches is None else PatchTypes(whole, "kubernetes", patches.types)
         found = {name: type_text(decl) for name, decl in whole.properties.items()}
         found.setdefault("object", "dyn")
         found["oldObject"] = found["object"]
@@ -164,4 +181,4 @@ class Compiler:
         if authorizer:
             found["authorizer"] = AUTHORIZER
             found["authorizer.requestResource"] = RESOURCE_CHECK
-        return Environment(found, messages)
+        return Environment(found, messages, JSON_PATCH if patches is not None else ())

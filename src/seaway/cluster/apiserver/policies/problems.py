@@ -40,3 +40,12 @@ def of_variable(compiler: Compiler, name: str, source: str, at: str) -> list[Cau
 def of_condition(source: str, params: bool, at: str) -> list[Cause]:
     return of(conditions_compiler(params), source.strip(), BOOL, at)
 
+
+
+def of_patch(compiler: Compiler, source: str, listed: bool, at: str) -> list[Cause]:
+    """As `of`, for a mutation: an Object of fields to apply, or (`listed`) the operations of a JSON Patch."""
+    try:
+        compiler.patch(source, listed)
+    except CompileError as e:
+        return [wrong(at, source, str(e))]
+    return []

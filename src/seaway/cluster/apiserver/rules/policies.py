@@ -17,6 +17,7 @@ Tree = dict[str, Any]
 ACTIONS = ("Audit", "Deny", "Warn")
 REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
 PATCHES = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
+AGAIN = ("IfNeeded", "Never")
 IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*\Z")
 BREAKS = re.compile(r"[\n\r]")
 MOST_ANNOTATIONS, LONGEST_VALUE = 20, 5 * 1024
@@ -178,15 +179,20 @@ def validate_mutating(tree: Tree) -> list[Cause]:
     spec = tree.get("spec") or {}
     compiler = Compiler(spec.get("paramKind") is not None, composed=bool(spec.get("variables")))
     found = _common_causes(spec, compiler)
+    again = spec.get("reinvocationPolicy")
+    if not again:
+        found.append(required("spec.reinvocationPolicy"))
+    elif again not in AGAIN:
+        found.append(unsupported("spec.reinvocationPolicy", again, AGAIN))
     mutations = spec.get("mutations") or []
     if not mutations:
         found.append(required("spec.mutations", "mutations must contain at least one item"))
     for i, mutation in enumerate(mutations):
-        found += _mutation_causes(mutation, f"spec.mutations[{i}]")
+        found += _mutation_causes(mutation, compiler, f"spec.mutations[{i}]")
     return found
 
 
-def _mutation_causes(mutation: Tree, at: str) -> list[Cause]:
+def _mutation_causes(mutation: Tree, compiler: Compiler, at: str) -> list[Cause]:
     kind = mutation.get("patchType") or ""
     if kind not in PATCHES:
         return [unsupported(f"{at}.patchType", kind, tuple(PATCHES))] if kind else [required(f"{at}.patchType")]
@@ -202,7 +208,7 @@ def _mutation_causes(mutation: Tree, at: str) -> list[Cause]:
     source = str(part.get("expression") or "")
     if not source.strip():
         return [*found, required(f"{at}.{name}.expression", "expression is not specified")]
-    return found
+    return found + problems.of_patch(compiler, source, kind == "JSONPatch", f"{at}.{name}.expression")
 
 
 def _binding_causes(spec: Tree) -> list[Cause]:
