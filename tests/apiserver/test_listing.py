@@ -52,11 +52,12 @@ def test_protobuf_is_what_it_is_as_a_whole(count: int) -> None:
     assert found == protobuf.encode(whole, "k8s.io.api.core.v1.PodList")
 
 
-def test_definitions_are_not_sent_in_protobuf() -> None:
+def test_definitions_are_sent_in_protobuf_too() -> None:
     form = Form(media=protobuf.CONTENT_TYPE)
     found = Listing(DEFINITIONS, "customresourcedefinitions.apiextensions.k8s.io", [], {}, form, NOW)
-    assert found.media == "application/json"
-    assert json.loads(b"".join(found.pieces()))["items"] == []
+    assert found.media == protobuf.CONTENT_TYPE
+    name = "k8s.io.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionList"
+    assert protobuf.decode(b"".join(found.pieces()), lambda *_: name)["kind"] == "CustomResourceDefinitionList"
 
 
 def test_a_table_without_a_printer_has_no_rows_rather_than_none_of_them() -> None:

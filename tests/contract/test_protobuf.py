@@ -282,3 +282,47 @@ def test_fields_that_protobuf_calls_otherwise_have_their_json_names(server: Serv
     status, made = server.request("POST", path, raw, media=PROTOBUF, query={"dryRun": "All"})
     assert status == 201, made
     assert {**made["webhooks"][0], **hook} == made["webhooks"][0]
+
+
+def test_a_custom_resource_definition_goes_and_comes_whole_in_protobuf(server: Server, ns: str) -> None:
+    kept = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    of_text = {"type": "object", "additionalProperties": {"type": "string"}}
+    spec = {
+        "type": "object",
+        "required": ["size"],
+        "properties": {
+            "size": {"type": "integer", "minimum": 0, "maximum": 9, "default": 0},
+            "part": {"type": "number", "maximum": 2.5},
+            "of": {"type": "array", "items": {"type": "string", "enum": ["a", ""]}, "x-kubernetes-list-type": "set"},
+            "any": kept,
+            "map": of_text,
+            "either": {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]},
+        },
+        "x-kubernetes-validations": [{"rule": "self.size > 0", "message": "too small"}],
+    }
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}},
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": [{"name": "Size", "type": "integer", "jsonPath": ".spec.size"}],
+    }
+    plural = ns.replace("-", "") + "s"
+    tree = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": plural, "singular": plural[:-1], "kind": "Thing" + plural, "listKind": f"Thing{plural}List"},
+            "versions": [version],
+        },
+    }
+    path, name = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", message(tree["apiVersion"], tree["kind"])
+    status, raw = server.request("POST", path, protobuf.encode(tree, name), media=PROTOBUF, accept=PROTOBUF, query={"dryRun": "All"})
+    assert status == 201 and server.headers["Content-Type"] == PROTOBUF, raw
+    status, plain = server.request("POST", path, tree, query={"dryRun": "All"})
+    assert status == 201 and plain["spec"]["versions"] == [version]
+    assert read(raw)["spec"] == plain["spec"]

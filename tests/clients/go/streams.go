@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -87,7 +88,7 @@ func logs(ctx context.Context, w *World) error {
 	return steps(
 		func() error { return expect(string(all) == "begin\nend\n", "%q", all) },
 		func() error {
-			return expect(missing != nil && strings.Contains(missing.Error(), "nothing"), "%v", missing)
+			return expect(apierrors.IsBadRequest(missing), "%v", missing)
 		},
 	)
 }

@@ -20,7 +20,6 @@ Tree = dict[str, Any]
 JSON, YAML = "application/json", "application/yaml"
 MEDIA = (JSON, YAML, protobuf.CONTENT_TYPE)
 STREAMS = (f"{JSON};stream=watch", f"{protobuf.CONTENT_TYPE};stream=watch")
-SCHEMAS = "k8s.io.apiextensions-apiserver."  # their messages hold unions that protobuf writes in ways of its own
 META_MESSAGES = "k8s.io.apimachinery.pkg.apis.meta.v1."
 META_KINDS = ("Status", "PartialObjectMetadata", "PartialObjectMetadataList")
 META_VERSIONS = ("v1", "v1beta1")

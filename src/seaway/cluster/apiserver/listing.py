@@ -55,7 +55,7 @@ class Listing(NamedTuple):
         if self.form.shape == "table":
             return ""
         found = answers.message_of(self._head())
-        return found.removesuffix("List") if found and not found.startswith(answers.SCHEMAS) else ""
+        return found.removesuffix("List") if found else ""
 
     @property
     def small(self) -> bool:

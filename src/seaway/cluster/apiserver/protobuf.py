@@ -26,6 +26,15 @@ TIMES = {"k8s.io.apimachinery.pkg.apis.meta.v1.Time": 0, "k8s.io.apimachinery.pk
 FIELDS_V1 = "k8s.io.apimachinery.pkg.apis.meta.v1.FieldsV1"
 RAW = "k8s.io.apimachinery.pkg.runtime.RawExtension"
 VERBS = "k8s.io.api.rbac.v1.Verbs"
+_EXTENSIONS = "k8s.io.apiextensions-apiserver.pkg.apis.apiextensions.v1."
+JSON = f"{_EXTENSIONS}JSON"
+SCHEMA = f"{_EXTENSIONS}JSONSchemaProps"
+# Messages that are one thing or another in JSON: a schema, or (field number of the schema, of what else it may be, its type).
+UNIONS = {
+    f"{SCHEMA}OrArray": (1, 2, SCHEMA),
+    f"{SCHEMA}OrBool": (2, 1, "bool"),
+    f"{SCHEMA}OrStringArray": (1, 2, "string"),
+}
 STRINGS = {"items": (1, "repeated string")}
 DEPTH = 64
 
@@ -108,7 +117,8 @@ def _scalar(kind: str, wire: int, value: Any) -> Any:
     if kind in ("double", "float"):
         if wire != (1 if kind == "double" else 5):
             raise _wrong_wire(wire)
-        return struct.unpack("<d" if wire == 1 else "<f", value)[0]
+        number = float(struct.unpack("<d" if wire == 1 else "<f", value)[0])
+        return int(number) if number.is_integer() and abs(number) < 1e21 else number  # as Go writes it in JSON
     if wire != 0:
         raise _wrong_wire(wire)
     if kind == "bool":
@@ -146,7 +156,17 @@ def _special(kind: str, data: memoryview) -> Any:
         raise ProtobufError("embedded JSON cannot be read") from None
 
 
-_SPECIAL = frozenset({QUANTITY, INT_OR_STRING, *TIMES, FIELDS_V1, RAW})
+_SPECIAL = frozenset({QUANTITY, INT_OR_STRING, *TIMES, FIELDS_V1, RAW, JSON})
+
+
+def _union(kind: str, data: memoryview, depth: int) -> Any:
+    schema, other, of = UNIONS[kind]
+    fields = _fields(data)
+    for number, wire, value in fields:
+        if number == schema:
+            return _value(SCHEMA, wire, value, depth)
+    found = [_value(of, wire, value, depth) for number, wire, value in fields if number == other]
+    return bool(found and found[-1]) if of == "bool" else found
 
 
 def decode_message(message: str, data: memoryview, depth: int = 0) -> Any:
@@ -159,6 +179,8 @@ def decode_message(message: str, data: memoryview, depth: int = 0) -> Any:
         return _special(message, data)
     if depth > DEPTH:
         raise ProtobufError("nested too deep")
+    if message in UNIONS:
+        return _union(message, data, depth)
     if message not in facts.messages():
         raise ProtobufError(f"unknown message {message}")
     if _is_strings(message):
@@ -201,7 +223,7 @@ def _take(result: dict[str, Any], known: Field, wire: int, value: Any, depth: in
             result.update(item)
         elif item is None or (kind in SCALARS and not known.pointer and not item):
             return
-        elif item != {} or name not in ("metadata", "status"):
+        elif item != {} or known.pointer or name not in ("metadata", "status"):
             result[name] = item
 
 
@@ -290,14 +312,26 @@ def _strings(value: Any) -> bytes:
     return b"".join(field(1, str(v).encode()) for v in value)
 
 
+def _union_encoder(schema: int, other: int, of: str) -> Encoder:
+    def encode_union(value: Any) -> bytes:
+        if isinstance(value, dict):
+            allowed = _put_value(other, of)(True) if of == "bool" else b""  # a schema for more allows more
+            return allowed + _put_value(schema, SCHEMA)(value)
+        return b"".join(map(_put_value(other, of), value if isinstance(value, list) else [value]))
+
+    return encode_union
+
+
 @functools.cache
 def _encoder(message: str) -> Encoder:
     """What encodes a message; made once for each, its fields when it is first used (messages hold each other)."""
     if message in TIMES:
         return _time
-    special = {QUANTITY: _quantity, INT_OR_STRING: _int_or_string, FIELDS_V1: _json, RAW: _json}
+    special = {QUANTITY: _quantity, INT_OR_STRING: _int_or_string, FIELDS_V1: _json, RAW: _json, JSON: _json}
     if message in special:
         return special[message]
+    if message in UNIONS:
+        return _union_encoder(*UNIONS[message])
     if _is_strings(message):
         return _strings
     plan: list[tuple[str, str, Encoder]] = []

@@ -253,7 +253,7 @@ def encoded(body: bytes, form: Form, code: int = 200) -> web.Response:
     if form.media == protobuf.CONTENT_TYPE and form.shape != "table":
         tree = decode(body)
         found = answers.message_of(tree)
-        if found and not found.startswith(answers.SCHEMAS):
+        if found:
             return web.Response(status=code, body=protobuf.encode(tree, found), content_type=protobuf.CONTENT_TYPE)
     if form.media == answers.YAML:
         return web.Response(status=code, body=bodies.dump_yaml(decode(body)), content_type=answers.YAML)

@@ -25,8 +25,7 @@ def message_for(kind: Kind, form: Form) -> str:
     if form.media != protobuf.CONTENT_TYPE or form.shape == "table":
         return ""
     shown = {"kind": kind.kind, "apiVersion": kind.api_version} if form.shape == "json" else META
-    found = answers.message_of(shown) or ""
-    return "" if found.startswith(answers.SCHEMAS) else found
+    return answers.message_of(shown) or ""
 
 
 def media(kind: Kind, form: Form) -> str:
