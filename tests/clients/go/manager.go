@@ -6,6 +6,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -159,15 +160,11 @@ func manages(ctx context.Context, w *World) error {
 			return expect(len(found.Items) == 1 && found.Items[0].Name == "north", "by index: %v", found.Items)
 		},
 		func() error { // scale, as kubectl scale does
-			scale := &unstructured.Unstructured{}
-			scale.SetAPIVersion("autoscaling/v1")
-			scale.SetKind("Scale")
+			scale := &autoscalingv1.Scale{}
 			if err := direct.SubResource("scale").Get(ctx, north, scale); err != nil {
 				return err
 			}
-			if err := unstructured.SetNestedField(scale.Object, int64(3), "spec", "replicas"); err != nil {
-				return err
-			}
+			scale.Spec.Replicas = 3
 			return direct.SubResource("scale").Update(ctx, north, client.WithSubResourceBody(scale))
 		},
 		lit(3),
