@@ -90,3 +90,9 @@ def test_files_say_what_they_hold_and_stay_readable() -> None:
         lines = path.read_text().splitlines()
         assert not lines or lines[0].startswith('"""'), f"{path.name} does not say what it holds"
         assert len(lines) <= 600, f"{path.name} has {len(lines)} lines: split it by meaning"
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """pytest imports them by name: of two it would run one."""
+    names = [p.name for p in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

@@ -42,9 +42,9 @@ def test_a_file_of_kinds_is_read_and_what_has_no_meaning_is_named() -> None:
     net = found.networking
     assert (net.pod_subnets, net.api_server_port) == (("10.10.0.0/16", "fd00:1::/56"), 6443)
     assert net.service_subnets == ("10.11.0.0/16", "fd00:10:96::/112"), "the other family keeps its default"
-    assert net.kube_proxy_mode == "nftables"
+    assert net.kube_proxy_mode == "iptables"
     named = " ".join(found.ignored)
-    for word in ("featureGates", "nodes[0].image", "nodes[0].extraPortMappings", "kubeProxyMode", "disableDefaultCNI"):
+    for word in ("featureGates", "nodes[0].image", "nodes[0].extraPortMappings", "disableDefaultCNI"):
         assert word in named
 
 

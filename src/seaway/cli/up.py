@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from seaway.client.errors import ApiStatusError, Unavailable
 from seaway.client.rest import Rest, kind_of, wait_ready
 from seaway.cluster import config as configs
 from seaway.cluster import launch, place
-from seaway.cluster.config import ClusterConfig, ConfigError
+from seaway.cluster.config import PROXY_MODES, ClusterConfig, ConfigError
 from seaway.cluster.launch import LaunchError, Publish
 from seaway.cluster.place import Place
 
@@ -34,6 +35,9 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--config", default="", metavar="FILE", help="a Cluster file (seaway.dev/v1alpha1, or kind's)")
     parser.add_argument("--name", default="", help="the cluster's name (default: seaway); two names are two clusters")
     parser.add_argument("--data", default="", metavar="DIR", help="keep the state there; `up` continues where it was")
+    parser.add_argument(
+        "--proxy-mode", default="", choices=PROXY_MODES, help="how kube-proxy steers packets (default: nftables)"
+    )
     parser.add_argument("--detach", action="store_true", help="return when the cluster answers")
     parser.add_argument(
         "--publish",
@@ -65,13 +69,11 @@ def read_config(args: argparse.Namespace) -> ClusterConfig:
     if args.name:
         config = configs.with_name(config, args.name)
     if args.nodes:
-        from dataclasses import replace
-
         config = replace(config, nodes=configs.default_nodes(args.nodes, config.name))
     elif not args.config:
-        from dataclasses import replace
-
         config = replace(config, nodes=configs.default_nodes(1, config.name))
+    if args.proxy_mode:
+        config = replace(config, networking=replace(config.networking, kube_proxy_mode=args.proxy_mode))
     return config
 
 

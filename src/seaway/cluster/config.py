@@ -14,7 +14,7 @@ from typing import Any
 API_VERSION = "seaway.dev/v1alpha1"
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s)\Z")
-PROXY_MODES = ("nftables",)
+PROXY_MODES = ("nftables", "iptables", "userspace")
 
 
 class ConfigError(ValueError):
@@ -134,9 +134,6 @@ def _networking(tree: Any, ignored: list[str]) -> Networking:
     if family not in ("ipv4", "ipv6", "dual"):
         raise ConfigError(f"networking.ipFamily: {family!r} must be one of ipv4, ipv6, dual")
     mode = str(fields.get("kubeProxyMode", base.kube_proxy_mode))
-    if mode == "iptables" and "kubeProxyMode" in fields:
-        ignored.append("networking.kubeProxyMode: iptables (nftables is used)")
-        mode = "nftables"
     if mode not in PROXY_MODES:
         raise ConfigError(f"networking.kubeProxyMode: {mode!r} must be one of {', '.join(PROXY_MODES)}")
     for name in ("apiServerAddress", "disableDefaultCNI", "dnsSearch"):

@@ -161,7 +161,10 @@ def processes(
                 "layout": text,
                 "data": str(data),
                 "pki": pki,
-                "variables": {"PROXY_MIN_SYNC_PERIOD": f"{config.components.proxy_min_sync_period}s"},
+                "variables": {
+                    "PROXY_MIN_SYNC_PERIOD": f"{config.components.proxy_min_sync_period}s",
+                    "PROXY_MODE": config.networking.kube_proxy_mode,
+                },
             },
         },
         {
