@@ -88,9 +88,12 @@ class Raw:
         self.reader, self.writer = await asyncio.open_connection(self.host, self.port, ssl=context, limit=1 << 20)
         return self
 
-    async def send(self, method: str, path: str, body: bytes, media: str = "application/json") -> int:
-        head = f"{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {media}\r\nContent-Length: {len(body)}\r\n\r\n"
-        self.writer.write(head.encode() + body)
+    async def send(self, method: str, path: str, body: bytes, media: str = "application/json", user: str = "") -> int:
+        """The status of an exchange; `user` is acted as."""
+        head = f"{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {media}\r\nContent-Length: {len(body)}\r\n"
+        if user:
+            head += f"Impersonate-User: {user}\r\n"
+        self.writer.write(head.encode() + b"\r\n" + body)
         answer = await self.reader.readuntil(b"\r\n\r\n")
         for line in answer.split(b"\r\n"):
             if line.lower().startswith(b"content-length:"):
