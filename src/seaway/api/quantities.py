@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from fractions import Fraction
 
@@ -30,6 +31,10 @@ _MOST = (1 << 63) - 1  # a quantity with a binary suffix holds no more
 
 def parse(text: str | int | float) -> Fraction:
     """The exact value; ValueError where the text is no quantity."""
+    return _known(text) if isinstance(text, str) and len(text) < 24 else _parse(text)
+
+
+def _parse(text: str | int | float) -> Fraction:
     if isinstance(text, int) and abs(text) >= _FEW:
         raise ValueError("unable to parse numeric part of quantity")
     form = _FORM.match(str(text))
@@ -45,6 +50,9 @@ def parse(text: str | int | float) -> Fraction:
     elif form[3]:
         value *= _UNIT[form[3]]
     return value
+
+
+_known = functools.lru_cache(4096)(_parse)  # a cluster's pods ask for the same few amounts
 
 
 def canonical(text: str | int | float) -> str:

@@ -39,6 +39,15 @@ def get(tree: Any, *path: str | int) -> Any:
     return tree
 
 
+def copied(value: Any) -> Any:
+    """A copy that shares nothing. Trees are dicts, lists and scalars: copy.deepcopy, which knows less, is five times as slow."""
+    if type(value) is dict:
+        return {k: copied(v) if type(v) is dict or type(v) is list else v for k, v in value.items()}
+    if type(value) is list:
+        return [copied(v) if type(v) is dict or type(v) is list else v for v in value]
+    return value
+
+
 def labels(tree: Mapping[str, Any]) -> dict[str, str]:
     return (tree.get("metadata") or {}).get("labels") or {}
 

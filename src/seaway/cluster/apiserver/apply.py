@@ -118,7 +118,7 @@ def _apply(
     before = managers.get(who)
     owned = without(field_set(config, kind), ignored)
     after: Managers = {**managers, who: Owned(owned, version, before.time if before else "")}
-    if before is not None and before.fields:
+    if before is not None and difference(before.fields, owned):  # otherwise nothing is given up
         merged = _pruned(merged, after, before.fields, kind)
     change = managed.differs(live, merged, kind, ignored)
     lost = managed.taken(after, who, change)

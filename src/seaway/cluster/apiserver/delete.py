@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from typing import Any
 
 from seaway.api import tree as trees
@@ -115,7 +114,7 @@ async def delete(writer: Writer, call: Call, options: Tree) -> tuple[Tree, bool]
         return (await writer.write(kind, call.key, DELETED, entry.tree, entry.tree)).tree, True
     # The mark is an update of its own, which watchers see; both are queued before anything else can come between.
     first = writer.storage.write(kind.group_resource, call.key, MODIFIED, tree)
-    second = writer.write(kind, call.key, DELETED, copy.deepcopy(tree), tree)
+    second = writer.write(kind, call.key, DELETED, trees.copied(tree), tree)
     _, gone = await asyncio.gather(first, second)
     return gone.tree, True
 

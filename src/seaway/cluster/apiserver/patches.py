@@ -5,11 +5,11 @@ JSON Patch is our own because the API server's dialect is: `replace` of a missin
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import msgspec
 
+from seaway.api import tree as trees
 from seaway.api.merge import merge
 from seaway.cluster.apiserver.schema import json_type
 
@@ -111,7 +111,7 @@ def json_patch(target: Any, operations: Any) -> Any:
         raise PatchError(f"error decoding patch: json: cannot unmarshal {found} into Go value of type []interface {{}}")
     if len(operations) > OPERATIONS:
         raise TooLarge(f"The allowed maximum operations in a JSON patch is {OPERATIONS}, got {len(operations)}")
-    doc = copy.deepcopy(target)
+    doc = trees.copied(target)
     copied = 0
     for operation in operations:
         if not isinstance(operation, dict):
@@ -146,7 +146,7 @@ def _operate(doc: Any, operation: dict[str, Any]) -> Any:
     if op in ("add", "replace"):
         if "value" not in operation:
             raise DoesNotApply(f"{op} operation missing value field")
-        return _put(doc, path, copy.deepcopy(operation["value"]), op == "add")
+        return _put(doc, path, trees.copied(operation["value"]), op == "add")
     if op == "remove":
         _remove(doc, path)
         return doc
@@ -154,7 +154,7 @@ def _operate(doc: Any, operation: dict[str, Any]) -> Any:
         if not isinstance(operation.get("from"), str):
             raise DoesNotApply(f"{op} operation missing from field")
         source = _pointer(operation["from"])
-        value = copy.deepcopy(_find(doc, source))
+        value = trees.copied(_find(doc, source))
         if op == "move":
             _remove(doc, source)
         return _put(doc, path, value, True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 from typing import Any
 
+from seaway.api import tree as trees
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import apply, bodies, managed, schema, zeros
 from seaway.cluster.apiserver.calls import Call
@@ -56,7 +56,7 @@ def _empty(definition: str) -> Tree:
 
 def empty(kind: Kind) -> Tree:
     """The object of a kind before anybody wrote it, with the parts that are always there."""
-    return {**copy.deepcopy(_empty(kind.definition)), "kind": kind.kind, "apiVersion": kind.api_version}
+    return {**trees.copied(_empty(kind.definition)), "kind": kind.kind, "apiVersion": kind.api_version}
 
 
 class _NoShape(Exception):
@@ -146,7 +146,7 @@ def applied(call: Call, kind: Kind, live: Tree, config: Tree, now: str) -> tuple
     strict_problems(call)
     tree = apply.with_last_applied(result.tree, config, who)
     try:
-        tree, _ = bodies.form(copy.deepcopy(tree), kind, live)
+        tree, _ = bodies.form(trees.copied(tree), kind, live)
     except schema.TypeMismatch as e:
         where = apply.described(config, call.namespace)
         raise bad_request(f"failed to create typed patch object ({where}): {e}") from None

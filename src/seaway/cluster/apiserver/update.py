@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
+from seaway.api import tree as trees
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import bodies, create, forms, generation, managed, metadata, patching, records, zeros
 from seaway.cluster.apiserver.calls import Call, Writer, check_name, place
@@ -60,7 +60,7 @@ async def update(writer: Writer, call: Call) -> tuple[int, Tree]:
         raise _uid_differs(call, meta["uid"], uid)
     # A reviewed change may have to be made again, from what was sent.
     again = writer.reviewers.review(call, UPDATE) is not None
-    return 200, await replace(writer, call, entry, lambda old: (copy.deepcopy(tree) if again else tree, None))
+    return 200, await replace(writer, call, entry, lambda old: (trees.copied(tree) if again else tree, None))
 
 
 async def patch(writer: Writer, call: Call) -> tuple[int, Tree]:
@@ -163,7 +163,7 @@ async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tr
 def _made(writer: Writer, call: Call, old: Tree, change: Callable[[Tree], Change]) -> Change:
     """The new state with its defaults, and the owners of its fields."""
     kind, rule = call.kind, call.rule
-    new, managers = change(copy.deepcopy(old))
+    new, managers = change(trees.copied(old))
     _check_version(call, new["metadata"], old["metadata"])
     if not call.subresource or kind.custom is not None:
         rule.default(new)
@@ -263,7 +263,7 @@ def _prepare(call: Call, rule: Rule, new: Tree, old: Tree, managers: list[Tree] 
     elif "status" in kind.subresources:
         new.pop("status", None)
         if "status" in old:
-            new["status"] = copy.deepcopy(old["status"])
+            new["status"] = trees.copied(old["status"])
     new["kind"], new["apiVersion"] = kind.kind, kind.api_version
     kept = {k: v for k, v in new["metadata"].items() if k != "managedFields"}
     new["metadata"] = {**kept, "managedFields": managers} if managers else kept
