@@ -13,8 +13,10 @@ from seaway.cluster.apiserver import formats
 from seaway.cluster.apiserver.expressions import rules
 from seaway.cluster.apiserver.rules import fieldrules, webhooks
 from seaway.cluster.apiserver.status import Cause, not_permitted, required, wrong
-from seaway.cluster.apiserver.structural import Options, problems
+from seaway.cluster.apiserver.structural import Options, internalform, problems
+from seaway.cluster.apiserver.structural.causes import invalid_as
 from seaway.cluster.apiserver.structural.fieldpaths import LIMIT, scale_problems, selectable_problems
+from seaway.cluster.apiserver.structural.gotext import json_text
 
 Tree = dict[str, Any]
 SCOPES = ("Cluster", "Namespaced")
@@ -106,7 +108,7 @@ def _warning_causes(version: Tree, path: str) -> list[Cause]:
     if text is None:
         return []
     if not version.get("deprecated"):
-        return [wrong(where, text, "can only be set for deprecated versions")]
+        return [invalid_as(where, json_text(text), "can only be set for deprecated versions")]
     found = []
     if len(text.encode()) > 256:
         found.append("must be <= 256 characters long")
@@ -119,7 +121,7 @@ def _warning_causes(version: Tree, path: str) -> list[Cause]:
             found.append(f"{told} {at}")
             break
         at += len(character.encode())
-    return [wrong(where, text, why) for why in found]
+    return [invalid_as(where, json_text(text), why) for why in found]
 
 
 def _column_causes(column: Tree, path: str) -> list[Cause]:
@@ -175,32 +177,18 @@ WITHOUT_SCHEMA = "may only be set when `version.schema.openAPIV3Schema` is not i
 WITHOUT_VALIDATION = "may only be set when validations.schema is included"
 
 
-def _version_causes(version: Tree, path: str, own: Tree, old: Tree) -> list[Cause]:
+def _version_causes(version: Tree, path: str, own: Tree, old: Tree, status: bool) -> list[Cause]:
     """What a version says for itself; `own`: the fields that it does not share with all others."""
     found = _warning_causes(version, path)
     schema = schema_of(version) if "schema" in own else None
-    found += _schema_causes(schema, f"{path}.schema", has_status(version), schema_of(old))
+    found += _schema_causes(schema, f"{path}.schema", status, schema_of(old))
     return found + _part_causes(version, path, schema, old, own, WITHOUT_SCHEMA)
 
 
-def _named(versions: list[Tree], alike: Tree) -> list[Tree]:
+def _named(versions: list[Tree], alike: Tree) -> str:
     """The versions in the unversioned form, as errors show them."""
-    return [
-        {
-            "Name": v.get("name", ""),
-            "Served": bool(v.get("served")),
-            "Storage": bool(v.get("storage")),
-            "Deprecated": bool(v.get("deprecated")),
-            "DeprecationWarning": v.get("deprecationWarning"),
-            "Schema": None if "schema" in alike else v.get("schema"),
-            "Subresources": None if "subresources" in alike else v.get("subresources"),
-            "AdditionalPrinterColumns": (
-                None if "additionalPrinterColumns" in alike else v.get("additionalPrinterColumns")
-            ),
-            "SelectableFields": None if "selectableFields" in alike else v.get("selectableFields"),
-        }
-        for v in versions
-    ]
+    own = [{k: v for k, v in version.items() if k not in alike} for version in versions]
+    return "[" + ",".join(map(internalform.version, own)) + "]"
 
 
 def causes_of(spec: Tree, old: Tree | None, established: bool) -> list[Cause]:
@@ -213,18 +201,23 @@ def causes_of(spec: Tree, old: Tree | None, established: bool) -> list[Cause]:
     found += [
         required(f"spec.versions[{i}].schema.openAPIV3Schema") for i, v in enumerate(versions) if schema_of(v) is None
     ]
+    preserves = bool(spec.get("preserveUnknownFields"))
+    if preserves and any("default" in one for v in versions for one in every(schema_of(v) or {})):
+        why = "must be false in order to use defaults in the schema"
+        found.append(wrong("spec.preserveUnknownFields", True, why))
     own = {name: 1 for name in SHARED if name not in alike}
     for i, version in enumerate(versions):
         path, name = f"spec.versions[{i}]", version.get("name") or ""
         problems_found = formats.label_1035(name)
         if problems_found:
             found.append(wrong(f"{path}.name", name, ",".join(problems_found)))
-        found += _version_causes(version, path, own, before.get(version.get("name")) or {})
+        first = next(v for v in versions if v.get("name") == version.get("name"))  # whose subresources count
+        found += _version_causes(version, path, own, before.get(version.get("name")) or {}, has_status(first))
     if len({v.get("name") for v in versions}) < len(versions):
-        found.append(wrong("spec.versions", _named(versions, alike), "must contain unique version names"))
+        found.append(invalid_as("spec.versions", _named(versions, alike), "must contain unique version names"))
     if sum(bool(v.get("storage")) for v in versions) != 1:
         why = "must have exactly one version marked as storage version"
-        found.append(wrong("spec.versions", _named(versions, alike), why))
+        found.append(invalid_as("spec.versions", _named(versions, alike), why))
     if versions and versions[0].get("name"):
         problems_found = formats.label_1035(versions[0]["name"])
         if problems_found:
@@ -233,6 +226,10 @@ def causes_of(spec: Tree, old: Tree | None, established: bool) -> list[Cause]:
     found += [required(f"spec.names.{n}") for n in ("plural", "singular", "kind", "listKind") if not names.get(n)]
     found += names_causes(names, "spec.names")
     found += _shared_causes(versions, alike, before)
+    strategy = (spec.get("conversion") or {}).get("strategy") or "" if spec.get("conversion") is not None else "None"
+    if preserves and strategy != "None":
+        why = "must be None if spec.preserveUnknownFields is true"
+        found.append(wrong("spec.conversion.strategy", strategy, why))
     found += _conversion_causes(spec.get("conversion"), established, (old or {}).get("conversion"))
     if old is not None:
         found += _immutable_causes(spec, old, established)
@@ -268,7 +265,14 @@ def _conversion_causes(conversion: Tree | None, established: bool, old: Tree | N
     if client is None:
         found.append(required(at, "required when strategy is set to Webhook"))
     else:
-        found += webhooks.client_causes(client, at)
+        # Upstream hands name and namespace over in each other's place, and so tells the one of the other.
+        service = client.get("service")
+        swapped = {
+            **(service or {}),
+            "name": (service or {}).get("namespace"),
+            "namespace": (service or {}).get("name"),
+        }
+        found += webhooks.client_causes(client if service is None else {**client, "service": swapped}, at)
         bundle = client.get("caBundle")
         if bundle and established and not _was_bad(old):
             found += webhooks.bundle_causes(bundle, f"{at}.caBundle")
@@ -299,9 +303,11 @@ def _review_causes(versions: list[str], path: str, known: bool) -> list[Cause]:
 
 def _immutable_causes(spec: Tree, old: Tree, established: bool) -> list[Cause]:
     names, before = spec.get("names") or {}, old.get("names") or {}
+
+    def unchanged(path: str, new: Tree, stored: Tree, name: str) -> list[Cause]:
+        return fieldrules.unchanged(f"{path}.{name}", new.get(name) or "", stored.get(name) or "")
+
     found: list[Cause] = []
     if established:
-        found += fieldrules.unchanged("spec.scope", spec.get("scope"), old.get("scope"))
-        found += fieldrules.unchanged("spec.names.kind", names.get("kind"), before.get("kind"))
-    found += fieldrules.unchanged("spec.group", spec.get("group"), old.get("group"))
-    return found + fieldrules.unchanged("spec.names.plural", names.get("plural"), before.get("plural"))
+        found += unchanged("spec", spec, old, "scope") + unchanged("spec.names", names, before, "kind")
+    return found + unchanged("spec", spec, old, "group") + unchanged("spec.names", names, before, "plural")

@@ -46,22 +46,22 @@ def default(tree: Tree) -> None:
                 del one["default"]
 
 
-def _stored_version(spec: Tree) -> str:
-    return next((v.get("name", "") for v in spec.get("versions") or () if v.get("storage")), "")
+def _stored_version(spec: Tree) -> str | None:
+    return next((v.get("name") or "" for v in spec.get("versions") or () if v.get("storage")), None)
 
 
 def begin(tree: Tree) -> None:
     """Only the stored version is known at first."""
     stored = _stored_version(tree.get("spec") or {})
     status: Tree = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}}
-    tree["status"] = {**status, "storedVersions": [stored] if stored else None}
+    tree["status"] = {**status, "storedVersions": None if stored is None else [stored]}
 
 
 def prepare(tree: Tree, old: Tree) -> None:
     """A storage version that is new joins those that objects may be stored in."""
     stored = _stored_version(tree.get("spec") or {})
     status = tree.get("status")
-    if not stored or status is None:
+    if stored is None or status is None:
         return
     known = status.get("storedVersions") or []
     if stored not in known:
@@ -73,12 +73,13 @@ def _stored_causes(tree: Tree) -> list[Cause]:
     if not stored:
         return [wrong(path, None, "must have at least one stored version")]
     versions = (tree.get("spec") or {}).get("versions") or []
-    found = [
-        wrong(path, stored, f"must have the storage version {v['name']}")
-        for v in versions
-        if v.get("storage") and v.get("name") not in stored
-    ]
-    names = {v.get("name") for v in versions}
+    found, left = list[Cause](), set(stored)
+    for version in versions:
+        name = version.get("name") or ""
+        if version.get("storage") and name not in left:
+            found.append(wrong(path, stored, f"must have the storage version {name}"))
+        left.discard(name)
+    names = {v.get("name") or "" for v in versions}
     for i, name in enumerate(stored):
         if name not in names:
             why = (

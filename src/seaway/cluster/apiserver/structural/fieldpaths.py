@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from seaway.cluster.apiserver.status import Cause
 from seaway.cluster.apiserver.structural import causes
+from seaway.cluster.apiserver.structural.gotext import json_text
 from seaway.cluster.apiserver.structural.nodes import Tree
 
 LIMIT = 8
@@ -132,5 +133,7 @@ def _simple(where: str, text: str, roots: tuple[str, ...]) -> list[Cause]:
         return [causes.invalid(where, text, "must be a simple json path starting with .")]
     if text.startswith(tuple(f".{r}." for r in roots)):
         return []
-    told = f".{roots[0]}" if len(roots) == 1 else "either " + " or ".join(f".{r}" for r in roots)
-    return [causes.invalid(where, text, f"should be a json path under {told}")]
+    if len(roots) == 1:
+        return [causes.invalid(where, text, f"should be a json path under .{roots[0]}")]
+    why = "should be a json path under either " + " or ".join(f".{r}" for r in roots)
+    return [causes.invalid_as(where, json_text(text), why)]  # a pointer, which is shown as JSON

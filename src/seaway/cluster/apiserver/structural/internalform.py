@@ -129,3 +129,51 @@ FIELDS: tuple[tuple[str, str, Write], ...] = (
 def items(value: Any) -> str:
     """What `items` says, one schema or several."""
     return _schema_or_list(value)
+
+
+def _scale(value: Any) -> str:
+    told = {
+        "SpecReplicasPath": value.get("specReplicasPath") or "",
+        "StatusReplicasPath": value.get("statusReplicasPath") or "",
+        "LabelSelectorPath": value.get("labelSelectorPath"),
+    }
+    return "{" + ",".join(f'"{k}":{json_text(v)}' for k, v in told.items()) + "}"
+
+
+def _subresources(value: Any) -> str:
+    status = "null" if value.get("status") is None else "{}"
+    return f'{{"Status":{status},"Scale":{_or_null(_scale)(value.get("scale"))}}}'
+
+
+def _columns(value: Any) -> str:
+    told = []
+    for column in value:
+        texts = (("Name", "name"), ("Type", "type"), ("Format", "format"), ("Description", "description"))
+        fields = [f'"{go}":{_text(column.get(name))}' for go, name in texts]
+        fields += [f'"Priority":{column.get("priority") or 0}', f'"JSONPath":{_text(column.get("jsonPath"))}']
+        told.append("{" + ",".join(fields) + "}")
+    return "[" + ",".join(told) + "]"
+
+
+def _selectable(value: Any) -> str:
+    return "[" + ",".join(f'{{"JSONPath":{_text(field.get("jsonPath"))}}}' for field in value) + "]"
+
+
+def _validation(value: Any) -> str:
+    return f'{{"OpenAPIV3Schema":{_or_null(schema)(value.get("openAPIV3Schema"))}}}'
+
+
+def version(value: Tree) -> str:
+    """A version of a CRD; what it shares with all others is to be left out of it before."""
+    fields: tuple[tuple[str, str, Write], ...] = (
+        ("Name", "name", _text),
+        ("Served", "served", _flag),
+        ("Storage", "storage", _flag),
+        ("Deprecated", "deprecated", _flag),
+        ("DeprecationWarning", "deprecationWarning", json_text),
+        ("Schema", "schema", _or_null(_validation)),
+        ("Subresources", "subresources", _or_null(_subresources)),
+        ("AdditionalPrinterColumns", "additionalPrinterColumns", _or_null(_columns)),
+        ("SelectableFields", "selectableFields", _or_null(_selectable)),
+    )
+    return "{" + ",".join(f'"{go}":{write(value.get(name))}' for go, name, write in fields) + "}"
