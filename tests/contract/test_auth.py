@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 from server import Server
 
 from seaway.pki.authority import Authority
@@ -309,3 +311,24 @@ def test_a_review_of_others_is_itself_guarded(server: Server, ns: str) -> None:
     for path in (f"{AUTHZ}/subjectaccessreviews", f"{AUTHN}/tokenreviews"):
         status, answer = server.request("POST", path, {"spec": {"token": "x", "user": "x"}}, token=token)
         assert (status, answer["reason"]) == (403, "Forbidden"), path
+
+
+def test_tokens_can_be_checked_by_whoever_reads_the_issuers_keys(server: Server, ns: str) -> None:
+    token = token_of(server, ns)
+    for path in ("/.well-known/openid-configuration", "/openid/v1/jwks"):
+        assert server.request("GET", path, anonymous=True)[0] == 403, path
+    status, told = server.request("GET", "/.well-known/openid-configuration", token=token)
+    assert status == 200 and told["issuer"] == claims_of(token)["iss"] and told["jwks_uri"].endswith("/openid/v1/jwks")
+    status, raw = server.request("GET", "/openid/v1/jwks", token=token)
+    assert status == 200 and server.headers["Content-Type"] == "application/jwk-set+json"
+    (key,) = json.loads(raw)["keys"]
+    head, body, signature = token.split(".")
+    assert json.loads(base64.urlsafe_b64decode(head + "==")) == {"alg": key["alg"], "kid": key["kid"]}
+
+    def number(text: str) -> int:
+        return int.from_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), "big")
+
+    public = ec.EllipticCurvePublicNumbers(number(key["x"]), number(key["y"]), ec.SECP256R1()).public_key()
+    raw_signature = base64.urlsafe_b64decode(signature + "==")
+    der = utils.encode_dss_signature(int.from_bytes(raw_signature[:32], "big"), int.from_bytes(raw_signature[32:], "big"))
+    public.verify(der, f"{head}.{body}".encode(), ec.ECDSA(hashes.SHA256()))

@@ -39,6 +39,12 @@ class Signer:
         )
         self.key_id = _b64(hashlib.sha256(public).digest())
 
+    def public(self) -> dict[str, str]:
+        """The public key as a JSON Web Key (RFC 7517), for those who check tokens by themselves."""
+        numbers = self._key.public_key().public_numbers()
+        place = {"x": _b64(numbers.x.to_bytes(32, "big")), "y": _b64(numbers.y.to_bytes(32, "big"))}
+        return {"use": "sig", "kty": "EC", "kid": self.key_id, "crv": "P-256", "alg": "ES256", **place}
+
     def sign(self, claims: dict[str, Any]) -> str:
         header = {"alg": "ES256", "kid": self.key_id}
         signed = ".".join(_b64(json.dumps(p, separators=(",", ":")).encode()) for p in (header, claims))

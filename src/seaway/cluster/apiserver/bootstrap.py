@@ -124,6 +124,12 @@ def node_role() -> Tree:
     return {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": meta, "rules": copy.deepcopy(RULES)}
 
 
+def client_authority(ca: str) -> Tree:
+    """Whom extension API servers trust as clients (pkg/controlplane/controller/clusterauthenticationtrust)."""
+    meta: Tree = {"name": "extension-apiserver-authentication", "namespace": "kube-system"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"client-ca-file": ca}}
+
+
 def _fill(value: Any, names: dict[str, str]) -> Any:
     """An add-on's document with its variables; a whole value is replaced, never a part of a text."""
     if isinstance(value, dict):
@@ -135,7 +141,7 @@ def _fill(value: Any, names: dict[str, str]) -> Any:
     return value
 
 
-def documents(layout: Layout, variables: dict[str, str]) -> list[Tree]:
+def documents(layout: Layout, variables: dict[str, str], ca: str) -> list[Tree]:
     names = {
         **variables,
         "DNS_ADDRESS": str(layout.dns_addresses[0]),
@@ -155,7 +161,7 @@ def documents(layout: Layout, variables: dict[str, str]) -> list[Tree]:
         for n, v in (("system-cluster-critical", 2000000000), ("system-node-critical", 2000001000))
     ]
     found += _documents("rbac")
-    found.append(node_role())
+    found += [node_role(), client_authority(ca)]
     found.append(service_ranges(layout))
     found += kubernetes_service(layout)
     found += [_fill(d, names) for d in _documents("addons")]
@@ -171,10 +177,11 @@ async def _withdraw(verbs: Verbs) -> None:
                 await verbs.delete(Call(kind, "", name, SYSTEM), {})
 
 
-async def run(verbs: Verbs, layout: Layout, variables: dict[str, str]) -> None:
-    """Creates what is absent. `variables` are the add-ons' arguments that the Cluster file sets."""
+async def run(verbs: Verbs, layout: Layout, variables: dict[str, str], ca: str) -> None:
+    """Creates what is absent. `variables` are the add-ons' arguments that the Cluster file sets, `ca` is the authority
+    of clients (PEM)."""
     await _withdraw(verbs)
-    for document in documents(layout, variables):
+    for document in documents(layout, variables, ca):
         await _ensure(verbs, document)
     await asyncio.gather(*(_ensure(verbs, document) for document in api_services()))
     await _ready_ranges(verbs)

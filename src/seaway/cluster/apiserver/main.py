@@ -176,7 +176,9 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
     definitions = asyncio.create_task(Lifecycle(verbs).run())
     observer = asyncio.create_task(Observer(verbs).run())
     fresh = storage.rv == 0
-    await bootstrap.run(verbs, layout, args.get("variables", {}))
+    with open(f"{args['pki']}/ca.crt") as f:
+        ca = f.read()
+    await bootstrap.run(verbs, layout, args.get("variables", {}), ca)
     if fresh:
         storage.forget()  # nobody has seen a version of a cluster in the making: whoever names one starts again
     door.ready = True

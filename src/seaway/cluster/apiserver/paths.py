@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from seaway.api import kinds
-from seaway.cluster.apiserver import answers, discovery, openapi, openapi_v2
+from seaway.cluster.apiserver import answers, discovery, issuer, openapi, openapi_v2
 from seaway.cluster.apiserver.custom.registry import Served
 from seaway.cluster.apiserver.requests import RequestInfo
 from seaway.cluster.apiserver.status import ApiError, no_resource, not_allowed
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 Tree = dict[str, Any]
 HEALTH = ("healthz", "livez", "readyz")
-ROOT = ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+ROOT = """/.well-known/openid-configuration /api /api/v1 /apis /healthz /livez /openapi/v2 /openapi/v3 /openid/v1/jwks
+    /readyz /version""".split()
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
@@ -45,6 +46,8 @@ def answer(door: Door, request: web.BaseRequest, info: RequestInfo) -> web.Strea
         return web.Response(body=openapi.index(served), content_type=answers.JSON)
     if parts[:2] == ["openapi", "v3"]:
         return _openapi(parts[2:], served)
+    if path in (issuer.CONFIGURATION, issuer.KEYS):
+        return _issuer(door, path)
     if parts[0] in ("api", "apis"):
         return _discovery(door, parts, request.headers.get("Accept", ""))
     return _json({"paths": ROOT}) if path == "/" else missing()
@@ -52,6 +55,14 @@ def answer(door: Door, request: web.BaseRequest, info: RequestInfo) -> web.Strea
 
 def _json(tree: Tree) -> web.Response:
     return web.Response(body=encode(tree), content_type=answers.JSON)
+
+
+def _issuer(door: Door, path: str) -> web.Response:
+    cached = {"Cache-Control": issuer.CACHE_CONTROL}
+    if path == issuer.CONFIGURATION:
+        body = encode(issuer.configuration(door.address))
+        return web.Response(body=body, content_type=answers.JSON, headers=cached)
+    return web.Response(body=encode(issuer.keys(door.signer)), content_type=issuer.KEYS_TYPE, headers=cached)
 
 
 def _discovery(door: Door, parts: list[str], accept: str) -> web.Response:
