@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from published_objects import FILES, Case, cases, changes, definitions, holds
+from published_objects import FILES, Case, cases, changes, definitions, holds, served
 from server import Server
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -36,6 +36,8 @@ class Story:
 
     client_side: str = ""
     installed: dict[str, str] = field(default_factory=dict)
+    described: list[str] = field(default_factory=list)  # where OpenAPI says other than the definitions
+    explained: dict[str, str] = field(default_factory=dict)
     wrong: dict[str, list[str]] = field(default_factory=dict)  # channel -> judgements that were not as the data says
     refused: str = ""
     channels_after_refusal: list[str] = field(default_factory=list)
@@ -170,6 +172,39 @@ CHECKS = {
 }
 
 
+def described(client: Client, channel: str) -> Iterator[str]:
+    """Where the OpenAPI documents of a bundle's versions say other than its definitions."""
+    _, index = client.ask("GET", "/openapi/v3")
+    for (version, kind), schema in served(channel).items():
+        entry = index["paths"].get(f"apis/{version}")
+        if entry is None:
+            yield f"{version}: no document"
+            continue
+        _, document = client.ask("GET", entry["serverRelativeURL"])
+        group, _, name = version.partition("/")
+        gvk = {"group": group, "version": name, "kind": kind}
+        schemas = document["components"]["schemas"].values()
+        found = next((s for s in schemas if gvk in s.get("x-kubernetes-group-version-kind", ())), None)
+        if found is None:
+            yield f"{version} {kind}: no schema"
+            continue
+        for part in ("spec", "status"):
+            if found["properties"].get(part) != schema["properties"].get(part):
+                yield f"{version} {kind}: {part} is another"
+        if set(found.get("required", ())) != set(schema.get("required", ())):
+            yield f"{version} {kind}: required is {found.get('required')}"
+        paths = [path for path in document["paths"] if path.endswith((f"/{client.plurals[(version, kind)]}", "/{name}"))]
+        if len(paths) < 2:
+            yield f"{version} {kind}: paths are {sorted(document['paths'])}"
+
+
+EXPLAINED = {
+    "gateways.spec.listeners": ("GROUP:      gateway.networking.k8s.io", "FIELD: listeners <[]Object>", "hostname\t<string>", "port\t<integer> -required-"),
+    "httproutes.spec.rules.filters.type": ("FIELD: type <string>", "ENUM:\n    RequestHeaderModifier\n"),
+    "certificates.spec.privateKey": ("KIND:       Certificate", "rotationPolicy\t<string>"),
+}  # fmt: skip
+
+
 def channel_of(client: Client, name: str) -> str:
     return str(client.ask("GET", f"{CRDS}/{name}")[1]["metadata"]["annotations"][CHANNEL])
 
@@ -186,6 +221,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         for channel in ("standard", "cert-manager"):
             told.installed[channel] = client.install(channel)
             told.wrong[channel] = judged(client, channel)
+            told.described += described(client, channel)
+        told.explained = {path: client.kubectl("explain", path)[1] for path in EXPLAINED}
         code, told.refused = client.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(FILES["experimental"]))
         assert code != 0, told.refused
         names = [n for n, d in experimental.items() if n.endswith(".gateway.networking.k8s.io") and "group" in d["spec"]]
@@ -217,6 +254,12 @@ def test_experimental_over_standard_is_refused_by_the_bundles_policy_until_it_is
     assert f"ValidatingAdmissionPolicy '{SAFE_UPGRADES}' with binding '{SAFE_UPGRADES}' denied request: {text}" in story.refused
     assert set(story.channels_after_refusal) == {"standard"} and len(story.channels_after_refusal) == 10
     assert set(story.upgraded) == {"experimental"}
+
+
+def test_published_definitions_are_described_in_openapi_and_explained(story: Story) -> None:
+    assert not story.described, "\n".join(story.described)
+    for path, texts in EXPLAINED.items():
+        assert all(text in story.explained[path] for text in texts), story.explained[path]
 
 
 @pytest.mark.parametrize("channel", FILES)
