@@ -415,3 +415,16 @@ def test_a_webhook_converts_between_versions(server: Server, ns: str, group: str
         assert server.request("DELETE", path(group, ns, "x"))[0] == 200
     finally:
         hooks.close()
+
+
+def test_each_group_version_has_an_api_service_while_it_is_served(server: Server, group: str) -> None:
+    install(server, definition(group, version(), version("v2", False)))
+    services = "/apis/apiregistration.k8s.io/v1/apiservices"
+    for name in ("v1", "v2"):
+        at = f"{services}/{name}.{group}"
+        eventually(lambda at=at: server.request("GET", at)[0] == 200, "there is no APIService")  # type: ignore[misc]
+    found = server.request("GET", f"{services}/v1.{group}")[1]
+    assert (found["spec"]["groupPriorityMinimum"], found["spec"]["versionPriority"]) == (1000, 100)
+    assert condition(found, "Available") == "True"
+    server.request("DELETE", f"{DEFINITIONS}/things.{group}")
+    eventually(lambda: server.request("GET", f"{services}/v1.{group}")[0] == 404, "the APIService is left")

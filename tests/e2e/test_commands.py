@@ -53,12 +53,38 @@ def test_up_reads_a_configuration_file_and_names_what_has_no_meaning(tmp_path: P
         cluster.__exit__()
 
 
+CUSTOM = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: boats.up.example.com}
+spec:
+  group: up.example.com
+  scope: Namespaced
+  names: {plural: boats, kind: Boat}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec: {type: object, properties: {name: {type: string}}}
+---
+apiVersion: up.example.com/v1
+kind: Boat
+metadata: {name: b}
+spec: {name: b}
+"""
+
+
 def test_up_applies_a_manifest_publishes_a_service_and_stands_beside_another(tmp_path: Path) -> None:
     port = free_port()
     manifest = tmp_path / "web.yaml"
-    manifest.write_text(web(1))
+    manifest.write_text(f"{web(1)}\n---\n{CUSTOM}")
     with Cluster() as other, Cluster("-f", str(manifest), "--publish", f"{port}:default/web:80") as cluster:
         cluster.rollout("deployment/web")
+        assert cluster.get("boats.up.example.com", "b")["spec"] == {"name": "b"}
 
         def answered() -> bool:
             try:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from seaway.api.kinds import Kind
 from seaway.client import kubeconfig
 from seaway.client.errors import ApiStatusError, Unavailable
 from seaway.client.rest import Rest, kind_of, wait_ready
@@ -25,6 +26,7 @@ from seaway.cluster.place import Place
 
 Tree = dict[str, Any]
 WITHIN = 60.0
+CUSTOM_WAIT = 10.0  # seconds a custom kind is waited for
 
 
 def options() -> argparse.ArgumentParser:
@@ -127,9 +129,32 @@ async def _pause(end: float, what: str, where: Place) -> None:
     await asyncio.sleep(0.03)
 
 
+async def _kind_of(api: Rest, tree: Tree) -> Kind | None:
+    """The kind of a document. A custom one is asked for until the definition that came just before it is served."""
+    from seaway.api import kinds
+    from seaway.client.errors import NotFound
+
+    api_version, name = str(tree.get("apiVersion", "")), str(tree.get("kind", ""))
+    found = kinds.by_kind().get((api_version, name))
+    group, _, version = api_version.rpartition("/")
+    if found is not None or "." not in group:
+        return found
+    end = time.monotonic() + CUSTOM_WAIT
+    while True:
+        try:
+            rows = (await api.request("GET", f"/apis/{group}/{version}"))["resources"]
+        except NotFound:
+            rows = []
+        for row in rows:
+            if row["kind"] == name and "/" not in row["name"]:
+                return Kind(group, version, row["name"], name, row["namespaced"], tuple(row["verbs"]))
+        if time.monotonic() > end:
+            return None
+        await asyncio.sleep(0.05)
+
+
 async def apply(where: Place, paths: list[str], progress: Progress) -> None:
     """Creates or merges each document of the manifests."""
-    from seaway.api import kinds
     from seaway.client.errors import NotFound
 
     async with Rest(kubeconfig.from_file(where.kubeconfig), "seaway-up") as api:
@@ -139,7 +164,7 @@ async def apply(where: Place, paths: list[str], progress: Progress) -> None:
             except (OSError, yaml.YAMLError) as e:
                 raise LaunchError(f"-f {path}: {e}") from None
             for tree in documents:
-                kind = kinds.by_kind().get((tree.get("apiVersion", ""), tree.get("kind", "")))
+                kind = await _kind_of(api, tree)
                 if kind is None:
                     raise LaunchError(f"-f {path}: no kind {tree.get('kind')} in {tree.get('apiVersion')}")
                 meta = tree.get("metadata") or {}

@@ -70,7 +70,9 @@ def _closer(text: str, at: int, why: str) -> str | None:
     """What encoding/json's scanner says inside a literal, a number or an escape, which Python's looks at as a whole."""
 
     def told(index: int, where: str) -> str:
-        return f"invalid character {_quoted(text[index])} {where}" if index < len(text) else "unexpected end of JSON input"
+        return (
+            f"invalid character {_quoted(text[index])} {where}" if index < len(text) else "unexpected end of JSON input"
+        )
 
     if why == "Expecting value":
         literal = next((word for word in ("null", "true", "false") if word[0] == text[at]), None)

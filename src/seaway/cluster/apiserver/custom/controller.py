@@ -13,7 +13,7 @@ from seaway.api import kinds
 from seaway.cluster.apiserver import delete
 from seaway.cluster.apiserver.authz import User
 from seaway.cluster.apiserver.calls import Call
-from seaway.cluster.apiserver.custom import lifecycle
+from seaway.cluster.apiserver.custom import apiservices, lifecycle
 from seaway.cluster.apiserver.custom.definition import Definition
 from seaway.cluster.apiserver.custom.registry import DEFINITIONS
 from seaway.cluster.apiserver.journal import DELETED
@@ -46,6 +46,7 @@ class Lifecycle:
     def _follow(self, event: Event) -> None:
         if event.resource == DEFINITIONS:
             if event.kind == DELETED:
+                self._add("")  # its group may not be served any more
                 self._add_group(event.entry.key, event.entry.tree["spec"].get("group", ""))
             else:
                 self._add(event.entry.key)
@@ -66,6 +67,10 @@ class Lifecycle:
             await self._wake.wait()
             self._wake.clear()
             waiting, self._waiting = self._waiting, {}
+            try:
+                await self._tell_services()
+            except ApiError:
+                self._later("")  # "" is no definition, but brings us back here
             for name in waiting:
                 try:
                     await self._look(name)
@@ -99,6 +104,18 @@ class Lifecycle:
         written = await self._change(name, edit)
         if written["status"].get("acceptedNames") != before:
             self._add_group(name, group)
+
+    async def _tell_services(self) -> None:
+        """The APIServices of custom groups follow what is served."""
+        wanted = apiservices.wanted(self._verbs.registry.served)
+        found = {e.key: e.tree for e in self._storage.newest_all(apiservices.RESOURCE)}
+        kind = kinds.by_kind()["apiregistration.k8s.io/v1", "APIService"]
+        for name, tree in wanted.items():
+            if name not in found:
+                await self._verbs.create_tree(Call(kind, "", name, SYSTEM), tree)
+        for name, tree in found.items():
+            if name not in wanted and apiservices.is_mine(tree) and not tree["metadata"].get("deletionTimestamp"):
+                await delete.delete(self._verbs, Call(kind, "", name, SYSTEM), {})
 
     async def _change(self, name: str, edit: Any) -> Tree:
         return await self._verbs.change(self._kind, "", name, edit, "status", SYSTEM)

@@ -37,7 +37,9 @@ def collect(policy: Policy, binding: Binding, namespace: str, find: Find, read: 
     if kind.namespaced:
         where = where or namespace
         if not where:
-            raise Misconfigured("cannot use namespaced paramRef in policy binding that matches cluster-scoped resources")
+            raise Misconfigured(
+                "cannot use namespaced paramRef in policy binding that matches cluster-scoped resources"
+            )
     elif where:
         raise Misconfigured("paramRef.namespace must not be provided for a cluster-scoped `paramKind`")
     found: list[Tree] = []

@@ -152,7 +152,9 @@ def _schema_causes(schema: Tree | None, path: str, status: bool, old: Tree | Non
     if schema is None:
         return []
     found = problems(schema, f"{path}.openAPIV3Schema", status, Options(default_rules=rules.default_causes))
-    return found or rules.problems(schema, f"{path}.openAPIV3Schema", old)
+    if found or schema == old:
+        return found  # the stored rules have been compiled before, which takes its time
+    return rules.problems(schema, f"{path}.openAPIV3Schema", old)
 
 
 def _part_causes(version: Tree, path: str, schema: Tree | None, old: Tree, names: Tree, alone: str) -> list[Cause]:
