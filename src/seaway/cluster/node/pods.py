@@ -155,7 +155,7 @@ class PodWorker:
             await self._complete()
             return None
         await self.report()
-        return later if later < 3600 else None
+        return later
 
     async def _complete(self) -> None:
         """The pod is over: what still runs (sidecars; everything, at a deadline) ends in good order, and then it is said."""
@@ -186,7 +186,8 @@ class PodWorker:
         return self.shim is not None or not self.killing
 
     def _refresh_due(self, now: float) -> float:
-        return max(self.token_due - now, 0.0) if self.token_due else 3600.0
+        """Seconds until a token is to be renewed; an hour at most, so that one of a longer life is looked at again."""
+        return min(max(self.token_due - now, 0.0), 3600.0) if self.token_due else 3600.0
 
     def read_state(self, state: Tree) -> None:
         for name, entry in state["containers"].items():
