@@ -340,6 +340,13 @@ def test_a_node_touches_itself_and_what_its_pods_need(server: Server, ns: str, t
     assert not may("POST", f"{base}/pods", {"metadata": {"name": "x"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
     assert not may("DELETE", f"{base}/pods/p2") and may("DELETE", f"{base}/pods/p1", {"gracePeriodSeconds": 0})
     assert not may("GET", f"{base}/secrets/mine"), "the pod that needed it is gone"
+    review = {"spec": {"namespace": ns}}
+    told = server.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review, connection=node)[1]["status"]
+    assert told["incomplete"] and told["evaluationError"] == "node authorizer does not support user rule resolution"
+    asked = {"verb": "list", "resource": "pods", "fieldSelector": {"requirements": [{"key": "spec.nodeName", "operator": "In", "values": [f"{ns}-1"]}]}}
+    for selected, allowed in ((asked, True), ({"verb": "list", "resource": "pods"}, False)):
+        review = {"spec": {"user": f"system:node:{ns}-1", "groups": ["system:nodes"], "resourceAttributes": selected}}
+        assert server.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]["allowed"] is allowed
 
 
 # signers

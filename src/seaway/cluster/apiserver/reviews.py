@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from seaway.cluster.apiserver import bodies
 from seaway.cluster.apiserver.authz import User
 from seaway.cluster.apiserver.calls import Call
+from seaway.cluster.apiserver.nodeauthz import node_of
 from seaway.cluster.apiserver.requests import RequestInfo
 from seaway.cluster.apiserver.reviewing import CREATE
 from seaway.cluster.apiserver.status import ApiError, Cause, bad_request, invalid, not_allowed, wrong
@@ -44,6 +45,8 @@ async def answer(door: Door, call: Call) -> Tree:
             "nonResourceRules": [r for r in rules if "nonResourceURLs" in r],
             "incomplete": False,
         }
+        if node_of(call.user) is not None:
+            status.update(incomplete=True, evaluationError="node authorizer does not support user rule resolution")
     elif kind == "TokenReview":
         status = _token(door, spec)
     else:
