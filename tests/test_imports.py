@@ -28,11 +28,13 @@ cluster.workloads.revisions cluster.workloads.statefulplan cluster.workloads.sta
 cluster.workloads.jobplan cluster.workloads.jobpolicy cluster.workloads.jobindexes cluster.workloads.cron
 cluster.workloads.cronplan cluster.workloads.ownership cluster.quota
 cluster.apiserver.matching cluster.apiserver.reviewing
+metrics.families metrics.exposition cluster.apiserver.health cluster.apiserver.trace
+cluster.apiserver.auditing.policy cluster.apiserver.auditing.events cluster.apiserver.webhooks.conversion
 cluster.apiserver.webhooks.configured cluster.apiserver.webhooks.exchange cluster.apiserver.webhooks.services
 """.split()
 PURE_FOLDERS = ("cluster/apiserver/rules", "cluster/apiserver/tables")  # each file in them, whatever its name
 EDGES = {"socket", "subprocess", "asyncio", "time", "aiohttp", "sqlite3", "ctypes", "os.environ", "threading"}
-COMPONENTS = ("api", "client", "controllers", "services", "proxy", "dns", "pki")
+COMPONENTS = ("api", "client", "controllers", "services", "proxy", "dns", "pki", "metrics")
 DOORS = {
     "cryptography": ("pki/",),
     "sqlite3": ("cluster/apiserver/journal.py",),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
-from seaway.cluster.config import ConfigError, default_nodes, parse, with_name
+from seaway.cli import up
+from seaway.cluster.config import ApiServer, ConfigError, default_nodes, parse, with_name
 
 HEAD = {"apiVersion": "seaway.dev/v1alpha1", "kind": "Cluster"}
 KIND = """
@@ -93,11 +95,30 @@ def test_given_names_images_and_labels_are_kept() -> None:
         ({"networking": {"loadBalancerSubnet": "x"}}, "networking.loadBalancerSubnet"),
         ({"networking": {"apiServerPort": -1}}, "networking.apiServerPort"),
         ({"networking": {"apiServerPort": "80"}}, "networking.apiServerPort"),
+        ({"components": {"apiServer": {"auditLog": "x"}}}, "components.apiServer.auditLog"),
+        ({"components": {"apiServer": {"logMaxSize": 0}}}, "components.apiServer.logMaxSize"),
+        ({"components": {"apiServer": {"logMaxBackups": True}}}, "components.apiServer.logMaxBackups"),
+        ({"components": {"apiServer": {"auditPolicyFile": "p"}}}, "an audit policy without an audit log"),
+        ({"components": {"apiServer": {"auditLogPath": "l", "requestLogPath": "l"}}}, "l"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_path(change: dict, path: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(path) + ": "):
         parse({**HEAD, **change})
+
+
+def test_logs_of_the_api_server_are_files_with_bounds(tmp_path: Path) -> None:
+    server = {"auditLogPath": "audit.log", "auditPolicyFile": "policy.yaml", "logMaxSize": 7}
+    config = parse({**HEAD, "components": {"apiServer": server}})
+    assert config.components.api_server == ApiServer("audit.log", "policy.yaml", "", 7, 5)
+    (tmp_path / "policy.yaml").write_text("{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Metadata}]}")
+    found = up.with_logs(parse(HEAD), str(tmp_path / "audit.log"), str(tmp_path / "policy.yaml"), "").components.api_server
+    assert (found.audit_log, found.request_log) == (str(tmp_path / "audit.log"), "") and (tmp_path / "audit.log").exists()
+    (tmp_path / "policy.yaml").write_text("{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: All}]}")
+    with pytest.raises(ConfigError, match=r"policy.yaml: rules\[0\].level: Unsupported value"):
+        up.with_logs(parse(HEAD), str(tmp_path / "audit.log"), str(tmp_path / "policy.yaml"), "")
+    with pytest.raises(ConfigError, match="cannot be written: No such file or directory"):
+        up.with_logs(parse(HEAD), str(tmp_path / "none" / "audit.log"), "", "")
 
 
 @pytest.mark.parametrize("tree", [None, [], "Cluster", 5])

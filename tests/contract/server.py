@@ -34,6 +34,7 @@ class Server:
 
     def __init__(self, folder: Path, **limits: int) -> None:
         self.folder, self.limits = folder, limits
+        self.extra: dict[str, Any] = {}  # more of the process's arguments
         pki = folder / "pki"
         pki.mkdir(parents=True)
         now = time.time()
@@ -66,7 +67,7 @@ class Server:
 
     def start(self) -> Server:
         fd = self.listener.fileno()
-        args = {"layout": layout.dump(layout.plan(config.ClusterConfig())), "data": str(self.folder / "data"), "pki": str(self.folder / "pki")}
+        args = {"layout": layout.dump(layout.plan(config.ClusterConfig())), "data": str(self.folder / "data"), "pki": str(self.folder / "pki"), **self.extra}
         log = open(self.folder / "log", "ab")
         self.process = subprocess.Popen([sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[fd])
         assert self.process.stdin

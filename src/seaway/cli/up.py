@@ -19,7 +19,7 @@ from seaway.client import kubeconfig
 from seaway.client.errors import ApiStatusError, Unavailable
 from seaway.client.rest import Rest, kind_of, wait_ready
 from seaway.cluster import config as configs
-from seaway.cluster import launch, place
+from seaway.cluster import launch, place, policies
 from seaway.cluster.config import PROXY_MODES, ClusterConfig, ConfigError
 from seaway.cluster.launch import LaunchError, Publish
 from seaway.cluster.place import Place
@@ -48,6 +48,11 @@ def options() -> argparse.ArgumentParser:
         metavar="HOSTPORT:NAMESPACE/SERVICE:PORT",
         help="forward a loopback port to a Service",
     )
+    parser.add_argument("--audit-log", default="", metavar="FILE", help="who did what, a JSON line a request")
+    parser.add_argument(
+        "--audit-policy", default="", metavar="FILE", help="an audit.k8s.io/v1 Policy: what of it, and how much"
+    )
+    parser.add_argument("--request-log", default="", metavar="FILE", help="a line of text a request")
     parser.add_argument(
         "-f",
         dest="manifests",
@@ -76,7 +81,26 @@ def read_config(args: argparse.Namespace) -> ClusterConfig:
         config = replace(config, nodes=configs.default_nodes(1, config.name))
     if args.proxy_mode:
         config = replace(config, networking=replace(config.networking, kube_proxy_mode=args.proxy_mode))
-    return config
+    return with_logs(config, args.audit_log, args.audit_policy, args.request_log)
+
+
+def with_logs(config: ClusterConfig, audit_log: str, audit_policy: str, request_log: str) -> ClusterConfig:
+    """The configuration with these logs, at absolute paths that can be written; ConfigError says what cannot be used."""
+    logs = configs.with_logs(config.components.api_server, audit_log, audit_policy, request_log)
+    absolute = {
+        name: os.path.abspath(path)
+        for name in ("audit_log", "audit_policy", "request_log")
+        if (path := getattr(logs, name))
+    }
+    for name in ("audit_log", "request_log"):
+        if name in absolute:
+            try:
+                os.close(os.open(absolute[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+            except OSError as e:
+                raise ConfigError(f"{absolute[name]} cannot be written: {e.strerror}") from None
+    if "audit_policy" in absolute:
+        policies.from_file(absolute["audit_policy"])
+    return replace(config, components=replace(config.components, api_server=replace(logs, **absolute)))
 
 
 class Progress:

@@ -61,13 +61,26 @@ class NodeLifecycle:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiServer:
+    """The API server's logs: files (empty: no such log), the audit policy's file (empty: who did what, of everything), and
+    how large a file gets, in MiB, and how many older ones are kept."""
+
+    audit_log: str = ""
+    audit_policy: str = ""
+    request_log: str = ""
+    log_size: int = 100
+    log_backups: int = 5
+
+
+@dataclass(frozen=True, slots=True)
 class Components:
-    """Arguments of components: endpoints a slice, the seconds that a proxy waits at least between two syncs, and the times of
-    nodes."""
+    """Arguments of components: endpoints a slice, the seconds that a proxy waits at least between two syncs, the times of
+    nodes, and the API server's logs."""
 
     max_endpoints_per_slice: int = 100
     proxy_min_sync_period: float = 0.0
     node_lifecycle: NodeLifecycle = NodeLifecycle()
+    api_server: ApiServer = ApiServer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +176,7 @@ def _duration(fields: Mapping[str, Any], path: str, name: str, default: float, l
 
 
 def _components(tree: Any) -> Components:
-    fields = _fields(tree, "components", {"controllers", "kubeProxy", "kubelet"})
+    fields = _fields(tree, "components", {"apiServer", "controllers", "kubeProxy", "kubelet"})
     times = ("nodeMonitorPeriod", "nodeMonitorGracePeriod", "nodeStartupGracePeriod")
     path = "components.controllers"
     controllers = _fields(fields.get("controllers") or {}, path, {"maxEndpointsPerSlice", *times})
@@ -179,7 +192,44 @@ def _components(tree: Any) -> Components:
         _duration(controllers, path, times[1], base.monitor_grace_period, 0.1),
         _duration(controllers, path, times[2], base.startup_grace_period, 0.1),
     )
-    return Components(limit, _duration(proxy, "components.kubeProxy", "minSyncPeriod", 0.0), lifecycle)
+    return Components(
+        limit,
+        _duration(proxy, "components.kubeProxy", "minSyncPeriod", 0.0),
+        lifecycle,
+        _api_server(fields.get("apiServer") or {}),
+    )
+
+
+def _api_server(tree: Any) -> ApiServer:
+    path = "components.apiServer"
+    known = {"auditLogPath", "auditPolicyFile", "requestLogPath", "logMaxSize", "logMaxBackups"}
+    fields = _fields(tree, path, known)
+    numbers = {}
+    for name, default, least, most in (("logMaxSize", 100, 1, 10_000), ("logMaxBackups", 5, 0, 100)):
+        value = numbers[name] = fields.get(name, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise ConfigError(f"{path}.{name}: {value!r} must be a number from {least} to {most}")
+    return with_logs(
+        ApiServer(log_size=numbers["logMaxSize"], log_backups=numbers["logMaxBackups"]),
+        str(fields.get("auditLogPath") or ""),
+        str(fields.get("auditPolicyFile") or ""),
+        str(fields.get("requestLogPath") or ""),
+    )
+
+
+def with_logs(base: ApiServer, audit_log: str, audit_policy: str, request_log: str) -> ApiServer:
+    """The logs of `base` with others where they are given."""
+    found = replace(
+        base,
+        audit_log=audit_log or base.audit_log,
+        audit_policy=audit_policy or base.audit_policy,
+        request_log=request_log or base.request_log,
+    )
+    if found.audit_policy and not found.audit_log:
+        raise ConfigError("an audit policy without an audit log: name one (--audit-log, or auditLogPath)")
+    if found.audit_log and found.audit_log == found.request_log:
+        raise ConfigError(f"{found.audit_log}: the audit log and the request log need a file each")
+    return found
 
 
 def _node(tree: Any, path: str, name: str, ignored: list[str]) -> NodeConfig:

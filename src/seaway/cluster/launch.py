@@ -20,8 +20,8 @@ from typing import Any
 import yaml
 
 from seaway.cluster import layout as layouts
-from seaway.cluster import place
-from seaway.cluster.config import ClusterConfig
+from seaway.cluster import place, policies
+from seaway.cluster.config import ApiServer, ClusterConfig
 from seaway.cluster.fabric import linux
 from seaway.cluster.layout import API_PORT, Layout
 from seaway.cluster.node import cgroups, debian
@@ -145,6 +145,18 @@ def _listen(port: int, what: str) -> socket.socket:
     return sock
 
 
+def _logs(logs: ApiServer) -> Tree:
+    """The API server's logs, as its arguments."""
+    bounds: Tree = {"size": logs.log_size << 20, "kept": logs.log_backups}
+    found: Tree = {}
+    if logs.audit_log:
+        policy = policies.from_file(logs.audit_policy) if logs.audit_policy else None
+        found["audit_log"] = {"path": logs.audit_log, "policy": policy, **bounds}
+    if logs.request_log:
+        found["request_log"] = {"path": logs.request_log, **bounds}
+    return found
+
+
 def processes(
     where: Place, config: ClusterConfig, layout: Layout, data: Path, store: Path, published: dict[str, Publish]
 ) -> list[Tree]:
@@ -161,6 +173,7 @@ def processes(
                 "layout": text,
                 "data": str(data),
                 "pki": pki,
+                **_logs(config.components.api_server),
                 "variables": {
                     "PROXY_MIN_SYNC_PERIOD": f"{config.components.proxy_min_sync_period}s",
                     "PROXY_MODE": config.networking.kube_proxy_mode,

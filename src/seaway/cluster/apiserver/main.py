@@ -20,6 +20,9 @@ from aiohttp import web
 from seaway.cluster.apiserver import bootstrap, connections, expiry, noderestriction
 from seaway.cluster.apiserver.admission import Admission
 from seaway.cluster.apiserver.allocation import Allocator
+from seaway.cluster.apiserver.auditing import policy
+from seaway.cluster.apiserver.auditing.linelog import LineLog
+from seaway.cluster.apiserver.auditing.recorder import Recorder
 from seaway.cluster.apiserver.authn import Tokens
 from seaway.cluster.apiserver.authz import RBAC, Rbac
 from seaway.cluster.apiserver.calls import ADDRESSES
@@ -27,6 +30,7 @@ from seaway.cluster.apiserver.custom.controller import Lifecycle
 from seaway.cluster.apiserver.door import BODY_LIMIT, Door
 from seaway.cluster.apiserver.journal import DELETED, Journal
 from seaway.cluster.apiserver.metadata import SUFFIX_CHARACTERS
+from seaway.cluster.apiserver.metering import Metrics
 from seaway.cluster.apiserver.nodeauthz import NodeAuthorizer, PlacedPods
 from seaway.cluster.apiserver.noderestriction import NodeRestriction
 from seaway.cluster.apiserver.policies import admission as policies
@@ -125,12 +129,13 @@ def webhook_caller(storage: Storage) -> Caller:
     return Caller(resolve)
 
 
-def add_reviewers(verbs: Verbs, caller: Caller) -> None:
+def add_reviewers(verbs: Verbs, caller: Caller, metrics: Metrics) -> None:
     """Whoever has a word in writes, in the order of upstream's plugins."""
     storage, uid = verbs.storage, verbs.edges.uid
     decide = verbs.rbac.decide if verbs.rbac is not None else None
     mutating = Mutating("mutatingwebhookconfigurations", storage, caller, uid)
     validating = Validating("validatingwebhookconfigurations", storage, caller, uid)
+    mutating.observe = validating.observe = metrics.called
     mutating.conditions = validating.conditions = Conditions(decide)
     verbs.reviewers.chain += [
         MutatingPolicies(storage, verbs.registry, decide),
@@ -138,6 +143,17 @@ def add_reviewers(verbs: Verbs, caller: Caller) -> None:
         policies.Validating(storage, verbs.registry, decide),
         validating,
     ]
+
+
+def add_logs(recorder: Recorder, args: Tree) -> None:
+    """The audit log and the request log, where the cluster's configuration names their files."""
+    audit, requests = args.get("audit_log"), args.get("request_log")
+    if audit:
+        recorder.audit = LineLog(audit["path"], audit["size"], audit["kept"])
+        if audit.get("policy"):
+            recorder.policy = policy.read(audit["policy"])
+    if requests:
+        recorder.requests = LineLog(requests["path"], requests["size"], requests["kept"])
 
 
 async def serve(args: Tree, fds: dict[str, int]) -> None:
@@ -148,8 +164,10 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
     storage = Storage(Journal(os.path.join(args["data"], "state.db")))
     door, verbs = assemble(storage, layout, args["pki"], edges())
     caller = webhook_caller(storage)
-    add_reviewers(verbs, caller)
+    add_reviewers(verbs, caller, door.metrics)
     verbs.registry.conversions.convert = Converter(caller, verbs.edges.uid).convert
+    add_logs(door.recorder, args)
+    door.metrics.watch_storage(storage)
 
     def factory(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
         return web.BaseRequest(
@@ -191,10 +209,12 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
         loop.add_signal_handler(signal.SIGTERM, stop.set)
     sweeping = asyncio.create_task(expiry.run(verbs))
     await stop.wait()
+    door.ending = True
     sweeping.cancel()
     definitions.cancel()
     observer.cancel()
     await caller.close()
+    door.recorder.close()
     storage.close()
 
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from multidict import MultiMapping
 
 from seaway.api import kinds
-from seaway.cluster.apiserver import answers, discovery, issuer, openapi, openapi_v2
+from seaway.cluster.apiserver import answers, discovery, health, issuer, openapi, openapi_v2
 from seaway.cluster.apiserver.custom.registry import Served
 from seaway.cluster.apiserver.requests import RequestInfo
 from seaway.cluster.apiserver.status import ApiError, no_resource, not_allowed
 from seaway.cluster.apiserver.storage import encode
+from seaway.metrics import exposition
 
 if TYPE_CHECKING:
     from seaway.cluster.apiserver.door import Door
 
 Tree = dict[str, Any]
-HEALTH = ("healthz", "livez", "readyz")
-ROOT = """/.well-known/openid-configuration /api /api/v1 /apis /healthz /livez /openapi/v2 /openapi/v3 /openid/v1/jwks
-    /readyz /version""".split()
+ROOT = """/.well-known/openid-configuration /api /api/v1 /apis /healthz /livez /metrics /openapi/v2 /openapi/v3
+    /openid/v1/jwks /readyz /version""".split()
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
@@ -36,8 +36,11 @@ def answer(door: Door, request: web.BaseRequest, info: RequestInfo) -> web.Strea
         raise ApiError(405, "MethodNotAllowed", "405: Method Not Allowed")
     parts = path.strip("/").split("/")
     served = door.verbs.registry.served
-    if parts[0] in HEALTH:
-        return _health(door.ready, parts, request.query)
+    if parts[0] in health.PATHS:
+        return _health(door, parts, request.query)
+    if path == "/metrics":
+        body = exposition.render(door.metrics.registry).encode()
+        return web.Response(body=body, headers={"Content-Type": exposition.CONTENT_TYPE})
     if path == "/version":
         return _json(discovery.version())
     if path == "/openapi/v2":
@@ -102,21 +105,17 @@ def _wants_aggregated(accept: str) -> bool:
     raise answers.not_acceptable()
 
 
-def _health(ready: bool, parts: list[str], query: Mapping[str, str]) -> web.Response:
-    checks = {"ping": True, "storage": True}
-    if parts[0] == "readyz":
-        checks["bootstrap"] = ready
-    well = all(checks.values())
-    lines = [f"[{'+' if ok else '-'}]{name} {'ok' if ok else 'failed'}" for name, ok in checks.items()]
+def _health(door: Door, parts: list[str], query: MultiMapping[str]) -> web.Response:
+    path = parts[0]
     if len(parts) > 1:
-        found = checks.get(parts[1])
+        found = health.single(path, "/".join(parts[1:]), door.checks)
         if found is None:
             return missing()
-        return web.Response(status=200 if found else 500, text="ok" if found else "failed")
-    if "verbose" in query or not well:
-        text = "\n".join([*lines, f"{parts[0]} check {'passed' if well else 'failed'}", ""])
-        return web.Response(status=200 if well else 500, text=text)
-    return web.Response(text="ok")
+    else:
+        exclude = query.getall("exclude", [])
+        found = health.whole(path, door.checks, exclude, "verbose" in query, door.metrics.checked)
+    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache, private"}
+    return web.Response(status=found.code, text=found.text, headers=headers)
 
 
 def _openapi_v2(accept: str, served: Served) -> web.Response:

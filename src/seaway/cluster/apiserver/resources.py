@@ -35,6 +35,7 @@ from seaway.cluster.apiserver.requests import RequestInfo
 from seaway.cluster.apiserver.seats import visit_of
 from seaway.cluster.apiserver.status import ApiError, bad_request, not_allowed
 from seaway.cluster.apiserver.storage import decode, encode
+from seaway.cluster.apiserver.trace import TRACE, Trace
 from seaway.cluster.apiserver.verbs import RETURNS_OBJECT
 
 if TYPE_CHECKING:
@@ -93,7 +94,11 @@ async def answer(
         return await _delete(door, call, request, info, form)
     answers.check_shape(form, kind, False)
     if method == "POST":
-        return show(door, await door.verbs.create(call), form, 201, kind)
+        try:
+            tree = await door.verbs.create(call)
+        finally:
+            request[TRACE].name = call.name
+        return show(door, tree, form, 201, kind)
     code, tree = await (door.verbs.update(call) if method == "PUT" else door.verbs.patch(call))
     return show(door, tree, form, code, kind)
 
@@ -121,12 +126,14 @@ def _not_supported(info: RequestInfo, kind: Kind) -> ApiError:
 
 async def _call(request: web.BaseRequest, info: RequestInfo, kind: Kind, user: User, warnings: list[str]) -> Call:
     query, method = request.query, request.method
-    body = await request.read() if request.body_exists else b""
+    trace: Trace = request[TRACE]
+    body = trace.body = await request.read() if request.body_exists else b""
     content_type = request.headers.get("Content-Type", "")
     wanted = WriteOptions()
     if method in options.OPTIONS:
         media = content_type.partition(";")[0].strip().lower()
         wanted = options.write_options(method, media, query, query.getall("dryRun", []))
+        trace.dry_run = wanted.dry_run
     return Call(
         kind,
         info.namespace if kind.namespaced else "",
@@ -141,6 +148,7 @@ async def _call(request: web.BaseRequest, info: RequestInfo, kind: Kind, user: U
         options.manager_of(wanted, request.headers.get("User-Agent", "")) or "unknown",
         wanted.force,
         options=wanted.tree(method, query.get("fieldValidation", "")),
+        annotations=trace.annotations,
     )
 
 

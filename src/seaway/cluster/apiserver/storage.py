@@ -133,6 +133,7 @@ class Storage:
         self._history_bytes = 0
         self.watches: dict[str, set[Watch]] = {}
         self.listeners: list[Callable[[Event], None]] = []
+        self.trouble = ""  # why the last group of writes was refused; "" after one that was not
         self._thread = ThreadPoolExecutor(1, "journal")
         self.rv, self.compacted, objects, history = journal.load()
         self.next_rv = self.rv + 1
@@ -225,6 +226,7 @@ class Storage:
         result: asyncio.Future[None],
     ) -> None:
         failure = result.exception()
+        self.trouble = str(failure) if failure is not None else ""
         if failure is not None:
             # What was queued meanwhile built on states that never came to be.
             failed, self._queue = group + self._queue, []

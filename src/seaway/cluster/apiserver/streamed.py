@@ -15,6 +15,7 @@ from seaway.cluster.apiserver.answers import Form
 from seaway.cluster.apiserver.listing import Listing
 from seaway.cluster.apiserver.requests import RequestInfo
 from seaway.cluster.apiserver.seats import Visit, visit_of
+from seaway.cluster.apiserver.trace import TRACE, Trace
 
 if TYPE_CHECKING:
     from seaway.cluster.apiserver.door import Door
@@ -74,6 +75,13 @@ async def listing(request: web.BaseRequest, found: Listing, visit: Visit, warnin
     return response
 
 
+def opened(door: Door, request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """A long answer is about to begin: the logs are told, and the client by which name to find it there."""
+    trace: Trace = request[TRACE]
+    response.headers["Audit-Id"] = trace.id
+    door.recorder.opened(trace, response.status)
+
+
 async def watch(
     door: Door, request: web.BaseRequest, kind: Kind, info: RequestInfo, form: Form, warnings: list[str]
 ) -> web.StreamResponse:
@@ -91,10 +99,12 @@ async def watch(
     response = web.StreamResponse(headers={"Content-Type": watchlines.media(kind, form)})
     response.enable_chunked_encoding()
     warn(response, warnings)
+    opened(door, request, response)
     await response.prepare(request)
     try:
         async for chunk in lines:
             await response.write(chunk)
+            door.metrics.sent(kind, chunk.count(b"\n"))
     except (ConnectionError, asyncio.CancelledError):
         return response
     finally:

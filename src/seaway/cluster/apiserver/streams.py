@@ -34,6 +34,7 @@ from seaway.cluster.apiserver.status import (
     unsupported,
     wrong,
 )
+from seaway.cluster.apiserver.trace import TRACE
 from seaway.cluster.takeover import Taken, take_over
 
 if TYPE_CHECKING:
@@ -217,6 +218,7 @@ async def to_kubelet(
     query: Any = request.query
     if info.subresource in CONNECTS:
         call = Call(kind, info.namespace, info.name, user, info.subresource, warnings=warnings, options={})
+        call.annotations = request[TRACE].annotations
         review = door.verbs.reviewers.review(call, CONNECT, CONNECTS[info.subresource])
         if review is not None:
             query = as_query(await review.whole(stream_options(info.subresource, query)))
@@ -252,12 +254,14 @@ async def to_kubelet(
         answer = await reader.readuntil(b"\r\n\r\n")
         status = int(answer.split(b" ", 2)[1])
         if upgrade and status == 101:
+            door.recorder.opened(request[TRACE], status)
             return await _splice(request, reader, writer, answer)
         body = _body(reader, answer)
         if upgrade:  # a refusal of the kubelet goes through as it is: clients show its text
             return web.Response(status=status, body=await _text(body), content_type="text/plain")
         if status >= 400:
             raise await _refusal(kind, info, status, body)
+        door.recorder.opened(request[TRACE], status)
         return await _copy(request, status, answer, body)
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError) as e:
         raise unavailable(f"the stream to the node broke: {e}") from None
