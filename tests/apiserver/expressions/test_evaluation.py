@@ -104,6 +104,13 @@ VALUES: list[tuple[str, Any]] = [
     ("double('1.5') + double(1)", 2.5),
     ("type(v.io) == string && type(1) == int && type(v.n) == type(null)", True),
     ("v.i > 2.5 && v.d < 2", True),
+    ("5 < 10.0 && uint(3) >= 2.5 && 1 <= uint(2)", True),
+    ("['a', ?optional.of('b')] == ['a', 'b'] && {'x': 'y', ?'z': optional.none()} == {'x': 'y'}", True),
+    ("'%e %.1f %s'.format([3.14, 12345.67, {'a': ['b']}])", '3.140000×10⁰⁰ 12,345.7 {"a":["b"]}'),
+    ("type(ip('1.2.3.4')) == net.IP && type(quantity('1')) == kubernetes.Quantity", True),
+    ("string(timestamp('2011-08-18T19:03:37.01+01:00')) + string(timestamp('2011-08-18T19:03:37+01:00').getHours())", "2011-08-18T19:03:37.01+01:0018"),
+    ("timestamp('2011-08-18T19:00:00+01:00') == timestamp('2011-08-18T18:00:00Z')", True),
+    ("url('https:opaque').getHostname()", ""),
 ]
 
 
@@ -152,6 +159,9 @@ REFUSED = [
     ("[1, 'a']", "ERROR: <input>:1:5: expected type 'int' but found 'string'\n | [1, 'a']\n | ....^"),
     ("duration('x')", "ERROR: <input>:1:10: invalid duration argument\n | duration('x')\n | .........^"),
     ("'a'.matches('a(?!b)')", "ERROR: <input>:1:13: invalid matches argument\n | 'a'.matches('a(?!b)')\n | ............^"),
+    ("['a'].sum()", "ERROR: <input>:1:10: found no matching overload for 'sum' applied to 'list(string).()'\n | ['a'].sum()\n | .........^"),
+    ("'a'.indexOf(1, 'b')", "ERROR: <input>:1:12: found no matching overload for 'indexOf' applied to 'string.(int, string)'\n | 'a'.indexOf(1, 'b')\n | ...........^"),
+    ("'a' == null", "ERROR: <input>:1:5: found no matching overload for '_==_' applied to '(string, null)'\n | 'a' == null\n | ....^"),
     ("'a'.b", "ERROR: <input>:1:4: type 'string' does not support field selection\n | 'a'.b\n | ...^"),
 ]
 
@@ -163,7 +173,8 @@ def test_an_expression_that_does_not_compile_is_told_with_its_place(source: str,
     assert str(e.value) == error
 
 
-COSTS = [("v.i", 2), ("v.i == 3", 3), ("has(v.m.x)", 2), ("v.l.all(x, x == 'a' || x == 'b')", 15), ("[1, 2]", 10), ("{'a': 1}", 30)]
+COSTS = [("v.i", 2), ("v.i == 3", 3), ("has(v.m.x)", 2), ("v.l.all(x, x == 'a' || x == 'b')", 15), ("[v.i, 2]", 12), ("{'a': v.i}", 32),
+         ("[1, 2]", 0), ("{'a': [1]}", 0), ("v.s in ['a', 'b']", 2), ("duration('1h') > duration('1m')", 1), ("v.s.contains('abcdefghijk')", 4)]
 
 
 @pytest.mark.parametrize(("source", "cost"), COSTS, ids=[c[0] for c in COSTS])

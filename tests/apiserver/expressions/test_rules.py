@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from seaway.cluster.apiserver.expressions import rules
+from seaway.cluster.apiserver.expressions.declarations import declare
 
 Tree = dict[str, Any]
 STRING, INTEGER = {"type": "string"}, {"type": "integer"}
@@ -40,6 +41,7 @@ def test_a_rule_that_does_not_compile_is_shown_with_all_its_fields() -> None:
         ({"rule": "self.n"}, "rule", ": cel expression must evaluate to a bool"),
         ({"rule": "true", "messageExpression": "self.n"}, "messageExpression", ": messageExpression must evaluate to a string"),
         ({"rule": "true", "messageExpression": "'"}, "messageExpression", "messageExpression compilation failed: ERROR: <input>:1:1: Syntax error: token recognition error at: '''"),
+        ({"rule": "self.a.find(')') == ''"}, "rule", "program instantiation failed: error parsing regexp: unexpected ): `)`"),
         ({"rule": "self.n > 1", "optionalOldSelf": True}, "optionalOldSelf", "Invalid value: true: may not be set if oldSelf is not used in rule"),
         ({"rule": "oldSelf.n > self.n", "optionalOldSelf": True}, "rule", "found no matching overload for '_>_' applied to '(optional_type(int), int)'"),
     ],
@@ -78,6 +80,32 @@ def test_old_values_are_not_known_in_atomic_lists() -> None:
     found = rules.problems(of_spec({"properties": {"l": {"type": "array", "maxItems": 5, "items": items}}}), "s")
     why = "oldSelf cannot be used on the uncorrelatable portion of the schema within s.properties[spec].properties[l]"
     assert [c.message for c in found] == [f'Invalid value: "self == oldSelf": {why}']
+
+
+ARRAY, MAP = {"type": "array"}, {"type": "object"}
+# Worst costs of rules over schemas without bounds and with them, as the API server's estimator has them.
+ESTIMATES: list[tuple[Tree, str, int]] = [
+    ({**ARRAY, "items": {"type": "number"}}, "self.all(x, true)", 4718591),
+    ({**ARRAY, "items": {"type": "number"}, "maxItems": 10}, "self.all(x, true)", 32),
+    ({**ARRAY, "items": STRING}, "self.all(x, true)", 3145727),
+    ({**ARRAY, "items": {"type": "boolean"}}, "self.all(x, true)", 1887437),
+    ({**ARRAY, "items": {"type": "object", "properties": {"required": STRING, "optional": STRING}, "required": ["required"]}}, "self.all(x, true)", 555128),
+    ({**MAP, "additionalProperties": {"type": "number"}}, "self.all(x, true)", 1348169),
+    ({**MAP, "additionalProperties": {**STRING, "format": "date-time"}}, "self['a'] == self['b']", 8),
+    (STRING, "self.contains('test')", 314574),
+    ({**STRING, "maxLength": 10}, "self.contains('test')", 5),
+    ({**STRING, "enum": ["A", "LongValue"]}, "self.contains('A')", 2),
+    (STRING, "size(self + 'hello') > size('hello')", 314578),
+    ({**STRING, "maxLength": 10}, "self.lowerAscii() == 'lower!'", 6),
+    ({"x-kubernetes-int-or-string": True}, "isQuantity(self)", 314574),
+]
+
+
+@pytest.mark.parametrize(("schema", "text", "worst"), ESTIMATES)
+def test_the_worst_cost_of_a_rule_follows_from_the_bounds_of_its_schema(schema: Tree, text: str, worst: int) -> None:
+    decl = declare(schema)
+    assert decl is not None
+    assert rules.Compiler(schema, decl).rule({"rule": text}).cost == worst
 
 
 def judged(schema: Tree, new: Any, old: Any = None) -> tuple[list[tuple[str, str]], list[str]]:
@@ -120,6 +148,7 @@ CASES: list[tuple[str, Tree, Any, Any, list[tuple[str, str]]]] = [
     ("optionalOldSelf with one", at_spec({"n": INTEGER}, rule("oldSelf.optMap(o, o.n <= self.n).orValue(self.n == 0)", optionalOldSelf=True)), {"n": 1}, {"n": 1}, []),
     ("items of keyed lists stand for those of their key", {"properties": {"l": KEYED}}, {"l": [{"name": "b", "v": 1}, {"name": "a", "v": 1}]}, {"l": [{"name": "a", "v": 1}, {"name": "b", "v": 2}]}, [("spec.l[0].v", "Invalid value: 1: no way back")]),
     ("values of maps by their key", {"properties": {"m": {"type": "object", "additionalProperties": {**INTEGER, "x-kubernetes-validations": [rule("self < 3", message="big")]}}}}, {"m": {"a": 5, "b": 1}}, None, [("spec.m[a]", "Invalid value: 5: big")]),
+    ("a field that is null is not there", at_spec({"a": {**STRING, "nullable": True}}, rule("!has(self.a) && self.?a.orValue('none') == 'none'")), {"a": None}, None, []),
     ("null is not judged", {"properties": {"a": {**STRING, "nullable": True, "x-kubernetes-validations": [rule("false")]}}}, {"a": None}, None, []),
     ("a duplicate shows a scalar", {"properties": {"a": {**STRING, "x-kubernetes-validations": [rule("false", reason="FieldValueDuplicate")]}}}, {"a": "x"}, None, [("spec.a", 'Duplicate value: "x"')]),
 ]

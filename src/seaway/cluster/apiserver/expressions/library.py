@@ -48,7 +48,7 @@ class Environment:
         try:
             serialized = self._env.compile(source).serialize()
         except RuntimeError as e:
-            raise CompileError(_as_upstream(str(e))) from None
+            raise CompileError(_as_upstream(str(e), source)) from None
         checked = syntax.decode(serialized, source)
         problems = literals.problems(checked)
         if problems:
@@ -74,19 +74,28 @@ def _reader() -> Any:
     return _cel().NewEnv(config=_config((), ()))
 
 
+TYPE_VARIABLES = tuple((name, f"type<{name}>") for name in signatures.TYPES)
+
+
 @functools.lru_cache(64)
 def _config(variables: tuple[tuple[str, str], ...], more: tuple[signatures.Signature, ...]) -> Any:
-    functions: dict[str, list[dict[str, str]]] = {}
+    functions: dict[str, list[dict[str, Any]]] = {
+        name: [
+            {"id": f"{id}_{kind}", "args": [{"type_name": a}, {"type_name": b}], "return": {"type_name": "bool"}}
+            for kind, a, b in signatures.ORDERED
+        ]
+        for name, id in signatures.ORDER
+    }
     for overload, signature, result in signatures.ALL + more:
         entry = {"id": overload, "signature": signature, "return": result}
         functions.setdefault(signatures.name_of(signature), []).append(entry)
     return _cel().NewEnvConfigFromYaml(
         json.dumps(
             {
-                "stdlib": {"exclude_functions": [{"name": "string"}]},
+                "stdlib": {"exclude_functions": [{"name": n} for n in ("string", *dict(signatures.ORDER))]},
                 "extensions": [{"name": n, "version": v} for n, v in signatures.EXTENSIONS.items()],
                 "functions": [{"name": n, "overloads": o} for n, o in functions.items()],
-                "variables": [{"name": n, "type": t} for n, t in variables],
+                "variables": [{"name": n, "type": t} for n, t in (*variables, *TYPE_VARIABLES)],
             }
         )
     )
@@ -94,24 +103,49 @@ def _config(variables: tuple[tuple[str, str], ...], more: tuple[signatures.Signa
 
 WORDINGS = (
     (re.compile(r"undefined field '(.*?)' not found in struct '.*?'"), r"undefined field '\1'"),
+    (re.compile(r"has\(\) argument must be a field selection"), "invalid argument to has() macro"),
     (
         re.compile(r"expression of type '(.*?)' cannot be the operand of a select operation"),
         r"type '\1' does not support field selection",
     ),
     (re.compile(r"(expression of type '.*?') cannot be the range"), r"\1 cannot be range"),
-    (re.compile(r"optional_type<"), "optional_type("),
 )
+MISMATCH = re.compile(r"found no matching overload for '([^']+)' applied to '\((.*?)\)'\n")
 
 
-def _as_upstream(text: str) -> str:
+def _as_upstream(text: str, source: str) -> str:
     """The library's report in cel-go's words: what follows only from an earlier error is left out."""
     text = text.removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
     parts = re.split(r"\n(?=ERROR: )", text)
     told = [p for p in parts if "'*error*'" not in p] or parts
     text = "\n".join(dict.fromkeys(told))
-    for pattern, wording in WORDINGS[:3]:
+    for pattern, wording in WORDINGS:
         text = pattern.sub(wording, text)
+    if MISMATCH.search(text):
+        members = _members(source)
+        text = MISMATCH.sub(lambda m: _mismatch(m, members), text)
     return text
+
+
+def _members(source: str) -> set[str]:
+    """The functions that an expression calls on something."""
+    root = parsed(source)
+    calls = literals.nodes(root) if root is not None else ()
+    return {n.function for n in calls if isinstance(n, syntax.Call) and n.target is not None}
+
+
+def _mismatch(found: re.Match[str], members: set[str]) -> str:
+    """The types of a call that fits no overload; of a member the receiver's stands before a dot."""
+    name, types = found[1], found[2].replace("null_type", "null")
+    if name not in members:
+        return f"found no matching overload for '{name}' applied to '({types})'\n"
+    depth, end = 0, len(types)
+    for i, c in enumerate(types):
+        depth += (c in "(<") - (c in ")>")
+        if c == "," and depth == 0:
+            end = i
+            break
+    return f"found no matching overload for '{name}' applied to '{types[:end]}.({types[end + 2 :]})'\n"
 
 
 @functools.lru_cache(1024)

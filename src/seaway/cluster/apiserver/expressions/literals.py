@@ -19,7 +19,8 @@ from seaway.cluster.apiserver.expressions.syntax import (
     Struct,
     Type,
 )
-from seaway.cluster.apiserver.expressions.values import parse_duration, parse_timestamp
+from seaway.cluster.apiserver.expressions.values import FIRST, LAST, parse_duration, parse_timestamp
+from seaway.cluster.apiserver.structural.re2 import syntax_error
 
 
 def located(checked: Checked, node: Node, message: str) -> str:
@@ -40,9 +41,10 @@ def problems(checked: Checked) -> list[str]:
         if node.id in exempt:
             continue
         if isinstance(node, ListOf):
-            found += _mixed(checked, [e for e in node.elements])
+            found += _mixed(checked, [(e, i in node.optional) for i, e in enumerate(node.elements)])
         elif isinstance(node, MapOf):
-            found += _mixed(checked, [e.key for e in node.entries]) + _mixed(checked, [e.value for e in node.entries])
+            found += _mixed(checked, [(e.key, False) for e in node.entries])
+            found += _mixed(checked, [(e.value, e.optional) for e in node.entries])
         elif isinstance(node, Call):
             found += _literal(checked, node)
     return found
@@ -98,11 +100,13 @@ def shown(type: Type) -> str:
     return type.kind
 
 
-def _mixed(checked: Checked, elements: list[Node]) -> list[str]:
-    """Elements of another type than those before them; dynamic ones go with all, nulls with objects and the like."""
+def _mixed(checked: Checked, elements: list[tuple[Node, bool]]) -> list[str]:
+    """Elements of another type than those before them; dynamic ones go with all. Optional ones are what they hold."""
     expected: Type | None = None
-    for element in elements:
+    for element, optional in elements:
         type = checked.type_of(element)
+        if optional and type.name == "optional_type":
+            type = type.params[0]
         if type.kind in ("dyn", "error", "param") or "dyn" in (p.kind for p in type.params):
             continue
         if expected is None:
@@ -115,9 +119,13 @@ def _mixed(checked: Checked, elements: list[Node]) -> list[str]:
 def _literal(checked: Checked, node: Call) -> list[str]:
     from seaway.cluster.apiserver.expressions import library
 
-    if not node.args or not isinstance(node.args[-1], Const) or not isinstance(node.args[-1].value, str):
+    if not node.args or not isinstance(node.args[-1], Const):
         return []
     text = node.args[-1].value
+    if node.function == "timestamp" and isinstance(text, int) and not FIRST <= text <= LAST:
+        return [located(checked, node.args[-1], "invalid timestamp argument")]
+    if not isinstance(text, str):
+        return []
     if node.function == "duration" and parse_duration(text) is None:
         return [located(checked, node.args[-1], "invalid duration argument")]
     if node.function == "timestamp" and parse_timestamp(text) is None:
@@ -128,3 +136,14 @@ def _literal(checked: Checked, node: Call) -> list[str]:
         except ValueError:
             return [located(checked, node.args[-1], "invalid matches argument")]
     return []
+
+
+def bad_pattern(checked: Checked) -> str:
+    """What is wrong with a constant pattern of find or findAll, which are compiled with the expression; "" if nothing is."""
+    for node in nodes(checked.root):
+        if isinstance(node, Call) and node.function in ("find", "findAll") and isinstance(node.args[0], Const):
+            pattern = node.args[0].value
+            told = syntax_error(pattern) if isinstance(pattern, str) else ""
+            if told:
+                return told.removeprefix("error parsing regexp: ")
+    return ""

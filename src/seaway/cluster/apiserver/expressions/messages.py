@@ -68,7 +68,7 @@ class Messages:
         self.bodies.append(self._message(decl))
 
     def _message(self, decl: Decl) -> bytes:
-        found = _text(1, decl.message)
+        found = _text(1, decl.message) + _bytes(7, _number(11, 1))  # fooBar and foo_bar have one name in JSON
         entries: set[str] = set()
         for number, (name, property) in enumerate(decl.properties.items(), 1):
             entry = _entry_name(name)
@@ -123,9 +123,7 @@ def _entry(name: str, value: Decl) -> bytes:
 
 def _field(name: str, number: int, label: int, kind: tuple[int, str]) -> bytes:
     found = _text(1, name) + _number(3, number) + _number(4, label) + _number(5, kind[0])
-    if kind[1]:
-        found += _text(6, kind[1])
-    return found + _text(10, f"f{number}")  # a JSON name of its own: fooBar and foo_bar would share one
+    return found + _text(6, kind[1]) if kind[1] else found
 
 
 def _varint(value: int) -> bytes:

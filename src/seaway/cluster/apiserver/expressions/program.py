@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seaway.cluster.apiserver.expressions import callcost, functions, operators
+from seaway.cluster.apiserver.expressions import callcost, constants, functions, operators
 from seaway.cluster.apiserver.expressions.declarations import Decl
 from seaway.cluster.apiserver.expressions.syntax import (
     Call,
@@ -25,11 +25,13 @@ from seaway.cluster.apiserver.expressions.syntax import (
     Type,
 )
 from seaway.cluster.apiserver.expressions.values import (
+    NONE,
     CostExceeded,
     EvaluationError,
     Optional,
     TypeValue,
     Uint,
+    contains,
     each,
     equal,
     no_overload,
@@ -96,6 +98,9 @@ class Compiler:
         self.used = self.most = 0
 
     def compile(self, node: Node) -> Step:
+        folded = constants.value(self, node)
+        if folded is not constants.VARIES:
+            return lambda f: folded
         match node:
             case Const():
                 value = Uint(node.value) if node.kind == "uint" else node.value
@@ -170,12 +175,19 @@ class Compiler:
             return self._type_value(typed) if typed.kind == "type" else self._variable(reference.name)
         operand = self.compile(node.operand)
         key, view = self._field(node.operand, node.field)
+        declared = self._decl(self.checked.type_of(node.operand)) is not None
         if node.test:
 
             def test(f: Frame) -> bool:
                 return operators.has(operand(f), key)
 
-            return test
+            def test_field(f: Frame) -> bool:
+                value = operand(f)
+                return value.get(key) is not None if isinstance(value, dict) else operators.has(value, key)
+
+            return test_field if declared else test
+        if declared:
+            return _field(operand, key, view)
         if view is None:
 
             def select(f: Frame) -> Any:
@@ -281,6 +293,11 @@ class Compiler:
 
     def _plain_call(self, node: Call) -> Step:
         name = node.function
+        if name == "@in" and len(node.args) == 2:
+            among = constants.value(self, node.args[1])
+            if isinstance(among, list):  # a set membership, which the interpreter does not count
+                item = self.compile(node.args[0])
+                return lambda f: contains(among, item(f))
         steps = tuple(self.compile(a) for a in ((node.target, *node.args) if node.target is not None else node.args))
         reference = self.checked.references.get(node.id)
         overloads = reference.overloads if reference is not None else ()
@@ -358,11 +375,14 @@ class Compiler:
         assert isinstance(field, Const)
         inner = self.compile(operand)
         key, view = self._field(operand, field.value)
+        declared = self._decl(self.checked.type_of(operand)) is not None
 
         def run(f: Frame) -> Any:
             value = inner(f)
             f[0] += 1
             found = operators.optional_select(value, key)
+            if declared and found.value is None:
+                return NONE
             if view is not None and found.present:
                 return Optional(view(found.value))
             return found
@@ -385,6 +405,20 @@ class Compiler:
         from seaway.cluster.apiserver.expressions import folds
 
         return folds.compile(self, node)
+
+
+def _field(operand: Step, key: str, view: Callable[[Any], Any] | None) -> Step:
+    """A field of an object of a schema: one that is null is not there."""
+
+    def select(f: Frame) -> Any:
+        value = operand(f)
+        f[0] += 1
+        found = value.get(key) if type(value) is dict else operators.select(value, key)
+        if found is None:
+            raise EvaluationError(f"no such key: {key}")
+        return found if view is None else view(found)
+
+    return select
 
 
 def _entries(entries: Any) -> dict[Any, Any]:

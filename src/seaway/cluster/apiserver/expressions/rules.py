@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from seaway.cluster.apiserver.expressions import cost
+from seaway.cluster.apiserver.expressions import cost, literals
 from seaway.cluster.apiserver.expressions.declarations import LARGEST_REQUEST, Decl, declare
 from seaway.cluster.apiserver.expressions.escaping import escaped
 from seaway.cluster.apiserver.expressions.judging import Rules, Site
@@ -74,6 +74,9 @@ class Compiler:
             return Rule(tree, error=f"compilation failed: {e}")
         if checked.type.kind != "bool":
             return Rule(tree, error="cel expression must evaluate to a bool")
+        bad = literals.bad_pattern(checked)
+        if bad:
+            return Rule(tree, error=f"program instantiation failed: error parsing regexp: {bad}")
         message, message_cost, message_error = None, 0, ""
         expression = tree.get("messageExpression") or ""
         if expression:

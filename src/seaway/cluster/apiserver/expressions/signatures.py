@@ -149,6 +149,26 @@ AUTHORIZATION: tuple[Signature, ...] = (
     ("decision_reason", f"{DECISION}.reason()", "string"),
 )
 JSON_PATCH: tuple[Signature, ...] = (("string_jsonpatch_escapeKey_string", "jsonpatch\\.escapeKey(string)", "string"),)
+ORDER = (("_<_", "less"), ("_<=_", "less_equals"), ("_>_", "greater"), ("_>=_", "greater_equals"))
+# Numbers are ordered across their types (cel.CrossTypeNumericComparisons).
+ORDERED = (
+    ("bool", "bool", "bool"),
+    ("int64", "int", "int"),
+    ("int64_double", "int", "double"),
+    ("int64_uint64", "int", "uint"),
+    ("uint64", "uint", "uint"),
+    ("uint64_double", "uint", "double"),
+    ("uint64_int64", "uint", "int"),
+    ("double", "double", "double"),
+    ("double_int64", "double", "int"),
+    ("double_uint64", "double", "uint"),
+    ("string", "string", "string"),
+    ("bytes", "bytes", "bytes"),
+    ("timestamp", "timestamp", "timestamp"),
+    ("duration", "duration", "duration"),
+)
+# Types that expressions may name, as in `type(x) == net.IP`.
+TYPES = (IP, CIDR, QUANTITY, SEMVER, FORMAT, URL)
 ALL = LISTS + STRING + STRINGS + REGEX + URLS + ADDRESSES + QUANTITIES + SEMVERS + NAMED_FORMATS + AUTHORIZATION
 EXTENSIONS = {"optional": 2, "lists": 2, "sets": 0, "two-var-comprehensions": 0}
 

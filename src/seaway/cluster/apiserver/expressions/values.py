@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any, NamedTuple
 
@@ -37,10 +37,12 @@ class Duration(NamedTuple):
     nanoseconds: int
 
 
-class Timestamp(NamedTuple):
-    """Nanoseconds since the epoch."""
+@dataclass(frozen=True, slots=True, order=True)
+class Timestamp:
+    """Nanoseconds since the epoch; the zone's offset (seconds) is for showing it only."""
 
     nanoseconds: int
+    offset: int = field(default=0, compare=False)
 
 
 class TypeValue(NamedTuple):
@@ -245,7 +247,9 @@ def parse_timestamp(text: str) -> Timestamp | None:
     if len(whole) != 19:
         return None
     seconds = int((base - EPOCH) // timedelta(seconds=1))
-    return Timestamp(seconds * SECOND + int((fraction + "000000000")[:9]) if dot else seconds * SECOND)
+    offset = base.utcoffset() or timedelta()
+    nanos = int((fraction + "000000000")[:9]) if dot else 0
+    return Timestamp(seconds * SECOND + nanos, int(offset.total_seconds()))
 
 
 def parse_date(text: str) -> Timestamp | None:
@@ -300,9 +304,10 @@ def show_duration(value: Duration) -> str:
 
 def show_timestamp(value: Timestamp) -> str:
     seconds, nanos = divmod(value.nanoseconds, SECOND)
-    base = (EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
-    base = base.rjust(19, "0")
-    return f"{base}.{nanos:09d}".rstrip("0") + "Z" if nanos else f"{base}Z"
+    base = (EPOCH + timedelta(seconds=seconds + value.offset)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+    hours, minutes = divmod(abs(value.offset) // 60, 60)
+    zone = f"{'-' if value.offset < 0 else '+'}{hours:02d}:{minutes:02d}" if value.offset else "Z"
+    return (f"{base}.{nanos:09d}".rstrip("0") if nanos else base) + zone
 
 
 def zone_of(name: str) -> tzinfo:

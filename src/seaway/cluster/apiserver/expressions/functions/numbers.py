@@ -42,14 +42,14 @@ def _duration(value: int) -> Duration:
     return Duration(value)
 
 
-def timestamp(value: int) -> Timestamp:
+def timestamp(value: int, offset: int = 0) -> Timestamp:
     if not FIRST <= value // SECOND <= LAST:
         raise EvaluationError("timestamp overflow")
-    return Timestamp(value)
+    return Timestamp(value, offset)
 
 
 def _later(a: Timestamp, b: Duration) -> Timestamp:
-    return timestamp(a.nanoseconds + b.nanoseconds)
+    return timestamp(a.nanoseconds + b.nanoseconds, a.offset)
 
 
 def _quotient(a: int, b: int) -> int:
@@ -109,7 +109,7 @@ FUNCTIONS: dict[str, tuple[Overload, ...]] = {
         Overload((float, float), lambda a, b: a - b),
         Overload((Uint, Uint), lambda a, b: unsigned(int(a) - int(b))),
         Overload((Duration, Duration), lambda a, b: _duration(a.nanoseconds - b.nanoseconds)),
-        Overload((Timestamp, Duration), lambda a, b: timestamp(a.nanoseconds - b.nanoseconds)),
+        Overload((Timestamp, Duration), lambda a, b: timestamp(a.nanoseconds - b.nanoseconds, a.offset)),
         Overload((Timestamp, Timestamp), lambda a, b: _duration(a.nanoseconds - b.nanoseconds)),
     ),
     "_*_": (

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from seaway.cluster.apiserver.expressions.functions.overloads import Overload, one
-from seaway.cluster.apiserver.expressions.values import NONE, Duration, EvaluationError, Optional
+from seaway.cluster.apiserver.expressions.values import (
+    FIRST,
+    NONE,
+    SECOND,
+    Duration,
+    EvaluationError,
+    Optional,
+    Timestamp,
+)
 
 
 def _zero(value: Any) -> bool:
@@ -13,6 +21,8 @@ def _zero(value: Any) -> bool:
         return True
     if isinstance(value, Duration):
         return value.nanoseconds == 0
+    if isinstance(value, Timestamp):
+        return value.nanoseconds == FIRST * SECOND  # Go's zero time
     if isinstance(value, Optional):
         return not value.present
     return isinstance(value, (int, float, str, bytes, list, dict)) and not value

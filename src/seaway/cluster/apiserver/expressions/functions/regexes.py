@@ -5,20 +5,27 @@ from __future__ import annotations
 from seaway.cluster.apiserver.expressions import library
 from seaway.cluster.apiserver.expressions.functions.overloads import Overload, one
 from seaway.cluster.apiserver.expressions.values import EvaluationError
+from seaway.cluster.apiserver.structural.re2 import syntax_error
+
+
+def _told(pattern: str, error: ValueError) -> str:
+    """What is wrong with a pattern, in Go's words."""
+    told = syntax_error(pattern).removeprefix("error parsing regexp: ")
+    return f"error parsing regexp: {told or error}"
 
 
 def _matches(text: str, pattern: str) -> bool:
     try:
         return library.matches(text, pattern)
     except ValueError as e:
-        raise EvaluationError(f"error parsing regexp: {e}") from None
+        raise EvaluationError(_told(pattern, e)) from None
 
 
 def _find_all(text: str, pattern: str, most: int = -1) -> list[str]:
     try:
         found = library.find_all(text, pattern)
     except ValueError as e:
-        raise EvaluationError(f"Illegal regex: {e}") from None
+        raise EvaluationError(f"Illegal regex: {_told(pattern, e)}") from None
     return found if most < 0 else found[:most]
 
 

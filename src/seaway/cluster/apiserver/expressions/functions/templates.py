@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 from seaway.cluster.apiserver.expressions.values import (
@@ -16,7 +18,10 @@ from seaway.cluster.apiserver.expressions.values import (
     show_timestamp,
     type_name,
 )
+from seaway.cluster.apiserver.status import quoted
 
+SPECIAL = ("NaN", "Infinity", "-Infinity")
+RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 CLAUSE = re.compile(r"%(%|(?:\.(\d+))?([a-zA-Z]))?", re.ASCII)
 
 
@@ -51,9 +56,13 @@ def _clause(verb: str, value: Any, precision: int | None) -> str:
         case "s":
             return shown(value)
         case "d":
-            return _decimal(value)
-        case "f" | "e":
-            return _scientific(value, 6 if precision is None else precision, verb)
+            if _integral(value):
+                return str(int(value))
+            raise EvaluationError(f"decimal clause can only be used on integers, was given {type_name(value)}")
+        case "f":
+            return _number(value, "fixed-point", lambda v: f"{v:,.{6 if precision is None else precision}f}")
+        case "e":
+            return _number(value, "scientific", lambda v: _scientific(v, 6 if precision is None else precision))
         case "b":
             if isinstance(value, bool):
                 return "1" if value else "0"
@@ -63,30 +72,34 @@ def _clause(verb: str, value: Any, precision: int | None) -> str:
         case "x" | "X":
             return _hexadecimal(value, verb)
         case "o":
-            if isinstance(value, int) and not isinstance(value, bool):
+            if _integral(value):
                 return f"{int(value):o}"
             raise EvaluationError(f"octal clause can only be used on integers, was given {type_name(value)}")
     raise EvaluationError(f'could not parse formatting clause: unrecognized formatting clause "{verb}"')
 
 
-def _decimal(value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, float):
-        return format_double(value)
-    raise EvaluationError(f"decimal clause can only be used on integers, was given {type_name(value)}")
+def _integral(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _scientific(value: Any, precision: int, verb: str) -> str:
-    noun = "fixed-point" if verb == "f" else "scientific"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+def _number(value: Any, noun: str, show: Callable[[float], str]) -> str:
+    """A double as golang.org/x/text prints it in English."""
+    if isinstance(value, str) and value in SPECIAL:
+        value = float(value)
+    if not isinstance(value, float):
         raise EvaluationError(f"{noun} clause can only be used on doubles, was given {type_name(value)}")
-    text = f"{float(value):.{precision}{verb}}"
-    return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(text, text)
+    if math.isnan(value) or math.isinf(value):
+        return {"nan": "NaN", "inf": "∞", "-inf": "-∞"}[str(value)]
+    return show(value)
+
+
+def _scientific(value: float, precision: int) -> str:
+    mantissa, _, exponent = f"{value:.{precision}e}".partition("e")
+    return f"{mantissa}×10{exponent.removeprefix('+').translate(RAISED)}"
 
 
 def _hexadecimal(value: Any, verb: str) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if _integral(value):
         return f"{int(value):{verb}}"
     if isinstance(value, (str, bytes)):
         data = value.encode() if isinstance(value, str) else value
@@ -107,7 +120,7 @@ def shown(value: Any) -> str:
     if isinstance(value, (int, Uint)):
         return str(int(value))
     if isinstance(value, float):
-        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(str(value), format_double(value))
+        return format_double(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, Duration):
@@ -117,10 +130,18 @@ def shown(value: Any) -> str:
     if isinstance(value, TypeValue):
         return value.name
     if isinstance(value, list):
-        return f"[{', '.join(shown(v) for v in value)}]"
+        return f"[{', '.join(_inside(v) for v in value)}]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k}: {v}" for k, v in sorted((shown(k), shown(v)) for k, v in value.items())) + "}"
+        return "{" + ", ".join(f"{k}:{v}" for k, v in sorted((_inside(k), _inside(v)) for k, v in value.items())) + "}"
     raise EvaluationError(
         f"string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and "
         f"timestamps, was given {type_name(value)}"
     )
+
+
+def _inside(value: Any) -> str:
+    """A value inside a list or map: texts are quoted there."""
+    text = shown(value)
+    if isinstance(value, str):
+        return quoted(text)
+    return f"b{quoted(text)}" if isinstance(value, bytes) else text

@@ -53,7 +53,7 @@ def problem(text: str) -> str | None:
         return of("missing protocol scheme")
     rest = text[match.end() :] if match else text
     if not rest.startswith("/"):
-        return of("invalid URI for request")
+        return None if match else of("invalid URI for request")  # with a scheme, what has no root is opaque
     authority = rest[2:].partition("/")[0] if rest.startswith("//") and match else ""
     before = authority.partition("?")[0]
     userinfo, at, host = before.rpartition("@")
@@ -87,7 +87,8 @@ def parse(text: str) -> Url:
     if rest.startswith("//") and (scheme or not rest.startswith("///")):
         authority, slash, path = rest[2:].partition("/")
         host, rest = authority.rpartition("@")[2], slash + path
-    return Url(scheme, host, quote(rest, safe=PATH_SAFE), query)
+    path = quote(rest, safe=PATH_SAFE) if rest.startswith("/") or not scheme else ""
+    return Url(scheme, host, path, query)
 
 
 FUNCTIONS: dict[str, tuple[Overload, ...]] = {
