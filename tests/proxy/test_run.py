@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from seaway.api.kinds import Kind
 from seaway.client.fake import FakeApi
 from seaway.client.rest import kind_of
+from seaway.proxy import flows
 from seaway.proxy import process as proxy_run
 from seaway.proxy.configuration import Settings
 from seaway.proxy.conntrack import NoConntrack
@@ -267,3 +269,26 @@ def test_a_history_that_was_forgotten_is_caught_up_with() -> None:
         await until(lambda: "no-endpoints" in "".join(kernel.texts) and "10.244.0.9" in "".join(kernel.texts))
 
     world(test)
+
+
+def test_flows_are_never_listed_twice_at_once() -> None:
+    """A late look at what was on the way may fall together with the next change's: one netlink socket serves both."""
+    inside, most = 0, 0
+
+    class Slow(NoConntrack):
+        def udp(self, family: int) -> list:
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.02)
+            inside -= 1
+            return []
+
+    async def go() -> None:
+        settings = Settings("here", "nftables", (4,), ("10.244.0.0/16",), ("10.96.0.0/16",))
+        proxy = Proxy(FakeApi(), NftablesPlane(FakeKernel()), Slow(), settings)
+        touched = [(4, flows.Affected({}, {30001: frozenset()}))] * 3
+        await asyncio.gather(*(proxy._clean_all(touched, flows.stale) for _ in range(3)))
+
+    asyncio.run(go())
+    assert most == 1

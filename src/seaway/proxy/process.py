@@ -77,7 +77,8 @@ class Proxy:
         self._with_health: dict[tuple[int, Key], Resolved] = {}
         self._flows: list[tuple[int, Affected]] = []
         self._flows_wake = asyncio.Event()
-        self._late: asyncio.Future[None] | None = None
+        self._late: set[asyncio.Future[None]] = set()
+        self._cleaning = asyncio.Lock()  # the kernel's answers to two listings at once could not be told apart
         self.health_ports = HealthPorts(lambda: self.healthy(time.time()))
 
     @staticmethod
@@ -203,12 +204,15 @@ class Proxy:
             asyncio.get_running_loop().call_later(ON_THE_WAY, self._clean_late, todo)
 
     def _clean_late(self, todo: list[tuple[int, Affected]]) -> None:
-        self._late = asyncio.ensure_future(self._clean_all(todo, flows.late))
+        late = asyncio.ensure_future(self._clean_all(todo, flows.late))
+        self._late.add(late)
+        late.add_done_callback(self._late.discard)
 
     async def _clean_all(self, todo: list[tuple[int, Affected]], chosen: Callable[..., list[Flow]]) -> None:
         for family, affected in todo:
             try:
-                await asyncio.to_thread(self._clean, family, affected, chosen)
+                async with self._cleaning:
+                    await asyncio.to_thread(self._clean, family, affected, chosen)
             except KernelError as e:
                 log.warning("%s; stale flows stay until they time out", e)
 

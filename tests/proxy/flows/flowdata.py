@@ -326,7 +326,7 @@ def _flows(world: str, services: Mapping[str, Tree], case: Tree, modes: Mapping[
             said = base
             for rule in rules:
                 if _applies(rule, case, family):
-                    said = expected(rule, said)
+                    said = expected(rule, said)._replace(**({"masquerade": "any"} if said.masquerade == "any" else {}))
             own = case.get(mode)
             if own and family in own.get("families", [4, 6]):
                 said = expected({"port": case.get("port", 8080), **own}, base)

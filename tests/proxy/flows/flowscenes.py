@@ -28,14 +28,14 @@ from seaway.client.rest import kind_of
 from seaway.proxy import addresses
 from seaway.proxy.conntrack import KernelConntrack
 from seaway.proxy.process import Proxy
-from seaway.proxy.run import open_plane
+from seaway.proxy.run import leftovers, open_plane
 
 Tree = dict[str, Any]
 NAMESPACE = "shop"
 UDP = {"protocol": "UDP", "port": 80, "targetPort": 8080}
 TCP = {"protocol": "TCP", "port": 80, "targetPort": TALK}
 PODS = ("a", "b", "c", "x", "y")
-LONG = 6.0  # seconds until something that must happen has happened
+LONG = 20.0  # seconds until something that must happen has happened
 
 
 class Stage:
@@ -57,6 +57,7 @@ class Stage:
             }
         )
         self.streams: dict[str, list[Tree]] = {}
+        self.retiring: list[asyncio.Task[None]] = []
 
     def put(self, name: str, short: Tree) -> None:
         """A Service with its slices, in the short form of the worlds."""
@@ -75,10 +76,13 @@ class Stage:
             self.api.remove(kind_of("endpointslices.discovery.k8s.io"), NAMESPACE, gone)
 
     @asynccontextmanager
-    async def proxy(self) -> AsyncIterator[Proxy]:
-        """A proxy that runs; it leaves the kernel as it is."""
-        plane = open_plane(self.settings)
-        found = Proxy(self.api, plane, KernelConntrack(), self.settings, addresses.local)
+    async def proxy(self, mode: str = "") -> AsyncIterator[Proxy]:
+        """A proxy that runs, and ends as by SIGTERM: it leaves what the kernel does by itself, and drains what it carries."""
+        settings = self.settings._replace(mode=mode or self.mode)
+        plane = open_plane(settings)
+        found = Proxy(
+            self.api, plane, KernelConntrack(), settings, addresses.local, lambda: leftovers(settings.mode)
+        )
         task = asyncio.ensure_future(found.run())
         try:
             await self.until(lambda: found.last_sync or task.done(), "a first sync")
@@ -88,6 +92,7 @@ class Stage:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            self.retiring.append(asyncio.ensure_future(plane.retire()))
 
     async def settled(self, proxy: Proxy) -> None:
         """Until the proxy has programmed what the API says."""
@@ -152,6 +157,14 @@ class Stage:
                 return
             if time.monotonic() > deadline:
                 raise AssertionError(f"{what}: {bad}")
+            await asyncio.sleep(0.02)
+
+    async def meet_some(self) -> None:
+        """Until every stream has been answered."""
+        deadline = time.monotonic() + LONG
+        while any(not s["count"] for s in await self._all("peek")):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no answers: {await self._all('peek')}")
             await asyncio.sleep(0.02)
 
     async def go_on(self, seconds: float) -> None:
@@ -305,12 +318,51 @@ async def churn(stage: Stage, seconds: float = 4.0) -> None:
         raise AssertionError(f"connections failed: {failed}")
 
 
-SCENES = {"udp": udp, "tcp": tcp, "churn": churn}
+ORDER = ("nftables", "iptables", "nftables", "userspace", "iptables", "userspace", "nftables")
+
+
+async def switch(stage: Stage) -> None:
+    """A proxy in another mode takes over, again and again: no new connection fails, open ones go on to their end. What another
+    mode has left goes when the newcomer holds."""
+    for number in (1, 2):
+        stage.put(f"web{number}", _tcp(number, {"a": "ready", "x": "ready"}))
+    for turn, mode in enumerate(ORDER):
+        async with stage.proxy(mode) as proxy:
+            if not stage.streams:
+                await stage.go(THROUGH + HELD)
+                await stage.meet_some()
+            await stage.settled(proxy)
+            await stage.go_on(0.5)
+            # A change after the take-over reaches the kernel, and the audit finds nothing to mend.
+            stage.put("web2", _tcp(2, {"b": "ready", "xy"[turn % 2]: "ready"}))
+            await stage.settled(proxy)
+            await stage.go_on(0.5)
+            for family in (4, 6):
+                wrong = await proxy.plane.audit(family, lambda f=family: proxy.table(f), lambda: True)
+                if wrong:
+                    raise AssertionError(f"{mode}: the kernel does not hold what it should: {wrong}")
+    failed = []
+    for stream in await stage.halt():
+        words = [word for _, word in stream["went"]]
+        good = len(words) == 1 and words[0] in PODS if stream["name"].startswith("hold") else not words
+        if not good or stream["count"] < 50:
+            failed.append(stream)
+    if failed:
+        raise AssertionError(f"streams failed: {failed}")
+    others = leftovers(ORDER[-1])
+    if others:
+        raise AssertionError(f"left by other modes: {others}")
+
+
+SCENES = {"udp": udp, "tcp": tcp, "churn": churn, "switch": switch}
 
 
 async def _play(scene: str, mode: str, more: list[str]) -> None:
     stage = Stage(mode)
     await SCENES[scene](stage, *map(float, more))
+    for task in stage.retiring:
+        task.cancel()
+    await asyncio.gather(*stage.retiring, return_exceptions=True)
     print(json.dumps({"scene": scene, "changes": stage.api.version}), flush=True)
 
 

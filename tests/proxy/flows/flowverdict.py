@@ -113,8 +113,10 @@ def _source(flow: Flow, expected: Expected, row: Seen) -> list[str]:
     masqueraded = how == "yes" or (how == "hairpin" and row.name == client)
     if masqueraded:
         # Each way out of the node has an address of its own: pods' veths one, the link to the other node another.
-        want = "node.leg" if SITES[row.name].node == flowdata.NODE else "node.second"
-        right = {SITES[want].addresses[flow.family]}
+        ways = ("node.leg",) if SITES[row.name].node == flowdata.NODE else ("node.second",)
+        if row.name == "node":
+            ways = ("node", "node.leg", "node.second")
+        right = {SITES[way].addresses[flow.family] for way in ways}
     else:
         right = {row.own}
     if row.peer in right:

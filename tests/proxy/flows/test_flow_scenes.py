@@ -12,8 +12,12 @@ import pytest
 from flowscenes import SCENES
 
 HERE = Path(__file__).resolve().parent
-MODES = ("nftables", "iptables")
+MODES = ("nftables", "iptables", "userspace")
 Running = dict[str, tuple[subprocess.Popen[bytes], Path]]
+
+
+def _start(scene: str, mode: str, folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
+    return flowrun.start([sys.executable, str(HERE / "flowscenes.py"), scene, mode], folder), folder
 
 
 @pytest.fixture(scope="module", params=MODES)
@@ -22,9 +26,8 @@ def scenes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     running: Running = {}
     try:
         for name in SCENES:
-            folder = tmp_path_factory.mktemp(name)
-            argv = [sys.executable, str(HERE / "flowscenes.py"), name, request.param]
-            running[name] = (flowrun.start(argv, folder), folder)
+            if name != "switch":
+                running[name] = _start(name, request.param, tmp_path_factory.mktemp(name))
         yield running
     finally:
         for process, _ in running.values():
@@ -52,3 +55,13 @@ def test_open_tcp_connections_survive_everything(scenes: Running) -> None:
 @pytest.mark.kernel
 def test_nothing_fails_while_all_other_services_change_and_the_proxy_restarts(scenes: Running) -> None:
     _played(scenes, "churn")
+
+
+@pytest.mark.kernel
+def test_a_proxy_in_another_mode_takes_over_and_nobody_notices(tmp_path: Path) -> None:
+    running = {"switch": _start("switch", "nftables", tmp_path)}
+    try:
+        _played(running, "switch")
+    finally:
+        running["switch"][0].kill()
+        running["switch"][0].wait()

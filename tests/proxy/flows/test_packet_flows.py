@@ -36,6 +36,7 @@ PLAYS = {
         Play("nftables"),
         Play("iptables", "nft"),
         Play("iptables", "legacy"),
+        Play("userspace"),
         Play("iptables", "legacy", "uml", "*external*"),
     )
 }
