@@ -112,6 +112,19 @@ def test_managed_fields_tell_the_version_of_each_write(server: Server, ns: str, 
     assert (status, told["reason"]) == (409, "Conflict")
 
 
+def test_owners_of_a_version_that_is_gone_are_forgotten(server: Server, ns: str, group: str) -> None:
+    install(server, definition(group, version(), version("v0", False)))
+    for name, body in (("v0", thing(group, "x", "v0", a="1")), ("v1", thing(group, "x", n=1))):
+        query = {"fieldManager": f"by-{name}"}
+        assert server.request("PATCH", path(group, ns, "x", name), body, query, APPLY)[0] in (200, 201)
+    gone = [{"op": "remove", "path": "/spec/versions/1"}]
+    assert server.request("PATCH", f"{DEFINITIONS}/things.{group}", gone, media=JSON)[0] == 200
+    query = {"fieldManager": "by-v1"}
+    status, found = server.request("PATCH", path(group, ns, "x"), thing(group, "x", n=2, a="2"), query, APPLY)
+    assert (status, found["spec"]) == (200, {"a": "2", "n": 2})
+    assert [m["manager"] for m in found["metadata"]["managedFields"]] == ["by-v1"]
+
+
 def test_a_watch_ends_when_the_schema_changes_and_old_objects_are_read_by_the_new_one(
     server: Server, ns: str, group: str
 ) -> None:
@@ -191,6 +204,9 @@ def test_scale_follows_the_paths_of_the_definition(server: Server, ns: str, grou
     assert (found[1]["spec"], found[1]["status"]) == ({"replicas": 3}, {"replicas": 2, "selector": "a=b"})
     owners = server.request("GET", path(group, ns, "x"))[1]["metadata"]["managedFields"]
     assert {"f:spec": {"f:n": {}}} in [m["fieldsV1"] for m in owners if m.get("subresource") == "scale"]
+    table = server.request("GET", at, accept=TABLE)[1]
+    assert [c["name"] for c in table["columnDefinitions"]] == ["Name", "Desired", "Available", "Age"]
+    assert table["rows"][0]["cells"][:3] == ["x", 3, 2]
     stale = {"metadata": {"name": "x", "resourceVersion": "1"}, "spec": {"replicas": 4}}
     assert server.request("PUT", at, stale)[0] == 409
 

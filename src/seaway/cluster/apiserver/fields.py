@@ -93,7 +93,10 @@ def custom_values(paths: tuple[str, ...], tree: dict[str, Any]) -> dict[str, str
     """The selectable fields of a custom resource's version, as text; a field that is not there is empty."""
     found = {}
     for path in paths:
-        value, there = jsonpath.first(f".{path}", tree)
+        try:
+            value, there = jsonpath.first(f".{path}", tree)
+        except jsonpath.BadPath:  # a property that no path can name
+            value, there = None, False
         if isinstance(value, bool):
             found[path] = "true" if value else "false"
         else:

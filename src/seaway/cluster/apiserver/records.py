@@ -100,8 +100,22 @@ def after_update(call: Call, old: Tree | None, new: Tree, now: str) -> list[Tree
     who = managed.manager(call.manager, managed.UPDATE, version, call.subresource)
     if old is None and not new["metadata"].get("managedFields"):
         return _created(kind, new, who, version, now)
-    before = old if old is not None else _empty(kind.definition)
+    before = _known(kind, old) if old is not None else _empty(kind.definition)
+    new = _known(kind, new)
     return managed.update(before, new, type_of(kind), who, version, now, reset(kind, call.subresource))
+
+
+def _known(kind: Kind, tree: Tree) -> Tree:
+    """An object without the owners whose version of a custom resource is there no longer: nobody knows what their fields
+    were (managedfields/internal versionconverter.go)."""
+    entries = tree["metadata"].get("managedFields")
+    if kind.custom is None or not entries:
+        return tree
+    versions = {v.api_version for v in kind.custom.definition.versions.values()}
+    kept = [e for e in entries if e.get("apiVersion") in versions]
+    if len(kept) == len(entries):
+        return tree
+    return {**tree, "metadata": {**tree["metadata"], "managedFields": kept}}
 
 
 def configuration(call: Call) -> Tree:
@@ -133,7 +147,7 @@ def applied(call: Call, kind: Kind, live: Tree, config: Tree, now: str) -> tuple
     `kind` is the form that was asked for, which the trees are in.
     """
     who = managed.manager(call.manager, managed.APPLY, kind.api_version, call.subresource)
-    managers = managed.decode(live["metadata"].get("managedFields")) or {}
+    managers = managed.decode(_known(kind, live)["metadata"].get("managedFields")) or {}
     plain = {**live, "metadata": {k: v for k, v in live["metadata"].items() if k != "managedFields"}}
     ignored = reset(kind, call.subresource)
     try:

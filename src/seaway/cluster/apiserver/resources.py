@@ -74,7 +74,8 @@ async def answer(
     call = await _call(request, info, kind, user, warnings)
     if info.subresource and info.subresource not in STATUS_LIKE:
         tree = await _subresource(door, call, method, info)
-        return show(door, tree, form, 201 if method == "POST" else 200)
+        shown = subresources.SCALES if info.subresource == "scale" else None
+        return show(door, tree, form, 201 if method == "POST" else 200, shown)
     if kind.group_resource == "bindings":
         return show(door, await subresources.bind_named(door.verbs, call), form, 201)
     if not kind.stored:

@@ -29,6 +29,8 @@ from seaway.cluster.apiserver.verbs import Call, Verbs
 from seaway.pki.tokens import ISSUER, Signer
 
 Tree = dict[str, Any]
+# What /scale shows; it is stored nowhere.
+SCALES = Kind("autoscaling", "v1", "scales", "Scale", True, (), definition="io.k8s.api.autoscaling.v1.Scale")
 TOKEN_MIN, TOKEN_MAX = 600, 1 << 32
 
 
@@ -149,7 +151,7 @@ async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
 
 def _wanted_scale(call: Call, method: str, now: Tree) -> Tree:
     """The Scale that a PUT or PATCH makes of the one of now."""
-    definition = "io.k8s.api.autoscaling.v1.Scale"
+    definition = SCALES.definition
     if call.media == APPLY:
         config = apply.check_config(bodies.decode(call.body, APPLY), "autoscaling", "v1", "Scale")
         return bodies.typed(merge(now, config), call.kind, None, "Ignore", [], definition)
@@ -158,8 +160,7 @@ def _wanted_scale(call: Call, method: str, now: Tree) -> Tree:
         if not isinstance(wanted, dict):
             raise bad_request("the object provided is unrecognized (must be of type Scale)")
         return bodies.typed(wanted, call.kind, None, "Ignore", [], definition)
-    scale = Kind("autoscaling", "v1", "scales", "Scale", True, (), definition=definition)
-    return patching.patched(scale, now, call.body, call.media, call.field_validation, call.warnings)
+    return patching.patched(SCALES, now, call.body, call.media, call.field_validation, call.warnings)
 
 
 def _unbindable(pod: Tree, meta: Tree) -> str:

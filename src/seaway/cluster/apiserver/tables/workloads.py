@@ -113,6 +113,12 @@ def _replicas(shown: Cell) -> tuple[Column, ...]:
 
 
 COLUMNS = {
+    "scales.autoscaling": (
+        NAME,
+        Column("Desired", N, 0, at("spec", "replicas", default=0)),
+        Column("Available", N, 0, at("status", "replicas", default=0)),
+        AGE,
+    ),
     "podtemplates": (
         NAME,
         Column("Containers", S, 0, lambda t, n: container_names({"spec": t}, n)),
