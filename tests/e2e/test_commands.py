@@ -41,7 +41,8 @@ def test_up_reads_a_configuration_file_and_names_what_has_no_meaning(tmp_path: P
     path = tmp_path / "cluster.yaml"
     path.write_text(KIND_FILE.format(name=cluster.name))
     try:
-        said = cluster.seaway("up", "--config", str(path), "--detach").stdout
+        logs = ("--audit-log", str(tmp_path / "audit.log"), "--request-log", str(tmp_path / "requests.log"))
+        said = cluster.seaway("up", "--config", str(path), "--detach", *logs).stdout
         assert "featureGates has no meaning here" in said
         nodes = {n["metadata"]["name"]: n for n in cluster.get("nodes")["items"]}
         worker = nodes[f"{cluster.name}-worker"]
@@ -49,6 +50,11 @@ def test_up_reads_a_configuration_file_and_names_what_has_no_meaning(tmp_path: P
         assert worker["spec"]["taints"] == [{"key": "dedicated", "value": "x", "effect": "NoSchedule"}]
         assert len([a for a in worker["status"]["addresses"] if a["type"] == "InternalIP"]) == 1
         assert cluster.get("pods", "-A")["items"]
+        events = wait_for(lambda: [
+            e for line in (tmp_path / "audit.log").read_text().splitlines()
+            if (e := json.loads(line))["verb"] == "list" and e["requestURI"].startswith("/api/v1/pods") and e["userAgent"].startswith("kubectl")])
+        assert events[0]["responseStatus"]["code"] == 200 and events[0]["user"]["groups"]
+        assert 'userAgent="kubectl' in (tmp_path / "requests.log").read_text()
     finally:
         cluster.__exit__()
 

@@ -127,7 +127,8 @@ async def _reviewed(writer: Writer, call: Call, entry: Entry, wanted: Tree) -> E
     if review is None:
         return entry
     for _ in range(ATTEMPTS):
-        await review.deletion(entry.tree)
+        await forms.prepare(kind, [entry])
+        await review.deletion(forms.opened(kind, entry))
         newest = writer.storage.newest(kind.group_resource, call.key)
         if newest is None:
             raise not_found(kind, call.name)

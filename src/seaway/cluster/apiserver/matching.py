@@ -12,6 +12,7 @@ from seaway.api import kinds
 from seaway.api.kinds import Kind
 from seaway.api.selectors import label_selector
 from seaway.cluster.apiserver import forms
+from seaway.cluster.apiserver.custom import objects
 from seaway.cluster.apiserver.reviewing import CREATE, UPDATE, Attributes, GroupVersionKind
 
 Tree = dict[str, Any]
@@ -109,6 +110,26 @@ def converted(attributes: Attributes, to: Target, tree: Tree | None) -> Tree | N
     if tree is None or to.kind is attributes.kind or to.object_kind == attributes.object_kind:
         return tree
     return forms.show(to.kind, forms.store(attributes.kind, tree))
+
+
+async def asked(attributes: Attributes, to: Target, tree: Tree | None) -> Tree | None:
+    """As `converted`, also where a conversion webhook has to be asked for it."""
+    if tree is None or to.object_kind == attributes.object_kind or not objects.is_asked(to.kind):
+        return converted(attributes, to, tree)
+    return await _asked(tree, to.kind)
+
+
+async def asked_back(attributes: Attributes, source: Target, tree: Tree) -> Tree:
+    """As `converted_back`, also where a conversion webhook has to be asked for it."""
+    if source.object_kind == attributes.object_kind or not objects.is_asked(attributes.kind):
+        return converted_back(attributes, source, tree)
+    return await _asked(tree, attributes.kind)
+
+
+async def _asked(tree: Tree, kind: Kind) -> Tree:
+    definition = objects.version_of(kind).definition
+    (found,) = await definition.conversions.ask([tree], definition, kind.api_version)
+    return found
 
 
 def converted_back(attributes: Attributes, source: Target, tree: Tree) -> Tree:

@@ -86,7 +86,8 @@ class Review:
         self.attributes, self._reviewers = attributes, reviewers
 
         a = attributes
-        self._as_stored = a.kind is a.stored or a.object_kind.kind != a.kind.kind
+        # Custom resources are worked on in the version that was asked for; only the storage knows another one.
+        self._as_stored = a.kind is a.stored or a.kind.custom is not None or a.object_kind.kind != a.kind.kind
 
     def _show(self, tree: Tree | None) -> Tree | None:
         return tree if tree is None or self._as_stored else forms.show(self.attributes.kind, tree)

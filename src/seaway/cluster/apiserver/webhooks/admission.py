@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from seaway.api.kinds import by_resource
 from seaway.cluster.apiserver import bodies, matching, patches, schema, zeros
+from seaway.cluster.apiserver.custom.strategy import rule_of
 from seaway.cluster.apiserver.matching import REGISTRATION, Target
 from seaway.cluster.apiserver.reviewing import Attributes
 from seaway.cluster.apiserver.rules import rule_for
@@ -97,7 +98,7 @@ class Webhooks:
             raise not_found(by_resource()["", "v1", "namespaces"], namespace)
         return matching.labels(entry.tree)
 
-    def _target(self, hook: Hook, a: Attributes, tree: Tree | None, old: Tree | None) -> Target | None:
+    async def _target(self, hook: Hook, a: Attributes, tree: Tree | None, old: Tree | None) -> Target | None:
         """In which form a webhook is asked; None where it is not. ApiError where that cannot be said."""
         to = matching.target(hook.rules, hook.match_policy, a)
         if to is None or not matching.object_selected(hook.object_selector, tree, old):
@@ -106,14 +107,14 @@ class Webhooks:
             return None
         if not hook.conditions:
             return to
-        met, problem = self.conditions(hook, a, self._request("", a, to, tree, old))
+        met, problem = self.conditions(hook, a, await self._request("", a, to, tree, old))
         if problem and not hook.fails_open:
             raise forbidden(a.kind, a.name, problem)
         return to if met and not problem else None
 
     @staticmethod
-    def _request(uid: str, a: Attributes, to: Target, tree: Tree | None, old: Tree | None) -> Tree:
-        shown, shown_old = matching.converted(a, to, tree), matching.converted(a, to, old)
+    async def _request(uid: str, a: Attributes, to: Target, tree: Tree | None, old: Tree | None) -> Tree:
+        shown, shown_old = await matching.asked(a, to, tree), await matching.asked(a, to, old)
         return exchange.request(uid, a, to, shown, shown_old)
 
     async def _verdict(self, hook: Hook, a: Attributes, to: Target, tree: Tree | None, old: Tree | None) -> Verdict:
@@ -121,7 +122,7 @@ class Webhooks:
         if a.dry_run and hook.side_effects not in ("None", "NoneOnDryRun"):
             raise bad_request(f'admission webhook "{hook.name}" does not support dry run')
         version, uid = exchange.version(hook.versions), self._uid()
-        review = exchange.review(version, self._request(uid, a, to, tree, old))
+        review = exchange.review(version, await self._request(uid, a, to, tree, old))
         answer = await self._caller.post(hook.client, review, hook.seconds)
         found = exchange.verdict(answer, uid, version, self.type == MUTATING)
         a.annotations.update({f"{hook.name}/{name}": value for name, value in found.annotations.items()})
@@ -163,7 +164,7 @@ class Mutating(Webhooks):
         for number in (0, 1):
             changed = False
             for i, hook in enumerate(self.hooks):
-                to = self._target(hook, a, tree, old)
+                to = await self._target(hook, a, tree, old)
                 if to is None or (number and hook.uid not in again):
                     continue
                 before = tree
@@ -196,7 +197,7 @@ class Mutating(Webhooks):
                 if tree is None:
                     why = f'admission webhook "{hook.name}" attempted to modify the object, which is not supported for'
                     raise internal(f"{why} this operation")
-                result = self._patched(a, to, tree, verdict.patch)
+                result = await self._patched(a, to, tree, verdict.patch)
                 told: Tree = {"configuration": hook.configuration, "webhook": hook.name, "patch": verdict.patch}
                 a.annotations[f"{PATCH}{at}"] = _compact({**told, "patchType": exchange.JSON_PATCH})
         finally:
@@ -205,9 +206,9 @@ class Mutating(Webhooks):
         return result
 
     @staticmethod
-    def _patched(a: Attributes, to: Target, tree: Tree, patch: list[Any]) -> Tree:
+    async def _patched(a: Attributes, to: Target, tree: Tree, patch: list[Any]) -> Tree:
         """The object with a patch, decoded and with its defaults; ApiError 500 where it does not fit."""
-        shown = matching.converted(a, to, tree) or {}
+        shown = await matching.asked(a, to, tree) or {}
         own = to.object_kind.kind == to.kind.kind
         try:
             new = patches.json_patch(shown, patch)
@@ -217,8 +218,10 @@ class Mutating(Webhooks):
                 new, _ = bodies.form(bodies.check_kind(new, to.kind), to.kind, shown)
         except (patches.PatchError, schema.TypeMismatch) as e:
             raise internal(str(e)) from None
-        new = matching.converted_back(a, to, new)
-        if own and a.kind is a.stored and not a.subresource:
+        new = await matching.asked_back(a, to, new)
+        if own and a.kind.custom is not None:
+            rule_of(a.kind).default(new)
+        elif own and a.kind is a.stored and not a.subresource:
             rule_for(a.kind.group_resource).default(new)
             zeros.complete(a.kind.definition, new)
         return new
@@ -233,7 +236,7 @@ class Validating(Webhooks):
         return tree
 
     async def validate(self, a: Attributes, tree: Tree | None, old: Tree | None) -> None:
-        found = [(hook, self._target(hook, a, tree, old)) for hook in self.hooks]
+        found = [(hook, await self._target(hook, a, tree, old)) for hook in self.hooks]
         asking = [(hook, to) for hook, to in found if to is not None]
         answers = await asyncio.gather(
             *(self._asked(h, f"round_0_index_{i}", a, to, tree, old) for i, (h, to) in enumerate(asking)),
