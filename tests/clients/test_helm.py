@@ -14,7 +14,6 @@ from clusters import ROOT, Cluster, wait_for
 pytestmark = pytest.mark.e2e
 CHART = str(Path(__file__).parent / "chart")
 BERTHS = "berths.harbour.seaway.dev"
-CUSTOM = False  # custom resources are not served yet
 Helm = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -24,8 +23,6 @@ def helm(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Helm:
     env = {**cluster.env, "HELM_CACHE_HOME": home, "HELM_CONFIG_HOME": home, "HELM_DATA_HOME": home}
 
     def run(*args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        if not CUSTOM and args[0] in ("install", "upgrade"):
-            args = (*args, "--set", "berth.enabled=false", *(["--skip-crds"] if args[0] == "install" else []))
         command = [str(ROOT / ".venv" / "bin" / "helm"), "-n", cluster.namespace, *args]
         done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=100)
         assert not check or done.returncode == 0, f"helm {args}: {done.returncode}\n{done.stdout}{done.stderr}"
@@ -63,7 +60,7 @@ def test_a_release_lives_through_install_upgrade_test_rollback_and_uninstall(clu
     assert settings == {"greeting": "hello", "server": settings["server"], "autoscaling": "true"}
     assert settings["server"].startswith("v1.36."), "Capabilities come from /version and from discovery"
     password = cluster.get("secret", "quay-password")["data"]["password"]
-    berth = cluster.get(BERTHS, "quay") if CUSTOM else {"spec": {"depth": 7, "side": "port"}}
+    berth = cluster.get(BERTHS, "quay")
     assert berth["spec"] == {"depth": 7, "side": "port"}, "the CRD of crds/ was there first, and its default counts"
 
     helm("upgrade", "quay", CHART, "--set", "replicas=2,greeting=ahoy,berth.depth=9", "--wait", "--timeout", "60s")
@@ -72,7 +69,7 @@ def test_a_release_lives_through_install_upgrade_test_rollback_and_uninstall(clu
     assert cluster.get("configmap", "quay-settings")["data"]["greeting"] == "ahoy"
     assert cluster.get("configmap", "quay-tide")["data"] == {"revision": "2"}
     assert cluster.get("deployment", "quay-web")["status"]["availableReplicas"] == 2
-    assert not CUSTOM or cluster.get(BERTHS, "quay")["spec"]["depth"] == 9
+    assert cluster.get(BERTHS, "quay")["spec"]["depth"] == 9
     assert said(cluster, "quay-post-upgrade-2") == "post-upgrade of revision 2"
 
     tested = helm("test", "quay", "--logs").stdout
@@ -100,7 +97,7 @@ def test_a_release_lives_through_install_upgrade_test_rollback_and_uninstall(clu
     assert said(cluster, "quay-post-delete-2").startswith("post-delete of revision")
     assert cluster.get("secret", "quay-password")["data"]["password"] == password
     assert "NotFound" in cluster.kubectl("get", "deployment", "quay-web", check=False)
-    assert not CUSTOM or cluster.get("crd", BERTHS), "helm leaves CRDs alone"
+    assert cluster.get("crd", BERTHS), "helm leaves CRDs alone"
     wait_for(lambda: not cluster.get("pods", "-l", "app=quay-web")["items"], 20, "the pods of the release are gone")
 
 
@@ -119,10 +116,9 @@ def test_what_fails_is_rolled_back_and_said(cluster: Cluster, helm: Helm) -> Non
     assert revisions(helm, "leak") == [(1, "superseded"), (2, "failed"), (3, "deployed")]
     assert cluster.get("deployment", "leak-web")["spec"]["template"]["spec"]["containers"][0]["image"] == "traefik/whoami"
 
-    if CUSTOM:
-        refused = helm("upgrade", "leak", CHART, "--set", "berth.depth=0", check=False)
-        assert refused.returncode
-        assert "spec.depth: Invalid value: 0: spec.depth in body should be greater than or equal to 1" in refused.stderr
+    refused = helm("upgrade", "leak", CHART, "--set", "berth.depth=0", check=False)
+    assert refused.returncode
+    assert "spec.depth: Invalid value: 0: spec.depth in body should be greater than or equal to 1" in refused.stderr
     shown = helm("install", "other", CHART, "--dry-run=server").stdout
     assert "greeting: \"hello\"" in shown and "server: v1.36." in shown
     assert "NotFound" in cluster.kubectl("get", "configmap", "other-settings", check=False), "a dry run writes nothing"

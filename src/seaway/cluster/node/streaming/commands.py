@@ -192,15 +192,16 @@ def _exec_ends(wants: Wants) -> tuple[Ends, list[int], socket.socket | None]:
         ours.setblocking(False)
         return Ends(-1, {}), [other.detach()], ours
     in_read, in_write = os.pipe2(os.O_CLOEXEC)
-    out_read, out_write = os.pipe2(os.O_CLOEXEC)
-    err_read, err_write = os.pipe2(os.O_CLOEXEC)
-    outputs = {STDOUT: out_read, STDERR: err_read}
+    outputs, theirs = {}, [in_read]
     for channel, wanted in ((STDOUT, wants.stdout), (STDERR, wants.stderr)):
-        if not wanted:
-            os.close(outputs.pop(channel))
+        if wanted:
+            outputs[channel], written = os.pipe2(os.O_CLOEXEC)
+        else:  # an output that nobody wants is no broken pipe for the command
+            written = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        theirs.append(written)
     if not wants.stdin:
         os.close(in_write)
-    return Ends(in_write if wants.stdin else -1, outputs), [in_read, out_write, err_write], None
+    return Ends(in_write if wants.stdin else -1, outputs), theirs, None
 
 
 async def _receive(console: socket.socket) -> int:
