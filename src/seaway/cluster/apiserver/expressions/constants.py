@@ -12,7 +12,7 @@ from seaway.cluster.apiserver.expressions.syntax import Call, Const, ListOf, Map
 from seaway.cluster.apiserver.expressions.values import EvaluationError, Uint
 
 if TYPE_CHECKING:
-    from seaway.cluster.apiserver.expressions.program import Compiler
+    from seaway.cluster.apiserver.expressions.closures import Compiler
 
 VARIES: Any = object()
 CONVERSIONS = frozenset(("bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"))

@@ -9,7 +9,7 @@ from seaway.cluster.apiserver.expressions.syntax import Call, Const, Fold, Ident
 from seaway.cluster.apiserver.expressions.values import CostExceeded, EvaluationError, no_overload
 
 if TYPE_CHECKING:
-    from seaway.cluster.apiserver.expressions.program import Compiler
+    from seaway.cluster.apiserver.expressions.closures import Compiler
 
 Frame = list[Any]
 Step = Callable[[Frame], Any]

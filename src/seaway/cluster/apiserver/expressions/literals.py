@@ -25,7 +25,7 @@ from seaway.cluster.apiserver.structural.re2 import syntax_error
 
 def located(checked: Checked, node: Node, message: str) -> str:
     """An error as cel-go's Issues print it: where, what, the line, and a caret under the place."""
-    offset = checked.positions.get(node.id, 0)
+    offset = checked.position(node)
     before = checked.source[:offset]
     line, column = before.count("\n") + 1, offset - (before.rfind("\n") + 1)
     text = checked.source.split("\n")[line - 1]

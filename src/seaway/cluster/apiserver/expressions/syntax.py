@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -119,11 +120,20 @@ class Checked:
     root: Node
     types: dict[int, Type]
     references: dict[int, Reference]
-    positions: dict[int, int]
+    info: bytes = b""  # cel.expr.SourceInfo, which only errors are read for
 
     @property
     def type(self) -> Type:
         return self.type_of(self.root)
+
+    def position(self, node: Node) -> int:
+        """Where a node begins in the source, in code points."""
+        for number, value in wire(self.info):
+            if number == 4:
+                entry = dict(wire(value))
+                if signed(entry.get(1, 0)) == node.id:
+                    return int(entry.get(2, 0))
+        return 0
 
     def type_of(self, node: Node) -> Type:
         return self.types.get(node.id, DYN)
@@ -169,7 +179,7 @@ def decode(serialized: bytes, source: str) -> Checked:
     data = inner[2] if inner.get(1, b"").startswith(b"type.googleapis.com/") else serialized
     types: dict[int, Type] = {}
     references: dict[int, Reference] = {}
-    positions: dict[int, int] = {}
+    info = b""
     root: Node | None = None
     for number, value in wire(data):
         if number == 2:
@@ -181,12 +191,9 @@ def decode(serialized: bytes, source: str) -> Checked:
         elif number == 4:
             root = _node(value)
         elif number == 5:
-            for inner_number, position in wire(value):
-                if inner_number == 4:
-                    entry = dict(wire(position))
-                    positions[signed(entry.get(1, 0))] = entry.get(2, 0)
+            info = value
     assert root is not None
-    return Checked(source, root, types, references, positions)
+    return Checked(source, root, types, references, info)
 
 
 def decode_parsed(serialized: bytes) -> Node:
@@ -194,6 +201,7 @@ def decode_parsed(serialized: bytes) -> Node:
     return _node(dict(wire(dict(wire(serialized))[2]))[2])
 
 
+@functools.lru_cache(1024)
 def _reference(data: bytes) -> Reference:
     name, overloads = "", []
     for number, value in wire(data):
@@ -204,6 +212,7 @@ def _reference(data: bytes) -> Reference:
     return Reference(name, tuple(overloads))
 
 
+@functools.lru_cache(1024)
 def _type(data: bytes) -> Type:
     for number, value in wire(data):
         match number:

@@ -92,18 +92,33 @@ def _not(value: bool) -> bool:
     return not value
 
 
+SUMS: tuple[Overload, ...] = (
+    Overload((float, float), lambda a, b: a + b),
+    Overload((Uint, Uint), lambda a, b: unsigned(int(a) + int(b))),
+    Overload((bytes, bytes), lambda a, b: a + b),
+    Overload((Duration, Duration), lambda a, b: _duration(a.nanoseconds + b.nanoseconds)),
+    Overload((Timestamp, Duration), _later),
+    Overload((Duration, Timestamp), lambda a, b: _later(b, a)),
+)
+
+
+def added(a: Any, b: Any) -> Any:
+    """`+`; integers and texts, which are added most, first."""
+    ta, tb = type(a), type(b)
+    if ta is int and tb is int:
+        return integer(a + b)
+    if ta is str and tb is str:
+        return a + b
+    if isinstance(a, list) and isinstance(b, list):
+        return joined(a, b)
+    for types, function in SUMS:
+        if ta is types[0] and tb is types[1]:
+            return function(a, b)
+    raise no_overload()
+
+
 FUNCTIONS: dict[str, tuple[Overload, ...]] = {
-    "_+_": (
-        Overload((int, int), lambda a, b: integer(a + b)),
-        Overload((str, str), lambda a, b: a + b),
-        Overload((list, list), joined),
-        Overload((float, float), lambda a, b: a + b),
-        Overload((Uint, Uint), lambda a, b: unsigned(int(a) + int(b))),
-        Overload((bytes, bytes), lambda a, b: a + b),
-        Overload((Duration, Duration), lambda a, b: _duration(a.nanoseconds + b.nanoseconds)),
-        Overload((Timestamp, Duration), _later),
-        Overload((Duration, Timestamp), lambda a, b: _later(b, a)),
-    ),
+    "_+_": one(added, None, None),
     "_-_": (
         Overload((int, int), lambda a, b: integer(a - b)),
         Overload((float, float), lambda a, b: a - b),
@@ -128,19 +143,11 @@ FUNCTIONS: dict[str, tuple[Overload, ...]] = {
     ),
     "-_": (Overload((int,), lambda a: integer(-a)), Overload((float,), lambda a: -a)),
     "!_": one(_not, bool),
-    "_<_": one(lambda a, b: compared(a, b) < 0, None, None),
-    "_<=_": one(lambda a, b: compared(a, b) <= 0, None, None),
-    "_>_": one(lambda a, b: compared(a, b) > 0, None, None),
-    "_>=_": one(lambda a, b: compared(a, b) >= 0, None, None),
+    "_<_": one(lambda a, b: a < b if type(a) is int and type(b) is int else compared(a, b) < 0, None, None),
+    "_<=_": one(lambda a, b: a <= b if type(a) is int and type(b) is int else compared(a, b) <= 0, None, None),
+    "_>_": one(lambda a, b: a > b if type(a) is int and type(b) is int else compared(a, b) > 0, None, None),
+    "_>=_": one(lambda a, b: a >= b if type(a) is int and type(b) is int else compared(a, b) >= 0, None, None),
     "@in": one(within, None, None),
     "_in_": one(within, None, None),
     "in": one(within, None, None),
 }
-
-
-def added(a: Any, b: Any) -> Any:
-    """`+` of two values of one type."""
-    for types, function in FUNCTIONS["_+_"]:
-        if type(a) is types[0] and type(b) is types[1]:
-            return function(a, b)
-    raise no_overload()
