@@ -179,3 +179,11 @@ def test_the_root_sees_name_and_kind_and_nothing_else_of_metadata() -> None:
     assert [(c.field, c.message) for c in causes] == [("<nil>", "Invalid value: name")]
     schema["x-kubernetes-validations"] = [rule("size(self.metadata.labels) > 0")]
     assert "undefined field 'labels'" in rules.problems(schema, "s")[0].message
+
+
+def test_the_rules_of_one_schema_are_compiled_once_for_all_its_versions() -> None:
+    first, second = (of_spec(at_spec({"n": INTEGER}, rule("self.n != 12345"))) for _ in range(2))
+    assert rules.problems(first, "s") == []
+    places = [rules.compiled(s).root for s in (first, second)]
+    found = [p.properties["spec"].rules for p in places if p is not None]
+    assert found[0] is found[1]

@@ -27,6 +27,7 @@ from seaway.cluster.apiserver.authn import Tokens
 from seaway.cluster.apiserver.authz import RBAC, Rbac
 from seaway.cluster.apiserver.calls import ADDRESSES
 from seaway.cluster.apiserver.custom.controller import Lifecycle
+from seaway.cluster.apiserver.custom.warming import warm
 from seaway.cluster.apiserver.door import BODY_LIMIT, Door
 from seaway.cluster.apiserver.journal import DELETED, Journal
 from seaway.cluster.apiserver.metadata import SUFFIX_CHARACTERS
@@ -200,6 +201,7 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
     if fresh:
         storage.forget()  # nobody has seen a version of a cluster in the making: whoever names one starts again
     door.ready = True
+    warming = asyncio.create_task(warm(verbs.registry))
     print(
         json.dumps({"apiserver": "ready", "resourceVersion": storage.rv, "synchronous": storage.journal.synchronous}),
         flush=True,
@@ -213,6 +215,7 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
     sweeping.cancel()
     definitions.cancel()
     observer.cancel()
+    warming.cancel()
     await caller.close()
     door.recorder.close()
     storage.close()

@@ -40,6 +40,7 @@ class Decl:
     message: str = ""
     view: View | None = None
     deep: View | None = None
+    root: bool = False  # of a whole object
 
 
 def string_decl(most: int = 0) -> Decl:
@@ -51,6 +52,7 @@ def declare(schema: Tree, root: bool = False) -> Decl | None:
     decl = _declare(schema, root)
     if decl is not None:
         decl.schema = schema
+        decl.root = root
         decl.view = _view(decl)
         decl.deep = _deep(decl)
     return decl

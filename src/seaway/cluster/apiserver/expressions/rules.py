@@ -5,9 +5,13 @@ apiextensions-apiserver pkg/apiserver/schema/cel/compilation.go and pkg/apis/api
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, NamedTuple
+
+import msgspec
 
 from seaway.cluster.apiserver.expressions import cost, literals
 from seaway.cluster.apiserver.expressions.declarations import LARGEST_REQUEST, Decl, declare
@@ -26,6 +30,7 @@ Tree = dict[str, Any]
 RULES = "x-kubernetes-validations"
 RULE_LIMIT, TOTAL_LIMIT = 10_000_000, 100_000_000
 MOST = (1 << 64) - 1
+REMEMBERED = 1024  # places of schemas whose rules stay compiled
 TOLD = 4  # how many of the most expensive rules are told
 
 
@@ -135,10 +140,8 @@ def problems(schema: Tree, path: str, old: Tree | None = None) -> list[Cause]:
             why += "unable to convert structural schema to CEL declarations"
             found.append(Cause(f"{place.path}.{RULES}", "InternalError", f"Internal error: {why}"))
             continue
-        compiler = Compiler(place.schema, place.decl)
-        for i, tree in enumerate(place.schema[RULES]):
+        for i, rule in enumerate(of_place(place.schema, place.decl)):
             at = f"{place.path}.{RULES}[{i}]"
-            rule = compiler.rule(tree)
             price = _price(rule.cost, place)
             dear = old != schema  # an unchanged schema keeps rules that cost too much each
             found += _too_dear(f"{at}.rule", "estimated rule cost", price) if dear else []
@@ -298,16 +301,28 @@ def _site(schema: Tree, decl: Decl | None, root: bool) -> Site | None:
     return Site(
         schema,
         decl,
-        lambda: _compile(schema, decl),
+        lambda: of_place(schema, decl),
         properties,
         _site(items, decl.element, False) if isinstance(items, dict) else None,
         _site(values, decl.element, False) if isinstance(values, dict) else None,
     )
 
 
-def _compile(schema: Tree, decl: Decl) -> tuple[Rule, ...]:
+_compiled: OrderedDict[tuple[bytes, bool], tuple[Rule, ...]] = OrderedDict()
+
+
+def of_place(schema: Tree, decl: Decl) -> tuple[Rule, ...]:
+    """The rules of one place, compiled. They are remembered: a schema is judged, and then used by several versions."""
     trees = schema.get(RULES) or ()
     if not trees:
         return ()
-    compiler = Compiler(schema, decl)
-    return tuple(compiler.rule(tree) for tree in trees)
+    key = sha256(msgspec.json.encode(schema)).digest(), decl.root
+    found = _compiled.get(key)
+    if found is None:
+        compiler = Compiler(schema, decl)
+        found = _compiled[key] = tuple(compiler.rule(tree) for tree in trees)
+        if len(_compiled) > REMEMBERED:
+            _compiled.popitem(last=False)
+    else:
+        _compiled.move_to_end(key)
+    return found
