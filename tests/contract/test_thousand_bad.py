@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from badrequests import CORE, GOOD, MAPS, REQUESTS, Bad
+from bad import CORE, GOOD, MAPS, Bad
+from badcustom import DEFINITIONS, SCHEMA, WIDGET, WIDGETS, definition
+from badrequests import REQUESTS
 from crowd import memory
 from server import Server
 
@@ -23,6 +25,11 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.create(f"{CORE}/serviceaccounts", {"metadata": {"name": "default"}})
     for path, tree in GOOD.items():
         server.create(path, tree)
+    server.create(DEFINITIONS, definition(SCHEMA))
+    end = time.monotonic() + 20
+    while server.request("POST", WIDGETS, {**WIDGET, "metadata": {"name": "x"}, "spec": {"size": 5}})[0] != 201:
+        assert time.monotonic() < end
+        time.sleep(0.05)
     for group in REQUESTS:  # once for what the server computes once
         ask(server, group)
     yield server
