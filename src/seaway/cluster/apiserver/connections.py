@@ -18,6 +18,7 @@ HEADER_SECONDS = (
     32.0  # until the first request's head is there (k8s.io/apiserver SecureServingInfo.Serve: ReadHeaderTimeout)
 )
 IDLE_SECONDS = 90.0  # between requests, as upstream
+LAST_LOOK = 0.1
 STALL_SECONDS = 60  # that a peer may take nothing of what is sent to it
 LINE_BYTES = 64 << 10  # of a request line or a header
 MOST = 16_000  # connections at a time
@@ -45,18 +46,27 @@ def prepare(sock: socket.socket) -> None:
 class Connection(web.RequestHandler):
     """One connection. Everything is aiohttp's but its first deadline, and errors in the API's own form."""
 
-    __slots__ = ()
+    __slots__ = ("_looked",)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         manager = self._manager
         if isinstance(manager, Server) and not manager.has_room():
             assert isinstance(transport, asyncio.Transport)
             transport.abort()
+        self._looked = 0.0
         super().connection_made(transport)
         if self._keepalive_handle is not None:
             self._keepalive_handle.cancel()
             self._next_keepalive_close_time = self._loop.time() + HEADER_SECONDS
             self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
+
+    def _process_keepalive(self) -> None:
+        """Its time is over. What came in time may still be unread, where the event loop was late: that is read first."""
+        if self._looked != self._next_keepalive_close_time <= self._loop.time():
+            self._looked = self._next_keepalive_close_time
+            self._keepalive_handle = self._loop.call_later(LAST_LOOK, self._process_keepalive)
+            return
+        super()._process_keepalive()
 
     @property
     def idle_since(self) -> float | None:
