@@ -91,6 +91,12 @@ def test_an_established_definition_stays_so_when_a_new_name_is_refused() -> None
     assert found["status"]["conditions"][1]["lastTransitionTime"] == NOW
 
 
+def test_a_name_of_its_own_is_in_use_as_well() -> None:
+    tree = settled(definition())
+    tree["spec"]["names"]["shortNames"] = ["thing"]
+    assert told(settled(tree, now=LATER))[0] == ("NamesAccepted", "False", "ShortNamesConflict")
+
+
 @pytest.mark.parametrize(
     ("annotation", "status", "reason"),
     [

@@ -43,11 +43,11 @@ PENDING = terminating(
 IN_PROGRESS = terminating("InstanceDeletionInProgress", "CustomResource deletion is in progress")
 
 
-def _taken(others: Iterable[Tree]) -> tuple[set[str], set[str]]:
-    """(resource names, kinds) that other definitions of the group have been given."""
+def _taken(definitions: Iterable[Tree]) -> tuple[set[str], set[str]]:
+    """(resource names, kinds) that the definitions of a group have been given."""
     resources: set[str] = set()
     kinds: set[str] = set()
-    for other in others:
+    for other in definitions:
         names = (other.get("status") or {}).get("acceptedNames") or {}
         resources |= {names.get("plural") or "", names.get("singular") or "", *(names.get("shortNames") or ())}
         kinds |= {names.get("kind") or "", names.get("listKind") or ""}
@@ -57,7 +57,7 @@ def _taken(others: Iterable[Tree]) -> tuple[set[str], set[str]]:
 def names(tree: Tree, others: Iterable[Tree]) -> tuple[Tree, Tree]:
     """(the names that a definition gets, its NamesAccepted condition). What is in conflict stays as it was."""
     wanted, have = tree["spec"]["names"], (tree.get("status") or {}).get("acceptedNames") or {}
-    resources, kinds = _taken(others)
+    resources, kinds = _taken([*others, tree])  # a name of its own cannot be given for something else either
     given: Tree = {n: v for n, v in have.items() if v}
     reason = message = ""
     for name, used in (
