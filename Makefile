@@ -1,5 +1,5 @@
 # Two commands do all on a fresh Debian machine: `make demo` and `make test`. Both install what they need.
-.PHONY: setup demo check test soak bench golden
+.PHONY: setup demo check test soak bench golden ebpf
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:/usr/local/sbin:/usr/sbin:/sbin:$(PATH)
 
@@ -28,6 +28,10 @@ soak:
 bench:
 	@tools/setup dev
 	$(PY) bench/$(PART).py
+
+# Builds the socket programs of eBPF mode anew; the object is kept beside its source.
+ebpf:
+	clang -O2 -g0 -target bpf -Wall -Wextra -Werror -c src/seaway/proxy/ebpf/sockets.c -o src/seaway/proxy/ebpf/sockets.o
 
 # Rewrites the golden files; a person reads the difference.
 golden:

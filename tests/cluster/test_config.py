@@ -88,7 +88,7 @@ def test_given_names_images_and_labels_are_kept() -> None:
         ({"networking": "dual"}, "networking"),
         ({"networking": {"ipfamily": "dual"}}, "networking.ipfamily"),
         ({"networking": {"ipFamily": "ipv5"}}, "networking.ipFamily"),
-        ({"networking": {"kubeProxyMode": "ebpf"}}, "networking.kubeProxyMode"),
+        ({"networking": {"kubeProxyMode": "ebbf"}}, "networking.kubeProxyMode"),
         ({"networking": {"podSubnet": "10.244.0.1/16"}}, "networking.podSubnet"),  # host bits
         ({"networking": {"serviceSubnet": "10.96.0.0/33"}}, "networking.serviceSubnet"),
         ({"networking": {"nodeSubnet": "x"}}, "networking.nodeSubnet"),

@@ -14,7 +14,7 @@ from typing import Any
 API_VERSION = "seaway.dev/v1alpha1"
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s)\Z")
-PROXY_MODES = ("nftables", "iptables", "userspace")
+PROXY_MODES = ("nftables", "iptables", "ebpf", "userspace")
 
 
 class ConfigError(ValueError):

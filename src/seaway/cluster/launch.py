@@ -177,6 +177,7 @@ def processes(
                 "variables": {
                     "PROXY_MIN_SYNC_PERIOD": f"{config.components.proxy_min_sync_period}s",
                     "PROXY_MODE": config.networking.kube_proxy_mode,
+                    "CGROUP": f"/{cgroups.name_of(str(where.folder))}",
                 },
             },
         },

@@ -23,7 +23,8 @@ PRIMARY = "primary"
 
 class Settings(NamedTuple):
     """`families`: 4, 6 or both. Periods in seconds. `node_port_addresses`: ranges, or ("primary",). `healthz` and `metrics` are
-    (address, port), port 0 for none. `scheduler` is IPVS's, `backend` the iptables tool's."""
+    (address, port), port 0 for none. `scheduler` is IPVS's, `backend` the iptables tool's,
+    `cgroup` the node's group in the hierarchy of version 2."""
 
     node: str = ""
     mode: str = "nftables"
@@ -42,6 +43,7 @@ class Settings(NamedTuple):
     scheduler: str = "rr"
     backend: str = "auto"
     localhost_node_ports: bool = True
+    cgroup: str = "/"
 
     @property
     def mark(self) -> int:

@@ -26,6 +26,8 @@ from seaway.proxy.configuration import (
     from_document,
 )
 from seaway.proxy.conntrack import KernelConntrack
+from seaway.proxy.ebpf import cgroup
+from seaway.proxy.ebpf.plane import EbpfPlane
 from seaway.proxy.iptables.plane import IptablesPlane
 from seaway.proxy.iptables.tool import BACKENDS, Iptables
 from seaway.proxy.kernel import KernelError, Nftables
@@ -36,7 +38,7 @@ from seaway.proxy.process import Proxy
 from seaway.proxy.userspace.plane import UserspacePlane
 
 log = logging.getLogger("kube-proxy")
-BUILT = ("nftables", "iptables", "userspace")
+BUILT = ("nftables", "iptables", "ebpf", "userspace")
 
 
 def _duration(text: str) -> float:
@@ -83,6 +85,9 @@ def options() -> argparse.ArgumentParser:
         help="which of the two iptables is used (default: the one in use)",
     )
     add(
+        "--cgroup-path", default="/", help="in ebpf mode, the cgroup (version 2) of the node's processes (default: all)"
+    )
+    add(
         "--iptables-localhost-nodeports",
         type=lambda text: text.lower() not in ("false", "0"),
         nargs="?",
@@ -97,7 +102,7 @@ def options() -> argparse.ArgumentParser:
 def settings(args: argparse.Namespace) -> Settings:
     """The settings of a command line; BadConfiguration where they make no sense."""
     node = args.hostname_override or os.environ.get("NODE_NAME") or os.uname().nodename
-    base = Settings(node=node, kubeconfig=args.kubeconfig, backend=args.iptables_backend)
+    base = Settings(node=node, kubeconfig=args.kubeconfig, backend=args.iptables_backend, cgroup=args.cgroup_path)
     services = cidrs(args.service_cidr, "--service-cidr")
     if args.config:
         try:
@@ -133,6 +138,9 @@ def open_plane(wanted: Settings) -> Plane:
     if wanted.mode == "nftables":
         kernel = Nftables()
         return NftablesPlane(kernel, kernel.large)
+    if wanted.mode == "ebpf":
+        kernel = Nftables()
+        return EbpfPlane(cgroup.folder(wanted.cgroup), NftablesPlane(kernel, kernel.large))
     if wanted.mode == "userspace":
         kernel = Nftables()
         return UserspacePlane(NftablesPlane(kernel, kernel.large))
@@ -141,10 +149,20 @@ def open_plane(wanted: Settings) -> Plane:
     raise BadConfiguration(f"mode: {wanted.mode!r} is not built yet; one of {', '.join(BUILT)} is")
 
 
-def leftovers(mode: str) -> list[str]:
+def _programs_left(path: str) -> list[str]:
+    """Detaches the socket programs of eBPF mode, where this process may."""
+    try:
+        if EbpfPlane(cgroup.folder(path), NftablesPlane(Nftables())).detach():
+            return ["detached the socket programs that eBPF mode has left"]
+    except KernelError as e:
+        log.debug("%s", e)
+    return []
+
+
+def leftovers(wanted: Settings) -> list[str]:
     """Removes what a proxy in another mode has left here; says what that was."""
-    told = []
-    if mode == "iptables":
+    told = _programs_left(wanted.cgroup) if wanted.mode != "ebpf" else []
+    if wanted.mode == "iptables":
         kernel = Nftables()
         for family in (4, 6):
             if kernel.list(family):
@@ -164,7 +182,7 @@ def leftovers(mode: str) -> list[str]:
 
 async def _main(wanted: Settings, plane: Plane) -> None:
     async with Rest(kubeconfig.find(wanted.kubeconfig), "kube-proxy") as api:
-        proxy = Proxy(api, plane, KernelConntrack(), wanted, addresses.local, lambda: leftovers(wanted.mode))
+        proxy = Proxy(api, plane, KernelConntrack(), wanted, addresses.local, lambda: leftovers(wanted))
         if wanted.healthz[1]:
             await health.serve(wanted.healthz, proxy.state)
         working = asyncio.ensure_future(proxy.run())

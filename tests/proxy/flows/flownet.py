@@ -21,6 +21,7 @@ from typing import Any
 
 import flowagent
 import flowdata
+import flowplanes
 from flowdata import CLIENTS, CROWD, SITES
 
 from seaway.cluster.fabric import build, linux
@@ -42,6 +43,7 @@ PLACES = {
     "a": ("a",), "b": ("b",), "c": ("c",), "x": ("x",), "other": ("other-node", "y"), "network": ("network",),
     "outside": ("outside", "outside-two"),
 }  # fmt: skip
+THE_NODES = ("node", "a", "b", "c")  # whose sockets are in the node's cgroup
 SERVERS = {**PLACES, "outside": ("outside",), "node": ("node",), "network": ()}
 
 
@@ -68,6 +70,8 @@ class Agent:
             try:
                 linux.die_with_parent()
                 ours.close()
+                if flowplanes.GROUP and name in THE_NODES:
+                    Path(flowplanes.GROUP, "cgroup.procs").write_text("0")
                 if own:
                     linux.unshare(linux.CLONE_NEWNET)
                     build.configure_namespace({**SYSCTLS, **build.LEAF_SYSCTLS})

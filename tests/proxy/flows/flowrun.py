@@ -39,9 +39,36 @@ def start(argv: list[str], folder: Path) -> subprocess.Popen[bytes]:
     writes to `folder`/out and /err."""
     flags = FLAGS if os.geteuid() == 0 else ["--user", "--map-root-user", *FLAGS]
     environment = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
+    if any(word.partition("/")[0] == "ebpf" for word in argv):
+        environment["FLOWS_CGROUP"] = str(_new_group())
     whole = ["setpriv", "--pdeathsig", "KILL", "unshare", *flags, *argv]
     with open(folder / "out", "wb") as out, open(folder / "err", "wb") as err:
         return subprocess.Popen(whole, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment)
+
+
+GROUPS: list[Path] = []
+
+
+def _new_group() -> Path:
+    """A cgroup for the node and the pods of a run in eBPF mode: its programs see no other socket."""
+    group = Path(flowplanes.groups(), f"seaway-flows-{os.getpid()}-{len(GROUPS)}")
+    group.mkdir()
+    GROUPS.append(group)
+    return group
+
+
+def sweep_groups(within: float = 5) -> None:
+    """Removes the groups of runs that have ended."""
+    end = time.monotonic() + within
+    while GROUPS:
+        try:
+            GROUPS[-1].rmdir()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)  # the last processes are on their way
+            continue
+        GROUPS.pop()
 
 
 def lines(folder: Path) -> tuple[dict[str, Tree], Tree]:

@@ -81,7 +81,7 @@ class Stage:
         settings = self.settings._replace(mode=mode or self.mode)
         plane = open_plane(settings)
         found = Proxy(
-            self.api, plane, KernelConntrack(), settings, addresses.local, lambda: leftovers(settings.mode)
+            self.api, plane, KernelConntrack(), settings, addresses.local, lambda: leftovers(settings)
         )
         task = asyncio.ensure_future(found.run())
         try:
@@ -349,7 +349,7 @@ async def switch(stage: Stage) -> None:
             failed.append(stream)
     if failed:
         raise AssertionError(f"streams failed: {failed}")
-    others = leftovers(ORDER[-1])
+    others = leftovers(stage.settings._replace(mode=ORDER[-1]))
     if others:
         raise AssertionError(f"left by other modes: {others}")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import flowdata
+import flowplanes
 import flowrun
 import pytest
 import uml
@@ -36,6 +37,7 @@ PLAYS = {
         Play("nftables"),
         Play("iptables", "nft"),
         Play("iptables", "legacy"),
+        *([Play("ebpf")] if flowplanes.groups() else []),  # as root, where there is a hierarchy of version 2
         Play("userspace"),
         Play("iptables", "legacy", "uml", "*external*"),
     )
@@ -78,6 +80,7 @@ def plays(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         for found in running.values():
             found.process.kill()
             found.process.wait()
+        flowrun.sweep_groups()
 
 
 _LINES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}

@@ -130,7 +130,15 @@ def client_authority(ca: str) -> Tree:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"client-ca-file": ca}}
 
 
-def _fill(value: Any, names: dict[str, str]) -> Any:
+# How kube-proxy runs where the Cluster file does not say.
+PROXY: dict[str, Any] = {
+    "PROXY_MODE": "nftables",
+    "PROXY_MIN_SYNC_PERIOD": "0s",
+    "CGROUP": "",
+}
+
+
+def _fill(value: Any, names: dict[str, Any]) -> Any:
     """An add-on's document with its variables; a whole value is replaced, never a part of a text."""
     if isinstance(value, dict):
         return {k: _fill(v, names) for k, v in value.items()}
@@ -141,8 +149,9 @@ def _fill(value: Any, names: dict[str, str]) -> Any:
     return value
 
 
-def documents(layout: Layout, variables: dict[str, str], ca: str) -> list[Tree]:
+def documents(layout: Layout, variables: dict[str, Any], ca: str) -> list[Tree]:
     names = {
+        **PROXY,
         **variables,
         "DNS_ADDRESS": str(layout.dns_addresses[0]),
         "KUBERNETES_HOST": str(layout.router[0]),
@@ -177,7 +186,7 @@ async def _withdraw(verbs: Verbs) -> None:
                 await verbs.delete(Call(kind, "", name, SYSTEM), {})
 
 
-async def run(verbs: Verbs, layout: Layout, variables: dict[str, str], ca: str) -> None:
+async def run(verbs: Verbs, layout: Layout, variables: dict[str, Any], ca: str) -> None:
     """Creates what is absent. `variables` are the add-ons' arguments that the Cluster file sets, `ca` is the authority
     of clients (PEM)."""
     await _withdraw(verbs)

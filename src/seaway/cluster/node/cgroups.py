@@ -19,6 +19,7 @@ from seaway.api.tree import get
 
 Tree = dict[str, Any]
 MEMORY, CPU = "memory", "cpu"
+SOCKETS = "sockets"  # no controller: a group of version 2 for programs at sockets, where limits are version 1's
 PERIOD = 100_000  # microseconds
 LEAST_QUOTA, LEAST_SHARES = 1000, 2
 
@@ -66,6 +67,8 @@ def parents(mounts: str, own: str) -> dict[str, Parent]:
     for name in (MEMORY, CPU):
         if unified and name not in found:
             found[name] = Parent(unified, 2)
+    if unified and not any(p.version == 2 for p in found.values()):
+        found[SOCKETS] = Parent(unified, 2)
     return found
 
 
@@ -82,6 +85,8 @@ def limits(container: Tree) -> Limits:
 
 def settings(wanted: Limits, controller: str, version: int) -> list[tuple[str, str]]:
     """(file, value) in the kubelet's numbers (MilliCPUToShares, MilliCPUToQuota); weights as runc converts them."""
+    if controller == SOCKETS:
+        return []
     if controller == MEMORY:
         file = "memory.limit_in_bytes" if version == 1 else "memory.max"
         nothing = "-1" if version == 1 else "max"
@@ -124,14 +129,15 @@ class Cgroups:
         self._seen: dict[str, int] = {}
         wrong = []
         available = parents(_read("/proc/mounts"), _read("/proc/self/cgroup")) if name and os.geteuid() == 0 else {}
-        for controller in (CPU, MEMORY):
+        for controller in (CPU, MEMORY, SOCKETS):
             parent = available.get(controller)
             try:
                 if parent is None:
                     raise OSError("there is no such controller")
                 self._bases[controller] = self._base(parent, controller, os.path.join(name, node))
             except OSError:
-                wrong.append(controller)
+                if controller != SOCKETS:
+                    wrong.append(controller)
         self.unlimited = (
             f"limits of {' and '.join(wrong)} are not enforced: no cgroup controller can be had" if wrong else ""
         )
@@ -143,8 +149,14 @@ class Cgroups:
         for part in ["", *path.split("/")]:
             folder = os.path.join(folder, part) if part else folder
             os.makedirs(folder, exist_ok=True)
-            if parent.version == 2 and controller not in _read(f"{folder}/cgroup.subtree_control").split():
+            if (
+                parent.version == 2
+                and controller != SOCKETS
+                and controller not in _read(f"{folder}/cgroup.subtree_control").split()
+            ):
                 _write(f"{folder}/cgroup.subtree_control", f"+{controller}")
+        if controller == SOCKETS:
+            return Parent(folder, 2)
         first = settings(Limits(), controller, parent.version)[0][0]
         if parent.version == 1 and not os.path.exists(f"{folder}/{first}"):
             raise OSError(f"{folder} has no {first}")
@@ -159,7 +171,7 @@ class Cgroups:
         joins: dict[str, None] = {}
         for controller, base, folder in self._folders(uid, container):
             os.makedirs(folder, exist_ok=True)
-            if base.version == 2:
+            if base.version == 2 and controller != SOCKETS:
                 above = os.path.dirname(folder)
                 if controller not in _read(f"{above}/cgroup.subtree_control").split():
                     _write(f"{above}/cgroup.subtree_control", f"+{controller}")
