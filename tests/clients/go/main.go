@@ -33,6 +33,7 @@ type World struct {
 	client    kubernetes.Interface // JSON and protobuf as client-go's defaults have it
 	dynamic   dynamic.Interface
 	namespace string
+	image     string // this program as an image of the cluster
 	seen      *requests
 }
 
@@ -120,12 +121,13 @@ func ptr[T any](value T) *T { return &value }
 
 func main() {
 	namespace := flag.String("namespace", "default", "where the checks work")
+	image := flag.String("image", "", "the image that has this program, for checks that run it in a pod")
 	serve := flag.Bool("serve-webhooks", false, "serve admission webhooks, inside a pod")
 	flag.Parse()
 	klog.SetOutput(os.Stderr)
 	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if *serve {
-		if err := serveWebhooks(ctrl.SetupSignalHandler()); err != nil {
+		if err := serveWebhooks(ctrl.SetupSignalHandler(), *namespace); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -142,7 +144,7 @@ func main() {
 	config.WarningHandler = rest.NewWarningWriter(io.Discard, rest.WarningWriterOptions{})
 	seen := &requests{}
 	config.Wrap(seen.wrap)
-	world := &World{config, kubernetes.NewForConfigOrDie(config), dynamic.NewForConfigOrDie(config), *namespace, seen}
+	world := &World{config, kubernetes.NewForConfigOrDie(config), dynamic.NewForConfigOrDie(config), *namespace, *image, seen}
 	failed := 0
 	for _, check := range checks() {
 		if !wanted(check.name, flag.Args()) {
@@ -177,7 +179,7 @@ func wanted(name string, prefixes []string) bool {
 func checks() []Check {
 	all := []Check{}
 	for _, some := range [][]Check{discoveryChecks, readingChecks, writingChecks, applyChecks, informerChecks,
-		streamChecks, electionChecks, managerChecks} {
+		streamChecks, electionChecks, managerChecks, webhookChecks} {
 		all = append(all, some...)
 	}
 	return all
