@@ -187,3 +187,39 @@ def test_an_expression_that_costs_too_much_is_stopped() -> None:
     assert outcome.exceeded
     assert outcome.error == "operation cancelled: actual cost limit exceeded"
     assert outcome.cost < 110_000
+
+
+def test_an_expression_that_nests_too_deep_is_refused() -> None:
+    for source in (" + ".join(["1"] * 300), "(" * 300 + "1" + ")" * 300, "v" + ".a" * 300, "[" * 300 + "]" * 300):
+        with pytest.raises(CompileError) as e:
+            environment().check(source)
+        assert str(e.value) == "ERROR: <input>:1:1: expression recursion limit exceeded: 32"
+
+
+def test_random_values_never_break_an_evaluation() -> None:
+    sources = ["v.a + v.b", "v.a < v.b", "v.a in v.b", "v.a[v.b]", "v.a.b", "v.a.all(x, x == v.b)", "v.a.map(x, x + v.b)", "v.a.matches(v.b)",
+               "size(v.a) > v.b", "v.a.startsWith(v.b)", "duration(v.a)", "timestamp(v.a)", "int(v.a) / int(v.b)", "string(v.a)", "ip(v.a).family()",
+               "quantity(v.a).isLessThan(quantity(v.b))", "v.a.?b.orValue(v.b)", "v.a[?v.b]", "'%s %d'.format([v.a, v.b])", "v.a.sum()", "url(v.a).getHost()",
+               "cidr(v.a).containsIP(v.b)", "v.a.split(v.b)", "v.a.substring(v.b)", "lists.range(v.a)", "v.a ? v.b : v.a", "!v.a", "-v.a", "v.a.sort()", "semver(v.a).major()",
+               "v.a.transformMap(k, x, x)", "{v.a: v.b}", "v.a.flatten()", "sets.contains(v.a, v.b)", "v.a.find(v.b)", "format.named(v.a).hasValue()", "has(v.a.b)", "double(v.a)"]
+    values: list[Any] = [None, True, 0, -1, 2**63 - 1, 1.5, float("inf"), "", "a", "(", "1", "1.2.3.4", [], [1], ["a", None], [[1], [2]], {}, {"b": 1}, {"b": None}]
+    for source in sources:
+        program = Program(environment().check(source))
+        for a in values:
+            for b in values:
+                outcome = program.run({"v": {"a": a, "b": b}})
+                assert outcome.error or outcome.value is not None or None in (a, b) or "b" in source
+
+
+HOSTILE = ["'%.999999999f'.format([1.0])", "int('" + "9" * 5000 + "')", "semver('" + "9" * 5000 + ".0.0')", "double('1e999')", "quantity('1e99999999')",
+           "lists.range(9223372036854775807)", "duration(v.s + '" + "9" * 5000 + "h')", "timestamp(v.s + '1970-01-01T00:00:00." + "9" * 5000 + "Z').getHours() > 'a'"]
+
+
+@pytest.mark.parametrize("source", HOSTILE, ids=range(len(HOSTILE)))
+def test_numbers_without_bounds_are_errors_at_once(source: str) -> None:
+    try:
+        assert run(source).error
+    except CompileError:
+        pass
+    with pytest.raises(CompileError):
+        environment().check("duration('" + "9" * 5000 + "h')")

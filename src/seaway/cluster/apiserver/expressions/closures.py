@@ -107,7 +107,7 @@ class Compiler:
         decl = self.decl(typed)
         if decl is None or field not in decl.properties:
             return field, None
-        return decl.names[field], decl.properties[field].view
+        return decl.names.get(field, field), decl.properties[field].view
 
     def _select(self, node: Select) -> Step:
         reference = self.checked.references.get(node.id)

@@ -16,6 +16,9 @@ from typing import Any
 from seaway.cluster.apiserver.expressions import literals, signatures, syntax
 from seaway.cluster.apiserver.expressions.messages import Messages
 
+# The library's own limit, which nothing changes; cel-go's is 250.
+TOO_DEEP = "ERROR: <input>:1:1: expression recursion limit exceeded: 32"
+
 
 class CompileError(Exception):
     """An expression that the checker refuses; the text is cel-go's, position and all."""
@@ -49,8 +52,11 @@ class Environment:
             serialized = self._env.compile(source).serialize()
         except RuntimeError as e:
             raise CompileError(_as_upstream(str(e), source)) from None
-        checked = syntax.decode(serialized, source)
-        problems = literals.problems(checked)
+        try:
+            checked = syntax.decode(serialized, source)
+            problems = literals.problems(checked)
+        except RecursionError:
+            raise CompileError(TOO_DEEP) from None
         if problems:
             raise CompileError("\n".join(problems))
         return checked
@@ -63,10 +69,9 @@ class Environment:
 def parsed(source: str) -> syntax.Node | None:
     """An expression's tree before it is checked; None where it can not be read."""
     try:
-        serialized = _reader().compile(source, disable_check=True).serialize()
-    except RuntimeError:
+        return syntax.decode_parsed(_reader().compile(source, disable_check=True).serialize())
+    except RuntimeError:  # a RecursionError is one, too
         return None
-    return syntax.decode_parsed(serialized)
 
 
 @functools.cache
@@ -115,6 +120,8 @@ MISMATCH = re.compile(r"found no matching overload for '([^']+)' applied to '\((
 
 def _as_upstream(text: str, source: str) -> str:
     """The library's report in cel-go's words: what follows only from an earlier error is left out."""
+    if "recursion depth" in text or "recursion limit" in text:
+        return TOO_DEEP
     text = text.removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
     parts = re.split(r"\n(?=ERROR: )", text)
     told = [p for p in parts if "'*error*'" not in p] or parts

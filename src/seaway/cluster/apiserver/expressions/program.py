@@ -13,7 +13,7 @@ from typing import Any
 from seaway.cluster.apiserver.expressions.closures import COST, Builder, Compiler, Frame
 from seaway.cluster.apiserver.expressions.declarations import Decl
 from seaway.cluster.apiserver.expressions.syntax import Checked
-from seaway.cluster.apiserver.expressions.values import CostExceeded, EvaluationError
+from seaway.cluster.apiserver.expressions.values import CostExceeded, EvaluationError, no_overload
 
 PER_CALL = 1_000_000
 
@@ -58,4 +58,7 @@ class Program:
             return Outcome(None, str(e), frame[COST], True)
         except RecursionError:
             return Outcome(None, "expression nests too deeply", frame[COST])
+        except (TypeError, AttributeError, ValueError, LookupError, ArithmeticError):
+            # A value of a type that no overload was made for: what is dynamic is only known here.
+            return Outcome(None, str(no_overload()), frame[COST])
         return Outcome(value, "", frame[COST])

@@ -124,6 +124,7 @@ NAMES: tuple[tuple[type, str], ...] = (
     (TypeValue, "type"),
     (Optional, "optional_type"),
 )
+DIGITS = 30  # of a number in a duration; the largest has 19
 SCALARS = frozenset((str, int, bool, float, bytes))
 
 
@@ -280,7 +281,7 @@ def parse_duration(text: str) -> Duration | None:
             while j < len(rest) and rest[j].isascii() and rest[j].isdigit():
                 j += 1
             fraction, i = rest[i + 1 : j], j
-        if not whole and not fraction:
+        if not (whole or fraction) or len(whole) > DIGITS or len(fraction) > DIGITS:
             return None
         k = i
         while k < len(rest) and rest[k] != "." and not (rest[k].isascii() and rest[k].isdigit()):

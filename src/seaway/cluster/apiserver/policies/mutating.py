@@ -127,9 +127,11 @@ class Mutating(Policies):
             return tree
         if own:
             try:
-                new, _ = bodies.form(copy.deepcopy(new), to.kind, subject.object)
+                new, unknown = bodies.form(copy.deepcopy(new), to.kind, subject.object)
             except schema.TypeMismatch as e:
                 raise mutations.Failed(str(e)) from None
+            if unknown and to.kind.custom is None:
+                raise mutations.Failed(f"strict decoding error: {', '.join(unknown)}")
         new = matching.converted_back(a, to, new)
         if own and a.kind is a.stored and not a.subresource and a.kind.custom is None:
             new = copy.deepcopy(new)

@@ -46,7 +46,7 @@ def _int(value: Any) -> int:
             raise EvaluationError("integer overflow")
         return int(value)
     if kind is str:
-        if re.fullmatch(r"[+-]?\d+", value, re.ASCII) and INT_MIN <= int(value) <= INT_MAX:
+        if re.fullmatch(r"[+-]?\d{1,40}", value, re.ASCII) and INT_MIN <= int(value) <= INT_MAX:
             return int(value)
         raise _failed(value, "int")
     if kind is Timestamp:
@@ -67,7 +67,7 @@ def _uint(value: Any) -> Uint:
             raise EvaluationError("unsigned integer overflow")
         return Uint(int(value))
     if kind is str:
-        if re.fullmatch(r"\d+", value, re.ASCII) and int(value) <= UINT_MAX:
+        if re.fullmatch(r"\d{1,40}", value, re.ASCII) and int(value) <= UINT_MAX:
             return Uint(int(value))
         raise _failed(value, "uint")
     raise no_overload()
@@ -78,7 +78,7 @@ def _double(value: Any) -> float:
     if kind in (int, float, Uint):
         return float(value)
     if kind is str:
-        if NUMBER.match(value) or SPECIAL.match(value):
+        if SPECIAL.match(value) or (NUMBER.match(value) and not math.isinf(float(value))):
             return float(value)
         raise _failed(value, "double")
     raise no_overload()

@@ -20,9 +20,10 @@ from seaway.cluster.apiserver.expressions.values import (
 )
 from seaway.cluster.apiserver.status import quoted
 
+MOST_DIGITS = 1000
 SPECIAL = ("NaN", "Infinity", "-Infinity")
 RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-CLAUSE = re.compile(r"%(%|(?:\.(\d+))?([a-zA-Z]))?", re.ASCII)
+CLAUSE = re.compile(r"%(%|(?:\.(\d{1,9}))?([a-zA-Z]))?", re.ASCII)
 
 
 def format(template: str, args: list[Any]) -> str:
@@ -42,6 +43,8 @@ def format(template: str, args: list[Any]) -> str:
         if used >= len(args):
             raise EvaluationError(f"index {used} out of range")
         precision = int(clause.group(2)) if clause.group(2) is not None else None
+        if precision is not None and precision > MOST_DIGITS:
+            raise EvaluationError(f"precision {precision} exceeds maximum allowed precision {MOST_DIGITS}")
         try:
             found.append(_clause(clause.group(3), args[used], precision))
         except EvaluationError as e:

@@ -59,7 +59,7 @@ def _number(text: str, name: str) -> int:
     if len(text) > 1 and text[0] == "0":
         shown = f"{name.capitalize()} number"
         raise EvaluationError(f"{shown} must not contain leading zeroes {quoted(text)}")
-    if int(text) > UINT_MAX:
+    if len(text) > 20 or int(text) > UINT_MAX:
         raise EvaluationError(f"strconv.ParseUint: parsing {quoted(text)}: value out of range")
     return int(text)
 
@@ -88,8 +88,8 @@ def compare(a: Version, b: Version) -> int:
         if x == y:
             continue
         numeric = set(x) <= DIGITS, set(y) <= DIGITS
-        if numeric == (True, True):
-            return 1 if int(x) > int(y) else -1
+        if numeric == (True, True):  # without leading zeros, the longer number is the larger one
+            return 1 if (len(x), x) > (len(y), y) else -1
         if numeric[0] != numeric[1]:
             return -1 if numeric[0] else 1
         return 1 if x > y else -1
