@@ -332,3 +332,21 @@ def test_tokens_can_be_checked_by_whoever_reads_the_issuers_keys(server: Server,
     raw_signature = base64.urlsafe_b64decode(signature + "==")
     der = utils.encode_dss_signature(int.from_bytes(raw_signature[:32], "big"), int.from_bytes(raw_signature[32:], "big"))
     public.verify(der, f"{head}.{body}".encode(), ec.ECDSA(hashes.SHA256()))
+
+
+def test_a_token_tells_its_pods_node_and_one_of_a_node_ends_with_it(server: Server, ns: str) -> None:
+    name = f"{ns}-node"
+    uid = server.create("/api/v1/nodes", {"metadata": {"name": name}})["metadata"]["uid"]
+    spec = {"nodeName": name, "containers": [{"name": "c", "image": "i"}]}
+    pod = server.create(core(ns, "pods"), {"metadata": {"name": "p"}, "spec": spec})
+    ref = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": pod["metadata"]["uid"]}
+    of_pod = token_of(server, ns, boundObjectRef=ref)
+    of_node = token_of(server, ns, boundObjectRef={"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid})
+    for token in (of_pod, of_node):
+        assert claims_of(token)["kubernetes.io"]["node"] == {"name": name, "uid": uid}
+        extra = who(server, token=token)["extra"]
+        assert extra["authentication.kubernetes.io/node-name"] == [name]
+        assert extra["authentication.kubernetes.io/node-uid"] == [uid]
+    server.request("DELETE", f"/api/v1/nodes/{name}")
+    assert server.request("GET", "/api", token=of_pod)[0] == 200, "the pod is what it is bound to"
+    assert server.request("GET", "/api", token=of_node)[0] == 401

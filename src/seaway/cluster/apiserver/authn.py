@@ -7,12 +7,14 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from seaway.api.tree import seconds
 from seaway.cluster.apiserver.authz import ANONYMOUS, AUTHENTICATED, User
 from seaway.cluster.apiserver.status import unauthorized
 from seaway.pki.tokens import ISSUER, Signer, TokenError
 
 Tree = dict[str, Any]
 CACHE = 4096
+LEEWAY = 60.0
 CREDENTIAL = "authentication.kubernetes.io/credential-id"
 
 
@@ -78,16 +80,25 @@ class Tokens:
         secret = own.get("secret")
         if secret and not self._is_there("secrets", f"{namespace}/{secret.get('name')}", secret.get("uid")):
             raise unauthorized()
-        if own.get("node"):
-            extra["authentication.kubernetes.io/node-name"] = [own["node"]["name"]]
+        node = own.get("node")
+        if node and not pod and not self._is_there("nodes", str(node.get("name")), node.get("uid")):
+            raise unauthorized()
+        if node:
+            extra["authentication.kubernetes.io/node-name"] = [node["name"]]
+            if node.get("uid"):
+                extra["authentication.kubernetes.io/node-uid"] = [node["uid"]]
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED)
         return User(
             f"system:serviceaccount:{namespace}:{account.get('name')}", groups, str(account.get("uid", "")), extra
         )
 
     def _is_there(self, resource: str, key: str, uid: str | None) -> bool:
+        """Whether what a token is bound to is there; what should be gone for a minute is not (serviceaccount/claims.go)."""
         found = self._get(resource, key)
-        return found is not None and found["metadata"]["uid"] == uid
+        if found is None or found["metadata"]["uid"] != uid:
+            return False
+        ends = seconds(found["metadata"].get("deletionTimestamp"))
+        return ends is None or ends >= self._now() - LEEWAY
 
 
 def identify(header: str, certificate: Tree | None, tokens: Tokens, raw: bytes | None = None) -> User:

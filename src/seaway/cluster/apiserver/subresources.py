@@ -271,7 +271,9 @@ async def token(verbs: Verbs, call: Call, body: Tree, signer: Signer) -> Tree:
             )
         own[kind.kind.lower()] = {"name": ref.get("name"), "uid": uid}
         if kind.kind == "Pod" and bound.tree["spec"].get("nodeName"):
-            own["node"] = {"name": bound.tree["spec"]["nodeName"]}
+            placed = str(bound.tree["spec"]["nodeName"])
+            node = verbs.storage.get("nodes", placed)
+            own["node"] = {"name": placed, **({"uid": node.tree["metadata"]["uid"]} if node else {})}
     claims = {
         "aud": audiences,
         "exp": int(now) + seconds,
