@@ -63,6 +63,13 @@ def test_a_live_switch_between_modes_of_the_kernel_fails_no_request_and_leaves_n
 def test_the_userspace_mode_serves_a_whole_cluster(iptables: Cluster) -> None:
     switch(iptables, "userspace")
     serves(iptables)
+    iptables.namespace = "kube-system"
+    try:
+        assert iptables.exec("ds/kube-proxy", "curl", "-s", "http://127.0.0.1:10249/proxyMode") == "userspace"
+        told = iptables.exec("ds/kube-proxy", "curl", "-s", "http://127.0.0.1:10249/metrics")
+        assert 'kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1' in told
+    finally:
+        iptables.namespace = "default"
 
 
 def test_the_tracer_says_what_a_node_does_with_a_packet(iptables: Cluster) -> None:

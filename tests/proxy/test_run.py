@@ -12,6 +12,7 @@ import pytest
 from seaway.api.kinds import Kind
 from seaway.client.fake import FakeApi
 from seaway.client.rest import kind_of
+from seaway.metrics import exposition
 from seaway.proxy import flows
 from seaway.proxy import process as proxy_run
 from seaway.proxy.configuration import Settings
@@ -292,3 +293,27 @@ def test_flows_are_never_listed_twice_at_once() -> None:
 
     asyncio.run(go())
     assert most == 1
+
+
+def test_syncs_changes_and_latency_are_measured_under_upstreams_names() -> None:
+    async def test(api: Gated, kernel: FakeKernel, proxy: Proxy) -> None:
+        await until(lambda: kernel.texts)
+        await pause()
+        when = "2026-11-25T10:00:00Z"
+        api.put(piece(1, "10.244.0.9", **{"endpoints.kubernetes.io/last-change-trigger-time": when}))
+        await until(lambda: len(kernel.texts) == 2)
+        text = exposition.render(proxy.metrics.registry)
+        for line in (
+            'kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1',
+            'kubeproxy_sync_partial_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1',
+            'kubeproxy_sync_proxy_rules_endpoint_changes_pending{ip_family="IPv4"} 0',
+            'kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"} 1',
+            'kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy="external",ip_family="IPv4"} 0',
+        ):
+            assert line in text.splitlines(), line
+        kernel.fail = "no"
+        api.put(piece(1, "10.244.0.8"))
+        await until(lambda: proxy.failures)
+        assert 'kubeproxy_sync_proxy_rules_nftables_sync_failures_total{ip_family="IPv4"} 1' in exposition.render(proxy.metrics.registry)
+
+    world(test)

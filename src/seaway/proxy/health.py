@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from seaway.metrics import exposition
+from seaway.proxy.metrics import Metrics
 from seaway.services.resolve import Resolved
 
 log = logging.getLogger("kube-proxy")
@@ -116,13 +118,31 @@ class HealthPorts:
         )
 
 
-async def serve(where: tuple[str, int], state: Callable[[], ProxyState]) -> None:
+async def serve_metrics(where: tuple[str, int], mode: str, metrics: Metrics) -> None:
+    """Opens the port of /metrics, and of /proxyMode, which says how packets are steered."""
+
+    async def say(request: web.BaseRequest) -> web.Response:
+        if request.path == "/metrics":
+            return web.Response(
+                body=exposition.render(metrics.registry).encode(), headers={"Content-Type": exposition.CONTENT_TYPE}
+            )
+        if request.path == "/proxyMode":
+            return web.Response(text=mode, headers=NOSNIFF)
+        return web.Response(status=404, text="404 page not found\n")
+
+    server = web.Server(say, access_log=None)
+    await asyncio.get_running_loop().create_server(server, where[0] or None, where[1], reuse_address=True)
+
+
+async def serve(where: tuple[str, int], state: Callable[[], ProxyState], metrics: Metrics | None = None) -> None:
     """Opens the proxy's own health port, in both families where no address is given."""
 
     async def say(request: web.BaseRequest) -> web.Response:
         found = proxy_answer(request.path, state())
         if found is None:
             return web.Response(status=404, text="404 page not found\n")
+        if metrics is not None:
+            (metrics.healthz if request.path == "/healthz" else metrics.livez).inc(str(found[0]))
         return web.json_response(found[1], status=found[0], headers=NOSNIFF)
 
     server = web.Server(say, access_log=None)

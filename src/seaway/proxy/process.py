@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from seaway.api.tree import Key, get
+from seaway.api.tree import Key, get, seconds
 from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import Api, kind_of
@@ -21,6 +21,7 @@ from seaway.proxy.flows import Affected, Flow
 from seaway.proxy.health import HealthPorts, ProxyState
 from seaway.proxy.kernel import KernelError
 from seaway.proxy.ledger import Ledger
+from seaway.proxy.metrics import FAMILY, TRIGGER, Metrics
 from seaway.proxy.plan import Place
 from seaway.proxy.planes import Plane
 from seaway.proxy.table import Facts, ServicePart, ServiceTable
@@ -63,10 +64,14 @@ class Proxy:
         self.slices = Informer(api, kind_of("endpointslices.discovery.k8s.io"))
         self.nodes = Informer(api, kind_of("nodes"), "", {"fieldSelector": f"metadata.name={settings.node}"})
         self.slices.add_index("service", self._service_of)
-        self.services.listen(lambda change: self._dirty(change.key))
+        self.services.listen(lambda change: self._dirty(change.key, False))
         self.slices.listen(self._slice_changed)
         self.nodes.listen(self._node_changed)
         self.ledgers: dict[int, Ledger[Key]] = {f: Ledger() for f in settings.families}
+        self._triggers: dict[Key, list[float]] = {}
+        self.metrics = Metrics(
+            settings.mode, lambda: ((f, p) for f, each in self.ledgers.items() for p in each.parts.values())
+        )
         self._programmed: dict[int, Facts] = {}  # families whose state is in the kernel, with the facts that it is for
         self.waiting: set[Key] = set()
         self.wake = asyncio.Event()
@@ -86,8 +91,9 @@ class Proxy:
         name = (tree["metadata"].get("labels") or {}).get(SERVICE_NAME)
         return [f"{tree['metadata']['namespace']}/{name}"] if name else []
 
-    def _dirty(self, key: Key) -> None:
+    def _dirty(self, key: Key, endpoints: bool) -> None:
         self.waiting.add(key)
+        self.metrics.changed(self.settings.families, endpoints)
         if not self.queued_at:
             self.queued_at = time.time()
         self.wake.set()
@@ -96,13 +102,23 @@ class Proxy:
         for tree in (change.old, change.new):
             if tree is not None:
                 for name in self._service_of(tree):
-                    self._dirty(Key(*name.split("/", 1)))
+                    key = Key(*name.split("/", 1))
+                    self._dirty(key, True)
+                    when = (
+                        seconds((tree["metadata"].get("annotations") or {}).get(TRIGGER))
+                        if tree is change.new
+                        else None
+                    )
+                    if (
+                        when is not None and self.last_sync
+                    ):  # what happened before the start is not this process's latency
+                        self._triggers.setdefault(key, []).append(when)
 
     def _node_changed(self, change: Change) -> None:
         before, after = (_place_of(t) if t else None for t in (change.old, change.new))
         if before != after:
             for key in self.services.names():
-                self._dirty(key)
+                self._dirty(key, False)
             self.wake.set()
 
     def place(self) -> Place | None:
@@ -120,13 +136,15 @@ class Proxy:
             return
         keys, self.waiting = self.waiting, set()
         refused: KernelError | None = None
+        triggers, self._triggers = [t for key in keys for t in self._triggers.get(key, ())], {}
         for family, ledger in self.ledgers.items():
+            began, whole = time.monotonic(), False
             delta = ledger.change({key: self._part(key, family, place) for key in keys})
             facts = plan.facts(family, place)
             try:
                 if self._programmed.get(family) != facts:
                     self._programmed.pop(family, None)
-                    table = ledger.table(facts)
+                    table, whole = ledger.table(facts), True
                     self.plane.whole(table)
                     self._forget_flows(family, flows.by_start(table))
                 elif delta:
@@ -134,8 +152,10 @@ class Proxy:
                     self.plane.change(family, delta)
                     self._forget_flows(family, flows.by_change(delta, facts.node_addresses))
                 self._programmed[family] = facts
+                self.metrics.synced(family, time.monotonic() - began, whole, triggers if delta else ())
             except KernelError as e:
                 refused = e  # the next sync makes the whole family good
+                self.metrics.failures.inc(FAMILY[family])
         self.health_ports.set(health.wanted(self._with_health.values(), self.node))
         self.syncs += 1
         if refused is not None:
@@ -217,8 +237,11 @@ class Proxy:
                 log.warning("%s; stale flows stay until they time out", e)
 
     def _clean(self, family: int, affected: Affected, chosen: Callable[..., list[Flow]]) -> None:
+        began = time.monotonic()
         for flow in chosen(self.conntrack.udp(family), affected):
             self.conntrack.forget(family, flow)
+            self.metrics.forgotten.inc(FAMILY[family])
+        self.metrics.reconciled.observe(time.monotonic() - began, FAMILY[family])
 
     async def _audit(self) -> None:
         """Looks every sync period whether the kernel still holds what it was given."""
@@ -238,6 +261,7 @@ class Proxy:
                 try:
                     found = await self.plane.audit(family, table, unchanged)
                     if found:
+                        self.metrics.audits.inc(FAMILY[family])
                         log.warning("the kernel's rules were not those of the last sync, and are again: %s", found)
                 except KernelError as e:
                     log.error("the audit of the kernel's rules failed: %s", e)

@@ -14,9 +14,11 @@ import yaml
 
 from seaway.client import kubeconfig
 from seaway.client.rest import Rest
+from seaway.metrics import process as measures
 from seaway.proxy import addresses, health, tracing
 from seaway.proxy.configuration import (
     HEALTHZ,
+    METRICS,
     PRIMARY,
     BadConfiguration,
     Settings,
@@ -71,6 +73,7 @@ def options() -> argparse.ArgumentParser:
     add("--nodeport-addresses", default="", help="ranges of the node's addresses that serve node ports, or `primary`")
     add("--healthz-bind-address", default="", help="address and port of /healthz and /livez")
     add("--healthz-port", type=int, default=HEALTHZ, help="port of /healthz and /livez; 0 turns it off")
+    add("--metrics-bind-address", default="", help=f"address and port of /metrics (default 127.0.0.1:{METRICS})")
     add("--sync-period", type=_duration, default=30.0, help="how often the kernel's state is audited (default 30s)")
     add(
         "--min-sync-period",
@@ -128,6 +131,7 @@ def settings(args: argparse.Namespace) -> Settings:
         min_sync_period=args.min_sync_period,
         sync_period=args.sync_period or 30.0,
         healthz=(host, port),
+        metrics=endpoint(args.metrics_bind_address, ("127.0.0.1", METRICS), "--metrics-bind-address"),
         localhost_node_ports=args.iptables_localhost_nodeports,
         backend=args.iptables_backend,
     )
@@ -184,7 +188,10 @@ async def _main(wanted: Settings, plane: Plane) -> None:
     async with Rest(kubeconfig.find(wanted.kubeconfig), "kube-proxy") as api:
         proxy = Proxy(api, plane, KernelConntrack(), wanted, addresses.local, lambda: leftovers(wanted))
         if wanted.healthz[1]:
-            await health.serve(wanted.healthz, proxy.state)
+            await health.serve(wanted.healthz, proxy.state, proxy.metrics)
+        if wanted.metrics[1]:
+            measures.add(proxy.metrics.registry)
+            await health.serve_metrics(wanted.metrics, wanted.mode, proxy.metrics)
         working = asyncio.ensure_future(proxy.run())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
         try:
