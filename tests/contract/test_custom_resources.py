@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hookserver import HookServer
+from hookserver import HookServer, patched
 from server import Server
 
 Tree = dict[str, Any]
@@ -383,6 +383,26 @@ def test_a_definition_of_a_built_in_kind_changes_nothing(server: Server, ns: str
     eventually(lambda: server.request("GET", at)[0] == 404, "the definition is still there")
     found = [i["metadata"]["name"] for i in server.request("GET", lease)[1]["items"]]
     assert found == ["also", "kept"], json.dumps(found)
+
+
+def test_what_a_webhook_adds_has_to_be_known_to_the_schema(server: Server, ns: str, group: str, tmp_path: Path) -> None:
+    install(server, definition(group))
+    hooks = HookServer(tmp_path / "hooks")
+    configurations = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+    try:
+        hooks.on("/add", patched({"op": "add", "path": "/spec/n", "value": 7}, {"op": "add", "path": "/spec/zz", "value": 1}))
+        rules = [{"operations": ["*"], "apiGroups": [group], "apiVersions": ["*"], "resources": ["things"]}]
+        server.create(configurations, {"metadata": {"name": group}, "webhooks": [hooks.hook("/add", ns, rules=rules)]})
+        eventually(
+            lambda: server.request("POST", path(group, ns), thing(group, "x"), {"dryRun": "All"})[1].get("spec") == {"n": 7},
+            "the webhook is not asked",
+        )
+        assert server.create(path(group, ns), thing(group, "x", a="1"))["spec"] == {"a": "1", "n": 7}
+        status, found = server.request("PATCH", path(group, ns, "x"), {"spec": {"a": "2"}}, media=MERGE)
+        assert (status, found["spec"]) == (200, {"a": "2", "n": 7})
+    finally:
+        server.request("DELETE", f"{configurations}/{group}")
+        hooks.close()
 
 
 def converting(request: Tree) -> Tree:

@@ -180,6 +180,7 @@ def _restore(call: Call, rule: Rule, tree: Tree) -> None:
         meta.pop(name, None)
     metadata.dedupe_owners(meta, call.warnings)
     tree["kind"], tree["apiVersion"] = kind.kind, kind.api_version
+    objects.keep_known(kind, tree)
     rule.default(tree)
     zeros.complete(kind.definition, tree)
 

@@ -140,6 +140,7 @@ async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tr
             new["metadata"]["managedFields"] = managers
         if review is not None:
             new = await review.mutate(new, old)
+            objects.keep_known(call.kind, new)
         metadata.dedupe_owners(new["metadata"], call.warnings)
         if not call.subresource:
             call.rule.default(new)

@@ -72,6 +72,13 @@ def coerced(tree: Tree, version: Version) -> Tree:
     return tree
 
 
+def keep_known(kind: Kind, tree: Tree) -> None:
+    """Drops what reviewers added that the schema does not know, in place: the storage would not keep it
+    (schemaCoercingConverter)."""
+    if kind.custom is not None:
+        version_of(kind).structural.prune(tree, lenient=True)
+
+
 def is_current(kind: Kind, entry: Entry) -> bool:
     """Whether an object is stored just as it is to be shown."""
     version = version_of(kind)
