@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -401,6 +402,38 @@ def test_what_a_webhook_adds_has_to_be_known_to_the_schema(server: Server, ns: s
         status, found = server.request("PATCH", path(group, ns, "x"), {"spec": {"a": "2"}}, media=MERGE)
         assert (status, found["spec"]) == (200, {"a": "2", "n": 7})
     finally:
+        server.request("DELETE", f"{configurations}/{group}")
+        hooks.close()
+
+
+def test_a_write_that_was_held_up_does_not_outlive_its_definition(server: Server, ns: str, group: str, tmp_path: Path) -> None:
+    install(server, definition(group))
+    hooks = HookServer(tmp_path / "hooks")
+    configurations = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def hold(request: Tree) -> Tree:
+        arrived.set()
+        go_on.wait(10)
+        return {"allowed": True}
+
+    try:
+        hooks.on("/hold", hold)
+        rules = [{"operations": ["CREATE"], "apiGroups": [group], "apiVersions": ["*"], "resources": ["things"]}]
+        server.create(configurations, {"metadata": {"name": group}, "webhooks": [hooks.hook("/hold", ns, rules=rules)]})
+        answers: list[tuple[int, Any]] = []
+        writing = threading.Thread(target=lambda: answers.append(server.request("POST", path(group, ns), thing(group, "x"))))
+        writing.start()
+        assert arrived.wait(10)
+        server.request("DELETE", f"{DEFINITIONS}/things.{group}")
+        eventually(lambda: server.request("GET", f"{DEFINITIONS}/things.{group}")[0] == 404, "the definition is left")
+        go_on.set()
+        writing.join(10)
+        assert answers[0][0] == 404, answers
+        install(server, definition(group))
+        assert server.request("GET", path(group, ns))[1]["items"] == []
+    finally:
+        go_on.set()
         server.request("DELETE", f"{configurations}/{group}")
         hooks.close()
 

@@ -14,6 +14,7 @@ from seaway.cluster.apiserver import authz, escalation, forms, metadata
 from seaway.cluster.apiserver.admission import Admission
 from seaway.cluster.apiserver.allocation import address_object, held
 from seaway.cluster.apiserver.authz import Rbac, User
+from seaway.cluster.apiserver.custom import objects
 from seaway.cluster.apiserver.custom.registry import Registry
 from seaway.cluster.apiserver.custom.strategy import rule_of
 from seaway.cluster.apiserver.journal import ADDED, DELETED
@@ -126,6 +127,9 @@ class Writer:
 
     async def write(self, kind: Kind, key: str, change: int, tree: Tree, old: Tree | None) -> Entry:
         """Stores a tree (for DELETED: the last state) and waits until it is durable."""
+        if kind.custom is not None and change != DELETED:
+            now = self.registry.served.definitions.get(kind.custom.definition.name)
+            objects.check_definition(kind, now, tree["metadata"].get("name", ""), change == ADDED)
         try:
             tree = tree if change == DELETED else forms.kept(kind, tree)
             written = self.storage.write(kind.group_resource, key, change, tree)
@@ -145,8 +149,9 @@ class Writer:
     ) -> Tree:
         """As `write`, of an object that a webhook has converted (`kept`); the object as it was asked for, with its version."""
         names = {n: tree["metadata"][n] for n in ("name", "generation") if n in tree["metadata"]}
-        kept = {**kept, "metadata": {**kept["metadata"], **names}}
-        entry = await self.write(forms.stored_kind(kind), key, change, kept, old)
+        stored = forms.stored_kind(kind)
+        kept = metadata.ordered({**kept, "metadata": {**kept["metadata"], **names}}, stored)
+        entry = await self.write(stored, key, change, kept, old)
         return {**tree, "metadata": {**tree["metadata"], "resourceVersion": str(entry.rv)}}
 
     def _follow(self, kind: Kind, key: str, change: int, tree: Tree, old: Tree | None) -> list[asyncio.Future[Entry]]:

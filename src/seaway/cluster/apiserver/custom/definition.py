@@ -14,6 +14,7 @@ from seaway.cluster.apiserver.custom.versions import newest_first
 from seaway.cluster.apiserver.expressions import rules
 from seaway.cluster.apiserver.expressions.judging import Rules
 from seaway.cluster.apiserver.rules.definition_spec import every
+from seaway.cluster.apiserver.status import quoted
 from seaway.cluster.apiserver.structural import Structural, compiled
 from seaway.cluster.apiserver.tables.cells import Column
 
@@ -37,6 +38,8 @@ class Version:
         self.scale: Tree | None = parts.get("scale")
         self.selectable = tuple(f["jsonPath"].removeprefix(".") for f in spec.get("selectableFields") or ())
         self.kind = self._kind()
+        # How objects begin that are stored in this version.
+        self.head = f'{{"kind":{quoted(self.kind.kind)},"apiVersion":{quoted(self.api_version)},'.encode()
 
     def _kind(self) -> Kind:
         of = self.definition

@@ -15,8 +15,8 @@ import msgspec
 from seaway.api import tree as trees
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver.custom.conversion import WEBHOOK
-from seaway.cluster.apiserver.custom.definition import Version
-from seaway.cluster.apiserver.status import ApiError, bad_request, invalid, wrong
+from seaway.cluster.apiserver.custom.definition import Definition, Version
+from seaway.cluster.apiserver.status import ApiError, bad_request, invalid, no_resource, wrong
 from seaway.cluster.apiserver.storage import Entry, encode
 from seaway.cluster.apiserver.structural import settled
 
@@ -82,7 +82,7 @@ def keep_known(kind: Kind, tree: Tree) -> None:
 def is_current(kind: Kind, entry: Entry) -> bool:
     """Whether an object is stored just as it is to be shown."""
     version = version_of(kind)
-    return version.stores and entry.rv > version.definition.since
+    return version.stores and entry.rv > version.definition.since and entry.data.startswith(version.head)
 
 
 def opened(kind: Kind, entry: Entry) -> Tree:
@@ -146,6 +146,15 @@ def stored(kind: Kind, tree: Tree) -> Tree:
     definition = version_of(kind).definition
     found: Tree = settled(definition.conversions.converted(tree, definition, definition.storage.api_version))
     return found
+
+
+def check_definition(kind: Kind, now: Definition | None, name: str, new: bool) -> None:
+    """Whether an object may still be written when its turn comes: the definition may have gone, or have come again, while
+    others had a word in it. `now` is the definition that there is now."""
+    if now is None or now.uid != version_of(kind).definition.uid:
+        raise no_resource()
+    if new:
+        refuse_create(now.storage.kind, name)
 
 
 def refuse_create(kind: Kind, name: str) -> None:
