@@ -17,7 +17,7 @@ SECRET = {"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "s", "manag
 
 def trace(**more: Any) -> Trace:
     info = RequestInfo("create", "/api/v1/namespaces/n/secrets", True, "", "v1", "n", "secrets")
-    found = Trace(1.0, 1_800_000_000.25, "id-1", "POST", "/api/v1/namespaces/n/secrets?dryRun=All", "kubectl/v1", ("10.0.0.1",), info=info,
+    found = Trace(1.0, 1_800_000_000.25, "id-1", "POST", "/api/v1/namespaces/n/secrets?dryRun=All", info, "kubectl/v1", ("10.0.0.1",),
                   user=User("ada", ("g",), "u", {"k": ["v"]}), media="application/json", body=json.dumps(SECRET).encode(), name="s")
     for name, value in more.items():
         setattr(found, name, value)

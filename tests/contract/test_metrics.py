@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from server import Server
 
 
-def samples(server: Server, token: str = "") -> dict[str, list[tuple[dict[str, str], float]]]:
-    status, body = server.request("GET", "/metrics", accept="text/plain", token=token)
+def samples(server: Server, token: str = "", path: str = "/metrics") -> dict[str, list[tuple[dict[str, str], float]]]:
+    status, body = server.request("GET", path, accept="text/plain", token=token)
     assert status == 200 and server.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     found: dict[str, list[tuple[dict[str, str], float]]] = {}
     for family in text_string_to_metric_families(body.decode()):
@@ -46,6 +46,9 @@ def test_requests_are_counted_by_what_they_are_about(server: Server, ns: str) ->
     assert value(server, "apiserver_storage_objects", resource="configmaps") >= 2
     assert value(server, "apiserver_storage_size_bytes") > 0 and value(server, "process_resident_memory_bytes") > 1 << 20
     assert value(server, "kubernetes_build_info", major="1", minor="36") == 1
+    server.request("GET", f"/api/v1/namespaces/{ns}/endpoints")
+    assert value(server, "apiserver_requested_deprecated_apis", resource="endpoints", version="v1") == 1
+    assert value(server, "apiserver_flowcontrol_current_executing_requests") >= 0 and found["apiserver_flowcontrol_current_inqueue_requests"]
     # What no kind is served as leaves no label behind.
     server.request("GET", "/api/v1/inventions/x")
     server.request("GET", "/an/invented/path")
@@ -97,7 +100,7 @@ def test_checks_have_upstreams_names(server: Server) -> None:
     assert 'warn: some health checks cannot be excluded: no matches for "nothing"\n' in body.decode()
     assert server.request("GET", "/livez/poststarthook/rbac/bootstrap-roles") == (200, b"ok")
     assert server.request("GET", "/livez/none")[0] == 404
-    assert value(server, "kubernetes_healthcheck", name="etcd", type="readyz") == 1
+    assert ({"name": "etcd", "type": "readyz"}, 1) in samples(server, path="/metrics/slis")["kubernetes_healthcheck"]
 
 
 def test_a_storage_that_refuses_writes_fails_its_check(make_server: Callable[..., Server]) -> None:

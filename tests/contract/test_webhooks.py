@@ -229,3 +229,14 @@ def test_slow_validating_webhooks_are_waited_for_together(server: Server, ns: st
     hooks.on("/slow", slow)
     configure(VALIDATING, *(hooks.hook("/slow", ns, name=f"slow{i}.hooks.example.com") for i in range(3)))
     assert server.request("POST", maps(ns), {"metadata": {"name": "c"}})[0] == 201
+
+
+def test_a_request_that_waits_for_a_webhook_has_the_time_that_it_asks_for(server: Server, ns: str, hooks: HookServer, configure: Callable[..., None]) -> None:
+    hooks.on("/slow", lambda r: time.sleep(3) or {"allowed": True})
+    configure(VALIDATING, hooks.hook("/slow", ns))
+    begun = time.monotonic()
+    status, answer = server.request("POST", maps(ns), {"metadata": {"name": "c"}}, {"timeout": "300ms"})
+    assert (status, answer["reason"], answer["message"]) == (504, "Timeout", "Timeout: request did not complete within requested timeout - context deadline exceeded")
+    assert time.monotonic() - begun < 2.5 and server.request("GET", f"{maps(ns)}/c")[0] == 404
+    status, answer = server.request("GET", maps(ns), query={"timeout": "soon"})
+    assert (status, answer["message"]) == (400, 'invalid timeout specified in the request URL - time: invalid duration "soon"')

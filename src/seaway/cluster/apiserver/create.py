@@ -93,7 +93,7 @@ async def store(writer: Writer, call: Call, tree: Tree, rule: Rule, managers: li
             await review.validate(tree, None)
             if kind.namespaced:  # it may have gone while the object was reviewed
                 admission.namespace(kind, metadata.told_name(meta), call.namespace)
-        except ApiError:
+        except BaseException:  # also where the client has gone: its addresses must not go with it
             writer.released(kind, call.key, tree, None)
             raise
     if kind.custom is not None and not call.dry_run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import ssl
 import sys
 import time
@@ -13,7 +14,17 @@ from aiohttp import HttpVersion10, web
 
 from seaway.api import kinds
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver import answers, authz, fairness, impersonation, paths, requests, resources, streamed
+from seaway.cluster.apiserver import (
+    answers,
+    authz,
+    deadlines,
+    fairness,
+    impersonation,
+    paths,
+    requests,
+    resources,
+    streamed,
+)
 from seaway.cluster.apiserver.auditing.recorder import Recorder
 from seaway.cluster.apiserver.authn import Tokens, identify
 from seaway.cluster.apiserver.authz import Rbac, User
@@ -39,6 +50,7 @@ START_HOOKS = (
     "scheduling/bootstrap-system-priority-classes",
 )
 AUDIT_ID_LENGTH, FORWARDED_LENGTH = 64, 1024  # characters of what a client may claim
+WRITES = ("POST", "PUT", "PATCH", "DELETE")  # lists and watches have times of their own
 GONE = 499  # in logs and metrics: the client went away before there was an answer
 PUBLIC = ("/healthz", "/livez", "/readyz", "/version")
 
@@ -55,6 +67,12 @@ def _unexpected(error: Exception, request: web.BaseRequest) -> ApiError:
     told = f"apiserver: {request.method} {request.rel_url} failed; the lines above say where"
     print(told, file=sys.stderr, flush=True)
     return ApiError(500, "InternalError", "an internal error has occurred; see the log of the API server")
+
+
+def _new_id() -> str:
+    """A UUID (version 4) for the logs: it need not be hard to guess, but cheap, since every request has one."""
+    text = f"{random.getrandbits(128):032x}"
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
 
 
 class Door:
@@ -78,6 +96,7 @@ class Door:
         self.ending = False
         self.checks = self._checks()
         self.seats = Seats(time.monotonic)
+        self.metrics.watch_seats(self.seats.figures)
 
     def _checks(self) -> list[Check]:
         """What /livez and /readyz look at, by upstream's names in upstream's order."""
@@ -120,21 +139,15 @@ class Door:
 
     def _trace(self, request: web.BaseRequest) -> Trace:
         """What is known of a request before anything is done."""
-        headers, edges = request.headers, self.verbs.edges
-        audit_id = headers.get("Audit-Id", "")[:AUDIT_ID_LENGTH] or edges.uid()
+        headers = request.headers
+        audit_id = headers.get("Audit-Id", "")[:AUDIT_ID_LENGTH] or _new_id()
         agent = headers.get("User-Agent", "")
         forwarded = [a.strip() for a in headers.get("X-Forwarded-For", "")[:FORWARDED_LENGTH].split(",") if a.strip()]
         source = (*forwarded, *([request.remote] if request.remote else ()))
-        return Trace(
-            time.monotonic(),
-            time.time(),
-            audit_id,
-            request.method,
-            request.raw_path,
-            agent,
-            source,
-            headers.get("Accept", ""),
-        )
+        info = requests.read(request.method, request.path, request.query)
+        accept = headers.get("Accept", "")
+        now, clock = time.monotonic(), time.time()
+        return Trace(now, clock, audit_id, request.method, request.raw_path, info, agent, source, accept)
 
     def _end(self, trace: Trace, response: web.StreamResponse | None, panic: bool) -> None:
         """A request is over; `response` None where its client went away before there was one."""
@@ -145,7 +158,13 @@ class Door:
 
     async def _answered(self, request: web.BaseRequest, trace: Trace) -> web.StreamResponse:
         try:
+            seconds = deadlines.of(request.query)
+            if request.method in WRITES and not trace.long:
+                async with asyncio.timeout(seconds):
+                    return await self._answer(request, trace)
             return await self._answer(request, trace)
+        except TimeoutError:
+            return self._error(deadlines.passed(), trace)
         except NoPath:
             return paths.missing()
         except ApiError as e:
@@ -166,8 +185,7 @@ class Door:
     async def _answer(self, request: web.BaseRequest, trace: Trace) -> web.StreamResponse:
         if request.version < HttpVersion10:
             raise bad_request(f"malformed HTTP version HTTP/{request.version.major}.{request.version.minor}")
-        query, warnings = request.query, trace.warnings
-        info = trace.info = requests.read(request.method, request.path, query)
+        warnings, info = trace.warnings, trace.info
         transport = request.transport
         certificate = transport.get_extra_info("peercert") if transport is not None else None
         tls = transport.get_extra_info("ssl_object") if certificate and transport is not None else None
@@ -196,6 +214,8 @@ class Door:
             warnings.append(kind.custom.warning)
         if kind.group_resource == "endpoints":
             warnings.append(ENDPOINTS_WARNING)
+            trace.annotations["k8s.io/deprecated"] = "true"
+            self.metrics.deprecated.set(1, kind.group, kind.version, kind.resource, info.subresource, "")
         if info.rest or (info.subresource and info.subresource not in kind.subresources):
             raise no_resource()
         trace.kind, trace.media = kind, request.headers.get("Content-Type", "")

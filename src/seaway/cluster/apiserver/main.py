@@ -166,7 +166,9 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
     door, verbs = assemble(storage, layout, args["pki"], edges())
     caller = webhook_caller(storage)
     add_reviewers(verbs, caller, door.metrics)
-    verbs.registry.conversions.convert = Converter(caller, verbs.edges.uid).convert
+    converter = Converter(caller, verbs.edges.uid, time.monotonic)
+    converter.observe = door.metrics.asked
+    verbs.registry.conversions.convert = converter.convert
     add_logs(door.recorder, args)
     door.metrics.watch_storage(storage)
 

@@ -6,6 +6,7 @@ k8s.io/apiserver pkg/endpoints/metrics, pkg/admission/metrics, pkg/storage/etcd3
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from seaway.api.kinds import Kind
@@ -28,6 +29,7 @@ WHAT = ("group", "version", "resource", "subresource", "scope", "component")
 PATHS = frozenset(
     {"/healthz", "/livez", "/readyz", "/version", "/metrics", "/openapi/v2", "/openapi/v3", "/api", "/apis"}
 )
+CONVERSION_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 45, 60)
 READS = ("GET", "LIST", "WATCH")
 KNOWN_USERS = frozenset({"admin", "system:anonymous", "system:apiserver", "apiserver-loopback-client"})
 
@@ -101,6 +103,25 @@ class Metrics:
             "[ALPHA] Counter of policy levels for audit events (1 per request).",
             ("level",),
         )
+        self.deprecated = r.gauge(
+            "apiserver_requested_deprecated_apis",
+            "[STABLE] Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, "
+            "subresource, and removed_release.",
+            ("group", "version", "resource", "subresource", "removed_release"),
+        )
+        self.conversions = r.counter(
+            "apiserver_conversion_webhook_request_total",
+            "[ALPHA] Counter for conversion webhook requests with success/failure and failure error type",
+            ("result", "failure_type"),
+        )
+        self.conversion_seconds = r.histogram(
+            "apiserver_conversion_webhook_duration_seconds",
+            "[ALPHA] Conversion webhook request latency",
+            CONVERSION_SECONDS,
+            ("result", "failure_type"),
+        )
+        # What health checks found has a path of its own, /metrics/slis, as upstream has it.
+        r = self.slis = Registry()
         self.health = r.gauge(
             "kubernetes_healthcheck",
             "[STABLE] This metric records the result of a single healthcheck.",
@@ -111,8 +132,8 @@ class Metrics:
             "[STABLE] This metric records the results of all healthcheck.",
             ("name", "type", "status"),
         )
-        self._build(r)
-        process.add(r)
+        self._build(self.registry)
+        process.add(self.registry)
 
     def _webhooks(self, r: Registry) -> None:
         prefix = "apiserver_admission_webhook_"
@@ -173,41 +194,46 @@ class Metrics:
     # requests
 
     @staticmethod
-    def _what(trace: Trace) -> tuple[str, ...] | None:
-        """The labels of what a request is about; None where nobody could count them all."""
+    def _what(trace: Trace) -> tuple[str, ...]:
+        """The labels of what a request is about, its verb first; none where nobody could count them all."""
+        if trace.labels is not None:
+            return trace.labels
         kind, info = trace.kind, trace.info
-        if kind is not None and info is not None:
-            return kind.group, kind.version, kind.resource, info.subresource, trace.scope, COMPONENT
-        if info is not None and not info.is_resource and info.path in PATHS:
-            return "", "", "", info.path, "", COMPONENT
-        return None
+        found: tuple[str, ...] = ()
+        if kind is not None:
+            found = trace.verb, kind.group, kind.version, kind.resource, info.subresource, trace.scope, COMPONENT
+        elif not info.is_resource and info.path in PATHS:
+            found = trace.verb, "", "", "", info.path, "", COMPONENT
+        trace.labels = found
+        return found
 
     def began(self, trace: Trace) -> None:
-        """A request whose user may do it: it is being worked on from here."""
+        """A request for a resource whose user may do it: it is being worked on from here."""
         what = self._what(trace)
-        if what is not None and trace.long:
-            self.long.inc(trace.verb, *what)
-        elif trace.kind is not None:
-            self.inflight.inc("readOnly" if trace.verb in READS else "mutating")
+        if trace.long:
+            self.long.inc(*what)
+        else:
+            self.inflight.inc("readOnly" if what[0] in READS else "mutating")
 
     def stopped(self, trace: Trace) -> None:
         """The other end of `began`."""
         what = self._what(trace)
-        if what is not None and trace.long:
-            self.long.dec(trace.verb, *what)
-        elif trace.kind is not None:
-            self.inflight.dec("readOnly" if trace.verb in READS else "mutating")
+        if trace.long:
+            self.long.dec(*what)
+        else:
+            self.inflight.dec("readOnly" if what[0] in READS else "mutating")
 
     def ended(self, trace: Trace, code: int, seconds: float, size: int) -> None:
         """Every request, answered; `size` of its body where it is known, else -1."""
         what = self._what(trace)
-        if what is None:
+        if not what:
             return
-        verb, dry_run = trace.verb, "All" if trace.dry_run else ""
-        self.requests.inc(verb, dry_run, *what, str(code))
-        self.seconds.observe(seconds, verb, dry_run, *what)
+        verb, *about = what
+        dry_run = "All" if trace.dry_run else ""
+        self.requests.inc(verb, dry_run, *about, str(code))
+        self.seconds.observe(seconds, verb, dry_run, *about)
         if size >= 0 and verb in ("GET", "LIST"):
-            self.sizes.observe(size, verb, *what)
+            self.sizes.observe(size, *what)
 
     def sent(self, kind: Kind, count: int) -> None:
         """Events that left in a watch."""
@@ -230,10 +256,38 @@ class Metrics:
         elif called.error:
             self.webhook_open.inc(called.name, called.type)
 
+    def asked(self, seconds: float, failure: str) -> None:
+        """A conversion webhook was asked; `failure` empty where it converted."""
+        result = "failure" if failure else "success"
+        self.conversions.inc(result, failure)
+        self.conversion_seconds.observe(seconds, result, failure)
+
     def checked(self, name: str, path: str, well: bool) -> None:
         """A health check was made."""
         self.health.set(1 if well else 0, name, path)
         self.health_total.inc(name, path, "success" if well else "error")
+
+    def watch_seats(self, figures: Callable[[], dict[str, tuple[int, int]]]) -> None:
+        """How many requests of each priority level run and wait, counted when somebody looks."""
+        prefix = "apiserver_flowcontrol_current_"
+        running = self.registry.gauge(
+            f"{prefix}executing_requests",
+            "[BETA] Number of requests in initial (for a WATCH) or any (for a non-WATCH) execution stage in the API "
+            "Priority and Fairness subsystem",
+            ("priority_level",),
+        )
+        waiting = self.registry.gauge(
+            f"{prefix}inqueue_requests",
+            "[BETA] Number of requests currently pending in queues of the API Priority and Fairness subsystem",
+            ("priority_level",),
+        )
+
+        def measure() -> None:
+            for level, (runs, waits) in figures().items():
+                running.set(runs, level)
+                waiting.set(waits, level)
+
+        self.registry.before.append(measure)
 
     def watch_storage(self, storage: Storage) -> None:
         """The numbers and the size of what is stored, counted when somebody looks."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from seaway.cluster.apiserver.door import Door
 
 Tree = dict[str, Any]
-ROOT = """/.well-known/openid-configuration /api /api/v1 /apis /healthz /livez /metrics /openapi/v2 /openapi/v3
-    /openid/v1/jwks /readyz /version""".split()
+ROOT = """/.well-known/openid-configuration /api /api/v1 /apis /healthz /livez /metrics /metrics/slis /openapi/v2
+    /openapi/v3 /openid/v1/jwks /readyz /version""".split()
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
@@ -38,8 +38,8 @@ def answer(door: Door, request: web.BaseRequest, info: RequestInfo) -> web.Strea
     served = door.verbs.registry.served
     if parts[0] in health.PATHS:
         return _health(door, parts, request.query)
-    if path == "/metrics":
-        body = exposition.render(door.metrics.registry).encode()
+    if path in ("/metrics", "/metrics/slis"):
+        body = exposition.render(door.metrics.registry if path == "/metrics" else door.metrics.slis).encode()
         return web.Response(body=body, headers={"Content-Type": exposition.CONTENT_TYPE})
     if path == "/version":
         return _json(discovery.version())

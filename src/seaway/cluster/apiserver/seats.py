@@ -41,6 +41,10 @@ class Seats:
         self._all_bodies = 0
         self._streams: dict[str, int] = {}
 
+    def figures(self) -> dict[str, tuple[int, int]]:
+        """(running, waiting) of each level."""
+        return self._fairness.figures
+
     async def take(self, level: Level, flow: str) -> Ticket:
         """A seat, after waiting for it where none is free; ApiError 429 where too many wait, or for too long."""
         ticket = self._fairness.arrive(level, flow, self._clock())

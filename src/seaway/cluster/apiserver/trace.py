@@ -35,10 +35,10 @@ class Trace:
     id: str
     method: str
     uri: str
+    info: RequestInfo
     agent: str = ""
     source: tuple[str, ...] = ()
     accept: str = ""
-    info: RequestInfo | None = None
     user: User | None = None
     acting: User | None = None
     kind: Kind | None = None
@@ -49,19 +49,20 @@ class Trace:
     annotations: dict[str, str] = field(default_factory=dict)
     error: dict[str, Any] | None = None
     name: str = ""  # of a new object, where the path has none
+    labels: tuple[str, ...] | None = None  # in metrics; None: not made yet
     config: Config | None = None  # what the audit log is told; None: nobody has asked its policy yet
 
     @property
     def long(self) -> bool:
         """Whether it may go on for long by its nature (genericfilters.BasicLongRunningRequestCheck)."""
         info = self.info
-        return info is not None and info.is_resource and (info.verb == "watch" or info.subresource in LONG_SUBRESOURCES)
+        return info.is_resource and (info.verb == "watch" or info.subresource in LONG_SUBRESOURCES)
 
     @property
     def verb(self) -> str:
         """The verb in metrics (endpoints/metrics cleanVerb)."""
         info = self.info
-        if info is None or not info.is_resource:
+        if not info.is_resource:
             return self.method
         if info.subresource in LONG_SUBRESOURCES:
             return "CONNECT"
@@ -73,7 +74,7 @@ class Trace:
     def scope(self) -> str:
         """How much a request is about (endpoints/metrics CleanScope)."""
         info = self.info
-        if info is None or not info.is_resource:
+        if not info.is_resource:
             return ""
         if info.name or info.verb == "create":
             return "resource"

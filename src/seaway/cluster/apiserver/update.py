@@ -149,7 +149,7 @@ async def replace(writer: Writer, call: Call, entry: Entry, change: Callable[[Tr
         try:
             if review is not None:
                 await review.validate(new, old)
-        except ApiError:
+        except BaseException:  # also where the client has gone: its addresses must not go with it
             writer.released(call.kind, call.key, new, old)
             raise
         kept = await objects.to_stored(call.kind, new)

@@ -50,7 +50,7 @@ def _user(user: User | None) -> Tree:
 
 def _object_ref(trace: Trace) -> Tree | None:
     info = trace.info
-    if info is None or not info.is_resource:
+    if not info.is_resource:
         return None
     found = {
         "resource": info.resource,
@@ -97,7 +97,7 @@ def event(trace: Trace, stage: str, config: Config, ended: Ended) -> Tree:
         "auditID": trace.id,
         "stage": stage,
         "requestURI": trace.uri,
-        "verb": trace.info.verb if trace.info is not None else trace.method.lower(),
+        "verb": trace.info.verb,
         "user": _user(trace.user),
     }
     if trace.acting is not None:

@@ -20,7 +20,6 @@ from seaway.cluster.apiserver.auditing.policy import (
     Policy,
 )
 from seaway.cluster.apiserver.metering import Metrics
-from seaway.cluster.apiserver.requests import RequestInfo
 from seaway.cluster.apiserver.storage import encode
 from seaway.cluster.apiserver.trace import Trace
 
@@ -40,8 +39,7 @@ class Recorder:
         """Who asks is known, or that nobody knows it."""
         if self.audit is None:
             return
-        info = trace.info or RequestInfo(trace.method.lower(), trace.uri.partition("?")[0])
-        trace.config = self.policy.config(trace.user, info)
+        trace.config = self.policy.config(trace.user, trace.info)
         self.metrics.audit_levels.inc(trace.config.level)
         self._event(trace, RECEIVED, Ended(0, trace.received))
 

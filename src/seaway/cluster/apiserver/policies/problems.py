@@ -41,7 +41,6 @@ def of_condition(source: str, params: bool, at: str) -> list[Cause]:
     return of(conditions_compiler(params), source.strip(), BOOL, at)
 
 
-
 def of_patch(compiler: Compiler, source: str, listed: bool, at: str) -> list[Cause]:
     """As `of`, for a mutation: an Object of fields to apply, or (`listed`) the operations of a JSON Patch."""
     try:

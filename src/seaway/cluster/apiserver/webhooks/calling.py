@@ -127,11 +127,11 @@ class Caller:
         async with self._session.post(
             url, data=body, headers=headers, ssl=context, server_hostname=parts.hostname, allow_redirects=False
         ) as answer:
-            raw = bytearray()
+            raw, most = bytearray(), max(ANSWER_LIMIT, 4 * len(body))  # conversions of lists are as large as these
             async for chunk in answer.content.iter_any():
                 raw += chunk
-                if len(raw) > ANSWER_LIMIT:
-                    raise Unusable(f"http: response body is larger than {ANSWER_LIMIT} bytes")
+                if len(raw) > most:
+                    raise Unusable(f"http: response body is larger than {most} bytes")
             return answer.status, answer.headers.get("Content-Type", ""), bytes(raw)
 
 

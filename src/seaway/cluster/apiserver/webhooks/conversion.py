@@ -32,10 +32,12 @@ def _kind(tree: Tree) -> str:
 
 
 class Converter:
-    """Asks conversion webhooks. `uid` makes the name of a question."""
+    """Asks conversion webhooks. `uid` makes the name of a question, `clock` is monotonic."""
 
-    def __init__(self, caller: Caller, uid: Callable[[], str]) -> None:
-        self._caller, self._uid = caller, uid
+    def __init__(self, caller: Caller, uid: Callable[[], str], clock: Callable[[], float] = lambda: 0.0) -> None:
+        self._caller, self._uid, self._clock = caller, uid, clock
+        # Told of each question how many seconds it took, and what failed, if anything.
+        self.observe: Callable[[float, str], None] = lambda seconds, failure: None
 
     async def convert(self, webhook: Tree, objects: list[Tree], to: str, is_list: bool = False) -> list[Tree]:
         """The objects in the version `to` (an apiVersion), in their order. `webhook` is the definition's
@@ -55,12 +57,17 @@ class Converter:
         body = {"uid": uid, "desiredAPIVersion": to, "objects": asked}
         review = {"kind": REVIEW, "apiVersion": f"{GROUP}/{version}", "request": body}
         client = configured.client(webhook.get("clientConfig") or {})
+        begun, failure = self._clock(), "conversion_webhook_call_failure"
         try:
             answer = await self._caller.post(client, review, SECONDS)
+            failure = "conversion_webhook_malformed_response_failure"
+            found = iter(converted(asked, answer, uid, version, to, about, is_list))
+            failure = ""
         except Unusable as e:
             told = str(e).removeprefix(exchange.CALL)
             raise ConversionFailed(f"conversion webhook for {about} failed: {told}") from None
-        found = iter(converted(asked, answer, uid, version, to, about, is_list))
+        finally:
+            self.observe(self._clock() - begun, failure)
         return [tree if tree.get("apiVersion") == to else next(found) for tree in objects]
 
 
