@@ -188,6 +188,11 @@ def test_fields_that_may_be_selected_select(server: Server, ns: str, group: str)
     assert names("spec.a=") == ["x", "y"]
 
 
+def owners(server: Server, at: str) -> list[Tree]:
+    found: list[Tree] = server.request("GET", at)[1]["metadata"]["managedFields"]
+    return found
+
+
 def test_scale_follows_the_paths_of_the_definition(server: Server, ns: str, group: str) -> None:
     scale = {"specReplicasPath": ".spec.n", "statusReplicasPath": ".status.replicas", "labelSelectorPath": ".status.selector"}
     install(server, definition(group, version(subresources={"status": {}, "scale": scale})))
@@ -203,8 +208,12 @@ def test_scale_follows_the_paths_of_the_definition(server: Server, ns: str, grou
     assert server.request("PATCH", path(group, ns, "x/status"), status, media=MERGE)[0] == 200
     found = server.request("GET", at)
     assert (found[1]["spec"], found[1]["status"]) == ({"replicas": 3}, {"replicas": 2, "selector": "a=b"})
-    owners = server.request("GET", path(group, ns, "x"))[1]["metadata"]["managedFields"]
-    assert {"f:spec": {"f:n": {}}} in [m["fieldsV1"] for m in owners if m.get("subresource") == "scale"]
+    # Nobody owned replicas that were not there, so no record begins; an update makes their owner, then a scale takes them.
+    assert not [m for m in owners(server, path(group, ns, "x")) if m.get("subresource") == "scale"]
+    assert server.request("PATCH", path(group, ns, "x"), {"spec": {"n": 1}}, media=MERGE)[0] == 200
+    assert server.request("PATCH", at, {"spec": {"replicas": 3}}, media=MERGE)[0] == 200
+    scaled = [m for m in owners(server, path(group, ns, "x")) if m.get("subresource") == "scale"]
+    assert [(m["fieldsV1"], "time" in m) for m in scaled] == [({"f:spec": {"f:n": {}}}, False)]
     table = server.request("GET", at, accept=TABLE)[1]
     assert [c["name"] for c in table["columnDefinitions"]] == ["Name", "Desired", "Available", "Age"]
     assert table["rows"][0]["cells"][:3] == ["x", 3, 2]
@@ -497,3 +506,37 @@ def test_each_group_version_has_an_api_service_while_it_is_served(server: Server
     assert condition(found, "Available") == "True"
     server.request("DELETE", f"{DEFINITIONS}/things.{group}")
     eventually(lambda: server.request("GET", f"{services}/v1.{group}")[0] == 404, "the APIService is left")
+
+
+def test_a_scale_that_says_nothing_is_zero_unless_it_was_patched_where_nothing_is(server: Server, ns: str, group: str) -> None:
+    scale = {"specReplicasPath": ".spec.n", "statusReplicasPath": ".status.replicas"}
+    install(server, definition(group, version(subresources={"status": {}, "scale": scale})))
+    server.create(path(group, ns), thing(group, "x", a="1"))
+    at = path(group, ns, "x/scale")
+    status, told = server.request("PATCH", at, {}, media=MERGE)
+    assert (status, told["message"]) == (400, 'the spec replicas field ".spec.n" cannot be empty')
+    assert server.request("PUT", at, {"metadata": {"name": "x"}})[1]["spec"] == {}
+    assert server.request("GET", path(group, ns, "x"))[1]["spec"] == {"a": "1", "n": 0}
+    assert server.request("GET", at)[1]["spec"] == {}
+    other = {"apiVersion": "apps/v1", "kind": "Scale", "metadata": {"name": "x"}, "spec": {"replicas": 1}}
+    assert server.request("PUT", at, other)[0] == 400
+
+
+def test_what_the_stored_version_does_not_know_is_not_kept(server: Server, ns: str, group: str) -> None:
+    extra = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}}}
+    newer = {"name": "v2", "served": True, "storage": False, "schema": {"openAPIV3Schema": extra}}
+    install(server, definition(group, version(), newer))
+    made = server.request("POST", path(group, ns).replace("/v1/", "/v2/"), {**thing(group, "x", a="1", b="2"), "apiVersion": f"{group}/v2"})
+    assert (made[0], made[1]["spec"]) == (201, {"a": "1"})
+
+
+def test_applied_nulls_are_told_of_and_others_go(server: Server, ns: str, group: str) -> None:
+    install(server, definition(group))
+    config = {**thing(group, "x"), "spec": {"a": None}}
+    status, told = server.request("PATCH", path(group, ns, "x"), config, media="application/apply-patch+yaml", query={"fieldManager": "m"})
+    assert (status, told["details"]["causes"][0]["message"]) == (
+        422,
+        'Invalid value: "null": spec.a in body must be of type string: "null"',
+    )
+    made = server.request("POST", path(group, ns), config)
+    assert (made[0], made[1]["spec"]) == (201, {})

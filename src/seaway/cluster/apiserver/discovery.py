@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import platform
 from typing import Any
 
@@ -131,6 +133,8 @@ def resources(group_name: str, version_name: str, served: Served) -> Tree:
             row["shortNames"] = list(kind.short_names)
         if kind.categories:
             row["categories"] = list(kind.categories)
+        if kind.custom is not None:
+            row["storageVersionHash"] = _storage_hash(kind.custom.definition.storage.kind)
         rows.append(row)
         for name, (sub_kind, verbs) in kind.subresources.items():
             sub: Tree = {
@@ -149,8 +153,15 @@ def resources(group_name: str, version_name: str, served: Served) -> Tree:
     return {
         **head,
         "groupVersion": f"{group_name}/{version_name}" if group_name else version_name,
-        "resources": sorted(rows, key=lambda r: r["name"]),
+        # Of custom resources the status comes before the scale (customresource_discovery_controller.go).
+        "resources": rows if rows and "storageVersionHash" in rows[0] else sorted(rows, key=lambda r: r["name"]),
     }
+
+
+def _storage_hash(kind: Kind) -> str:
+    """Tells clients when the stored form becomes another (discovery.StorageVersionHash)."""
+    digest = hashlib.sha256(f"{kind.api_version}/{kind.kind}".encode()).digest()
+    return base64.b64encode(digest[:8]).decode()
 
 
 def _aggregated(kind: Kind) -> Tree:

@@ -231,6 +231,9 @@ class Taken(Exception):
 REPLICAS = ("f:spec", "f:replicas")
 
 
+SCALE_VERSION = "autoscaling/v1"
+
+
 def scaled(
     entries: Any,
     version: str,
@@ -246,12 +249,13 @@ def scaled(
     would take them without force. `path` is where the parent has its replicas.
     """
     managers = decode(entries) or {}
-    if not managers and who.operation == UPDATE:
-        return []
+    if who.operation == UPDATE and not any(has(owned.fields, *path) for owned in managers.values()):
+        return encode(managers)  # to the Scale nobody keeps record, so that updates do not begin to (skipNonApplied)
     replicas = of(*path)
     owners = {m: replicas for m, owned in managers.items() if m != who and has(owned.fields, *path)}
     if changed and owners and who.operation == APPLY and not force:
-        raise Taken(owners, {m: managers[m].version for m in owners})
+        known = {m._replace(version=SCALE_VERSION) if m.version else m: of(*REPLICAS) for m in owners}
+        raise Taken(known, dict.fromkeys(known, SCALE_VERSION))
     result: Managers = {}
     for m, owned in managers.items():
         fields = difference(owned.fields, replicas) if changed and m != who else owned.fields

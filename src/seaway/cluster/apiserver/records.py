@@ -9,6 +9,7 @@ from seaway.api import tree as trees
 from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import apply, bodies, managed, schema, zeros
 from seaway.cluster.apiserver.calls import Call
+from seaway.cluster.apiserver.custom import objects
 from seaway.cluster.apiserver.fieldsets import LEAF, Fields
 from seaway.cluster.apiserver.fieldtypes import ANY_MAP, Type, builtin
 from seaway.cluster.apiserver.managed import Managers
@@ -160,7 +161,10 @@ def applied(call: Call, kind: Kind, live: Tree, config: Tree, now: str) -> tuple
     strict_problems(call)
     tree = apply.with_last_applied(result.tree, config, who)
     try:
-        tree, _ = bodies.form(trees.copied(tree), kind, live)
+        if kind.custom is not None:
+            tree, _ = objects.form(tree, kind, applied=True)
+        else:
+            tree, _ = bodies.form(trees.copied(tree), kind, live)
     except schema.TypeMismatch as e:
         where = apply.described(config, call.namespace)
         raise bad_request(f"failed to create typed patch object ({where}): {e}") from None

@@ -228,14 +228,22 @@ def _list(items: Check, go: str) -> Check:
 
 
 def _map(values: Check, go: str, zero: Any) -> Check:
+    def one(value: Any, old: Any, path: str, name: str, report: Report) -> Any:
+        where = f"{path}.{name}" if path else name
+        try:
+            return values(value, old, where, report)
+        except TypeMismatch as e:
+            # Go's decoder names fields, not the keys of maps.
+            inside, outside = INDEX.sub("", where), INDEX.sub("", path)
+            if e.struct and e.path.startswith(f"{inside}."):
+                e.path = f"{outside}{e.path[len(inside) :]}".removeprefix(".")
+            raise
+
     def check(value: Any, old: Any, path: str, report: Report) -> Any:
         if not isinstance(value, dict):
             raise _mismatch(value, f"map[string]{go}")
         known = old if isinstance(old, dict) else {}
-        return {
-            k: copy.copy(zero) if v is None else values(v, known.get(k), f"{path}.{k}" if path else k, report)
-            for k, v in value.items()
-        }
+        return {k: copy.copy(zero) if v is None else one(v, known.get(k), path, k, report) for k, v in value.items()}
 
     return check
 

@@ -30,6 +30,9 @@ from seaway.pki.tokens import ISSUER, Signer
 
 Tree = dict[str, Any]
 # What /scale shows; it is stored nowhere.
+# Stands for replicas that a custom resource does not tell (registry/customresource/etcd.go invalidSpecReplicas).
+UNSET = -(2**31)
+SCALE_VERSIONS = ("autoscaling/v1", "extensions/v1beta1", "apps/v1beta1", "apps/v1beta2")
 SCALES = Kind("autoscaling", "v1", "scales", "Scale", True, (), definition="io.k8s.api.autoscaling.v1.Scale")
 TOKEN_MIN, TOKEN_MAX = 600, 1 << 32
 
@@ -62,7 +65,7 @@ class _Scaled(NamedTuple):
     of: Callable[[Tree], Tree]
     put: Callable[[Tree, int], Tree]
     path: tuple[str, ...]
-    check: Callable[[Tree], None]
+    is_set: Callable[[Tree], bool]
 
 
 def _scaled(kind: Kind) -> _Scaled:
@@ -72,7 +75,7 @@ def _scaled(kind: Kind) -> _Scaled:
             tree["spec"]["replicas"] = replicas
             return tree
 
-        return _Scaled(lambda tree: scale_of(kind, tree), put, managed.REPLICAS, lambda scale: None)
+        return _Scaled(lambda tree: scale_of(kind, tree), put, managed.REPLICAS, lambda tree: True)
     return _custom_scaled(kind.custom.scale)
 
 
@@ -92,11 +95,8 @@ def _custom_scaled(paths: Tree) -> _Scaled:
         except scaling.NotThere as e:
             raise bad_request(str(e)) from None
 
-    def check(scale: Tree) -> None:
-        if "replicas" not in (scale.get("spec") or {}):
-            raise bad_request(f'the spec replicas field "{replicas}" does not exist')
-
-    return _Scaled(of, put, tuple(f"f:{name}" for name in scaling.path_of(replicas)), check)
+    path = tuple(f"f:{name}" for name in scaling.path_of(replicas))
+    return _Scaled(of, put, path, lambda tree: scaling.is_set(paths, tree))
 
 
 async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
@@ -106,12 +106,15 @@ async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
     if entry is None:
         raise not_found(kind, call.name)
     scaled = _scaled(kind)
-    now = scaled.of(forms.opened(kind, entry))
+    tree = forms.opened(kind, entry)
+    now, is_set = scaled.of(tree), scaled.is_set(tree)
     if method == "GET":
-        scaled.check(now)
+        if not is_set:
+            raise bad_request(f'the spec replicas field "{kind.custom.scale["specReplicasPath"]}" does not exist')
         return now
-    wanted = _wanted_scale(call, method, now)
-    scaled.check(wanted)
+    wanted = _wanted_scale(call, method, now if is_set else {**now, "spec": {"replicas": UNSET}})
+    if (wanted.get("spec") or {}).get("replicas") == UNSET and kind.custom is not None:
+        raise bad_request(f'the spec replicas field "{kind.custom.scale["specReplicasPath"]}" cannot be empty')
     check_name(call, wanted.get("metadata") or {})
     review = verbs.reviewers.review(call, UPDATE, SCALE)
     if review is not None:
@@ -138,7 +141,8 @@ async def scale(verbs: Verbs, call: Call, method: str) -> Tree:
     def managers(tree: Tree) -> list[Tree]:
         moved = scaled.of(tree)["spec"].get("replicas", 0) != replicas
         entries = tree["metadata"].get("managedFields")
-        return managed.scaled(entries, kind.api_version, who, verbs.stamp(), moved, call.force, scaled.path)
+        now = verbs.stamp() if kind.custom is None else ""  # upstream dates no scale of a custom resource
+        return managed.scaled(entries, kind.api_version, who, now, moved, call.force, scaled.path)
 
     try:
         changed = await verbs.change(
@@ -159,8 +163,21 @@ def _wanted_scale(call: Call, method: str, now: Tree) -> Tree:
         wanted = bodies.decode(call.body, call.content_type, "Scale")
         if not isinstance(wanted, dict):
             raise bad_request("the object provided is unrecognized (must be of type Scale)")
+        _check_scale(wanted, call.kind)
         return bodies.typed(wanted, call.kind, None, "Ignore", [], definition)
     return patching.patched(SCALES, now, call.body, call.media, call.field_validation, call.warnings)
+
+
+def _check_scale(tree: Tree, kind: Kind) -> None:
+    """What a PUT of a scale says that it is; custom resources take the old group versions too (client-go scale scheme)."""
+    if kind.custom is None:
+        bodies.check_kind(tree, SCALES)
+        return
+    version, name = tree.get("apiVersion") or SCALES.api_version, tree.get("kind") or SCALES.kind
+    if version not in SCALE_VERSIONS or name != SCALES.kind:
+        kind_version = str(version).rpartition("/")[2]
+        why = f"no kind is registered for the type {kind_version}.{name} in scheme"
+        raise bad_request(f'{why} "pkg/runtime/scheme.go:111"')
 
 
 def _unbindable(pod: Tree, meta: Tree) -> str:

@@ -181,7 +181,8 @@ def _judged(writer: Writer, call: Call, old: Tree, new: Tree, managers: list[Tre
     new = _prepare(call, rule, new, old, managers)
     causes = metadata.update_causes(new["metadata"], old["metadata"], kind)
     if uid and uid != old["metadata"]["uid"]:
-        causes.insert(0, wrong("metadata.uid", uid, "field is immutable"))
+        times = 1 if kind.group_resource in metadata.CHECKED_ONCE else 2
+        causes[:0] = [wrong("metadata.uid", uid, "field is immutable")] * times
     causes = _judge(writer, call, rule, new, old, causes)
     if causes:
         raise invalid(kind.group, kind.kind, call.name, causes)

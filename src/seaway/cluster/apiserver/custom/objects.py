@@ -53,10 +53,13 @@ def check_type(tree: Tree, kind: Kind, patched: bool) -> None:
         raise invalid(api_version.rpartition("/")[0], name, told, causes)
 
 
-def form(tree: Tree, kind: Kind) -> tuple[Tree, list[str]]:
-    """The object as its schema has it, and the paths of its unknown fields; raises TypeMismatch for wrong metadata."""
+def form(tree: Tree, kind: Kind, applied: bool = False) -> tuple[Tree, list[str]]:
+    """The object as its schema has it, and the paths of its unknown fields; raises TypeMismatch for wrong metadata.
+
+    Nulls that may not be go, but for those of an `applied` object, which are told of.
+    """
     result = copy.deepcopy(tree)
-    found = version_of(kind).structural.prune(result)
+    found = version_of(kind).structural.prune(result, nulls=applied)
     if trees.get(tree, "metadata", "managedFields") == []:
         result.setdefault("metadata", {})["managedFields"] = []  # empty, but said: it asks for a new record
     return result, found
@@ -142,10 +145,14 @@ def data(kind: Kind, entry: Entry) -> bytes:
 
 
 def stored(kind: Kind, tree: Tree) -> Tree:
-    """An object of any version in the one that is stored, numbers as Go writes them."""
+    """An object of any version in the one that is stored: what that one does not know goes, numbers are as Go writes them."""
     definition = version_of(kind).definition
-    found: Tree = settled(definition.conversions.converted(tree, definition, definition.storage.api_version))
-    return found
+    found = definition.conversions.converted(tree, definition, definition.storage.api_version)
+    if found.get("apiVersion") != tree.get("apiVersion"):
+        found = copy.deepcopy(found)
+        definition.storage.structural.prune(found, lenient=True)
+    result: Tree = settled(found)
+    return result
 
 
 def check_definition(kind: Kind, now: Definition | None, name: str, new: bool) -> None:

@@ -52,9 +52,13 @@ def nested(tree: Tree, text: str, wanted: type) -> Any:
     return value
 
 
+def is_set(scale: Tree, tree: Tree) -> bool:
+    """Whether an object says how many replicas it wants."""
+    return nested(tree, scale["specReplicasPath"], int) is not None
+
+
 def scale_of(scale: Tree, tree: Tree) -> Tree:
-    """autoscaling/v1 Scale of an object, without replicas where it does not say how many it wants; NotThere where there is
-    something else in their place."""
+    """autoscaling/v1 Scale of an object; NotThere where there is something else in the place of its replicas."""
     wanted = nested(tree, scale["specReplicasPath"], int)
     status: Tree = {"replicas": nested(tree, scale["statusReplicasPath"], int) or 0}
     selector = nested(tree, scale["labelSelectorPath"], str) if scale.get("labelSelectorPath") else None
@@ -66,7 +70,7 @@ def scale_of(scale: Tree, tree: Tree) -> Tree:
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {n: meta[n] for n in names if n in meta},
-        "spec": {} if wanted is None else {"replicas": wanted},
+        "spec": {"replicas": wanted} if wanted else {},
         "status": status,
     }
 

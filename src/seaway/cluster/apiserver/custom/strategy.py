@@ -31,7 +31,7 @@ def rule_of(kind: Kind) -> Rule:
     rule: Rule | None = version.__dict__.get("rule")
     if rule is None:
         rule = Rule(
-            default=version.structural.default,
+            default=version.structural.fill,
             warnings=finalizer_warnings,
             parts={"status": Part(prepare=status_only)},
         )

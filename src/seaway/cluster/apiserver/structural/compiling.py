@@ -27,15 +27,21 @@ class Structural:
         self._status = self.validator.properties.get("status")
         self._status_quick: quick.Table = {} if self._status is None else quick.table(self._status)
 
-    def prune(self, tree: Tree, lenient: bool = False) -> list[str]:
+    def prune(self, tree: Tree, lenient: bool = False, nulls: bool = False) -> list[str]:
         """Drops what the schema does not know and reads metadata as ObjectMeta; the paths of what was dropped.
 
+        Nulls of fields that may hold none and have no default go too, unless `nulls` (of what was applied they stay).
         Metadata that can not be read raises `Malformed` or TypeMismatch; with `lenient` it is dropped, as for stored objects.
         """
         unknown = embedded.root(tree, lenient)
         unknown += pruning.prune(tree, self._resource)
-        defaulting.drop_nulls(tree, self.node)
+        if not nulls:
+            defaulting.drop_nulls(tree, self.node)
         return unknown + embedded.coerce(tree, self.node, lenient)
+
+    def fill(self, tree: Tree) -> None:
+        """Fills in defaults only: an applied null stays, and is told of, unless it becomes the default."""
+        defaulting.fill(tree, self.node)
 
     def default(self, tree: Tree) -> None:
         """Fills in defaults; nulls that may not be become the default or go."""

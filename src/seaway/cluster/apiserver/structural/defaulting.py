@@ -13,11 +13,12 @@ from seaway.cluster.apiserver.structural.nodes import Node
 
 def default(tree: Any, node: Node) -> None:
     """Fills in what is absent, in place, then drops the nulls that have no default to become."""
-    _fill(tree, node)
+    fill(tree, node)
     drop_nulls(tree, node)
 
 
-def _fill(value: Any, node: Node | None) -> None:
+def fill(value: Any, node: Node | None) -> None:
+    """Fills in, in place, what is absent or a null that may not be."""
     if node is None:
         return
     if isinstance(value, dict):
@@ -31,13 +32,13 @@ def _fill(value: Any, node: Node | None) -> None:
                 if child is None and known is not None and not known.nullable:
                     child = value[name] = copy.deepcopy(known.default)
             if isinstance(child, (dict, list)):
-                _fill(child, known)
+                fill(child, known)
     elif isinstance(value, list) and node.items is not None:
         for i, child in enumerate(value):
             if child is None and not node.items.nullable:
                 child = value[i] = copy.deepcopy(node.items.default)
             if isinstance(child, (dict, list)):
-                _fill(child, node.items)
+                fill(child, node.items)
 
 
 def drop_nulls(value: Any, node: Node | None) -> None:
