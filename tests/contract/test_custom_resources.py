@@ -90,6 +90,8 @@ def test_an_object_is_the_same_in_every_served_version(server: Server, ns: str, 
     code, changed = server.request("PATCH", path(group, ns, "x", "v1beta1"), {"spec": {"a": "2"}}, media=MERGE)
     assert (code, changed["apiVersion"], changed["spec"]) == (200, f"{group}/v1beta1", {"a": "2"})
     assert server.request("GET", path(group, ns, "x"))[1]["apiVersion"] == f"{group}/v1"
+    owners = server.request("GET", f"{DEFINITIONS}/things.{group}")[1]["metadata"]["managedFields"]
+    assert ("kube-apiserver", "status") in [(m["manager"], m.get("subresource")) for m in owners]
     events = server.events(path(group, ns, version_name="v1beta1"), {"resourceVersion": "0"}, 1)
     assert events[0]["object"]["apiVersion"] == f"{group}/v1beta1"
     assert server.request("GET", path(group, ns, "x", "v0"))[0] == 404
@@ -487,6 +489,9 @@ def test_a_webhook_converts_between_versions(server: Server, ns: str, group: str
         assert (status, applied["spec"]) == (200, {"b": "4"})
         # What the webhook does not answer is an error, and nothing is stored.
         hooks.on("/convert", lambda request: {"result": {"status": "Failed", "message": "out of order"}})
+        server.create(path(group, ns), thing(group, "w", a="6"))
+        (event,) = server.events(path(group, ns, version_name="v2"), {"resourceVersion": made["metadata"]["resourceVersion"]}, 1)
+        assert (event["type"], "out of order" in event["object"]["message"]) == ("ERROR", True)
         status, told = server.request("POST", path(group, ns, version_name="v2"), thing(group, "z", "v2", b="5"))
         assert (status, "out of order" in told["message"]) == (500, True)
         assert server.request("GET", path(group, ns, "z"))[0] == 404

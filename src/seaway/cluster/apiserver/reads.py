@@ -249,6 +249,8 @@ class Reads:
                     next_bookmark = self._next_bookmark(loop.time(), end)
                     if bookmarks:
                         yield shower.bookmark(storage.rv)
+        except ApiError as e:  # a conversion webhook that does not answer
+            yield shower.error(e)
         finally:
             watch.close()
 

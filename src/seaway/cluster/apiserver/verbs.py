@@ -46,12 +46,14 @@ class Verbs(Writer):
         user: User,
         dry_run: bool = False,
         managers: Callable[[Tree], list[Tree]] | None = None,
+        manager: str = "",
     ) -> Tree:
         """A server-side change (scale, binding): `edit` gets a copy of the newest state.
 
-        Fields keep their owners unless `managers` says, of the old state, who owns what now.
+        Fields keep their owners unless `managers` says, of the old state, who owns what now, or they are written as those
+        of a `manager`.
         """
-        call = Call(kind, namespace, name, user, subresource, dry_run=dry_run)
+        call = Call(kind, namespace, name, user, subresource, dry_run=dry_run, manager=manager)
 
         def change(old: Tree) -> update.Change:
             decided = managers(old) if managers is not None else None

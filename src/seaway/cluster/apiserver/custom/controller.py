@@ -23,6 +23,7 @@ from seaway.cluster.apiserver.verbs import Verbs
 
 Tree = dict[str, Any]
 SYSTEM = User("system:apiserver", ("system:masters",))
+MANAGER = "kube-apiserver"  # whose fields the status of a definition is
 AGAIN = 5.0  # seconds, after something went wrong
 
 
@@ -118,7 +119,7 @@ class Lifecycle:
                 await delete.delete(self._verbs, Call(kind, "", name, SYSTEM), {})
 
     async def _change(self, name: str, edit: Any) -> Tree:
-        return await self._verbs.change(self._kind, "", name, edit, "status", SYSTEM)
+        return await self._verbs.change(self._kind, "", name, edit, "status", SYSTEM, manager=MANAGER)
 
     async def _end(self, name: str, tree: Tree) -> None:
         """Its objects are deleted; when the last is gone, so is the definition."""

@@ -51,11 +51,16 @@ class Conversions:
 
     async def prepare(self, trees: Iterable[Tree], definition: Definition, wanted: str, is_list: bool = False) -> None:
         """Has what is needed converted, all at once."""
+        trees = list(trees)
         missing = [t for t in trees if self.needed(t, definition, wanted)]
+        for tree in trees:
+            key = self._key(tree, definition, wanted)
+            if key in self._known:
+                self._known.move_to_end(key)  # what is needed now is the last to be forgotten
         if missing:
             for old, new in zip(missing, await self.ask(missing, definition, wanted, is_list), strict=True):
                 self._known[self._key(old, definition, wanted)] = new
-            while len(self._known) > max(REMEMBERED, len(missing)):
+            while len(self._known) > max(REMEMBERED, len(trees)):
                 self._known.popitem(last=False)
 
     async def ask(self, trees: list[Tree], definition: Definition, wanted: str, is_list: bool = False) -> list[Tree]:
