@@ -40,6 +40,7 @@ class Story:
     explained: dict[str, str] = field(default_factory=dict)
     wrong: dict[str, list[str]] = field(default_factory=dict)  # channel -> judgements that were not as the data says
     refused: str = ""
+    of_versions: dict[str, tuple[int, Any]] = field(default_factory=dict)
     channels_after_refusal: list[str] = field(default_factory=list)
     upgraded: list[str] = field(default_factory=list)
 
@@ -223,9 +224,12 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             told.wrong[channel] = judged(client, channel)
             told.described += described(client, channel)
         told.explained = {path: client.kubectl("explain", path)[1] for path in EXPLAINED}
+        names = [n for n, d in experimental.items() if n.endswith(".gateway.networking.k8s.io") and "group" in d["spec"]]
+        for version in ("v1.4.0", "v1.4.0-rc.1", "v0.8.1", "v1.7.0"):
+            patch = {"metadata": {"annotations": {"gateway.networking.k8s.io/bundle-version": version}}}
+            told.of_versions[version] = client.ask("PATCH", f"{CRDS}/{names[0]}", patch, MERGE, dryRun="All")
         code, told.refused = client.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(FILES["experimental"]))
         assert code != 0, told.refused
-        names = [n for n, d in experimental.items() if n.endswith(".gateway.networking.k8s.io") and "group" in d["spec"]]
         told.channels_after_refusal = [channel_of(client, n) for n in names]
         for resource in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
             assert client.ask("DELETE", f"{POLICIES}/{resource}/{SAFE_UPGRADES}")[0] == 200
@@ -254,6 +258,12 @@ def test_experimental_over_standard_is_refused_by_the_bundles_policy_until_it_is
     assert f"ValidatingAdmissionPolicy '{SAFE_UPGRADES}' with binding '{SAFE_UPGRADES}' denied request: {text}" in story.refused
     assert set(story.channels_after_refusal) == {"standard"} and len(story.channels_after_refusal) == 10
     assert set(story.upgraded) == {"experimental"}
+
+
+def test_the_bundles_policy_refuses_versions_before_its_own(story: Story) -> None:
+    assert {version: code for version, (code, _) in story.of_versions.items()} == {"v1.4.0": 422, "v1.4.0-rc.1": 200, "v0.8.1": 422, "v1.7.0": 200}
+    _, refused = story.of_versions["v1.4.0"]
+    assert refused["reason"] == "Invalid" and "Installing CRDs with version before v1.5.0 is prohibited by default." in refused["message"]
 
 
 def test_published_definitions_are_described_in_openapi_and_explained(story: Story) -> None:
