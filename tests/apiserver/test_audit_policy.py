@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from seaway.cluster.apiserver.auditing.policy import DEFAULT, Config, PolicyError, read
 from seaway.cluster.apiserver.authz import User
@@ -89,3 +91,10 @@ def test_a_policy_that_cannot_be_used_is_told(tree: Any, why: str) -> None:
     with pytest.raises(PolicyError) as told:
         read(tree)
     assert why in str(told.value)
+
+
+def test_the_policy_of_the_documentation_is_one() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text().split("apiVersion: audit.k8s.io/v1")[1].split("```")[0]
+    found = read(yaml.safe_load("apiVersion: audit.k8s.io/v1" + text))
+    assert found.config(ADA, about("create", "deployments", group="apps")).level == "RequestResponse"
+    assert found.config(ADA, about("create", "secrets")).level == "Metadata" and found.config(ADA, about("get")).level == "None"

@@ -6,7 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-from seaway.cluster.apiserver.auditing.linelog import LineLog
+from seaway.cluster.apiserver.auditing.linelog import HELD, LineLog
 
 
 def test_lines_are_written_in_order_and_all_at_the_end(tmp_path: Path) -> None:
@@ -46,6 +46,27 @@ def test_what_comes_faster_than_it_is_written_is_dropped_and_counted(tmp_path: P
     assert (tmp_path / "log").read_text() == "held\n" + "x\n" * 5
 
 
+def test_what_waits_is_bounded_in_bytes_too(tmp_path: Path) -> None:
+    gate, begun = threading.Event(), threading.Event()
+
+    def held() -> bytes:
+        begun.set()
+        gate.wait(10)
+        return b"held"
+
+    log = LineLog(str(tmp_path / "log"))
+    log.put(held)
+    assert begun.wait(10)
+    assert log.put(lambda: b"large", HELD) and not log.put(lambda: b"lost", 1) and log.put(lambda: b"small", 0)
+    gate.set()
+    end = time.monotonic() + 10
+    while not log.put(lambda: b"again", HELD):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    log.close()
+    assert (tmp_path / "log").read_text().splitlines() == ["held", "large", "small", "again"]
+
+
 def test_a_line_that_cannot_be_made_ends_nothing(tmp_path: Path) -> None:
     log = LineLog(str(tmp_path / "log"))
     log.put(lambda: b"a")
@@ -53,6 +74,24 @@ def test_a_line_that_cannot_be_made_ends_nothing(tmp_path: Path) -> None:
     log.put(lambda: b"b")
     log.close()
     assert (tmp_path / "log").read_text() == "a\nb\n" and log.dropped == 1
+
+
+def test_a_file_that_cannot_be_turned_over_is_written_on(tmp_path: Path) -> None:
+    log = LineLog(str(tmp_path / "log"), size=10, kept=1)
+    (tmp_path / "log.1").mkdir()  # nothing can take its place
+    log.put(lambda: b"first line")
+    end = time.monotonic() + 10
+    while (tmp_path / "log").stat().st_size == 0:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    log.put(lambda: b"lost")
+    while not log.trouble:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    (tmp_path / "log.1").rmdir()
+    log.put(lambda: b"second")
+    log.close()
+    assert (tmp_path / "log").read_text() == "second\n" and (tmp_path / "log.1").read_text() == "first line\n" and log.dropped == 1
 
 
 def test_a_disk_that_refuses_is_told_until_it_takes_again(tmp_path: Path) -> None:

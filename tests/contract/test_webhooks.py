@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,10 @@ from typing import Any
 import pytest
 from hookserver import HookServer, patched
 from server import Server
+
+from seaway.cluster.apiserver.webhooks import configured
+from seaway.cluster.apiserver.webhooks.calling import Caller
+from seaway.cluster.apiserver.webhooks.exchange import Unusable
 
 Tree = dict[str, Any]
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
@@ -240,3 +245,23 @@ def test_a_request_that_waits_for_a_webhook_has_the_time_that_it_asks_for(server
     assert time.monotonic() - begun < 2.5 and server.request("GET", f"{maps(ns)}/c")[0] == 404
     status, answer = server.request("GET", maps(ns), query={"timeout": "soon"})
     assert (status, answer["message"]) == (400, 'invalid timeout specified in the request URL - time: invalid duration "soon"')
+
+
+def test_an_endpoint_that_takes_no_connections_is_passed_over(tmp_path: Path) -> None:
+    hooks = HookServer(tmp_path / "behind", ("hook.n.svc",))
+    client = configured.client({"service": {"namespace": "n", "name": "hook", "path": "/v"}, "caBundle": hooks.ca})
+    closed = _closed_port()
+
+    async def ask(places: list[tuple[str, int]], times: int) -> list[Any]:
+        caller = Caller(lambda service: places)
+        try:
+            return [await caller.post(client, {"kind": "AdmissionReview", "apiVersion": "v1", "request": {"uid": "u"}}, 5) for _ in range(times)]
+        finally:
+            await caller.close()
+
+    found = asyncio.run(ask([("127.0.0.1", closed), ("127.0.0.1", hooks.port)], 4))
+    assert [f["response"]["allowed"] for f in found] == [True] * 4
+    assert {review["host"] for _, review in hooks.asked} == {"hook.n.svc:443"}, "the name of the Service, whatever the endpoint"
+    hooks.close()
+    with pytest.raises(Unusable, match=f"dial tcp 127.0.0.1:{closed}: connect: connection refused"):
+        asyncio.run(ask([("127.0.0.1", closed)], 1))

@@ -55,6 +55,8 @@ def test_up_reads_a_configuration_file_and_names_what_has_no_meaning(tmp_path: P
             if (e := json.loads(line))["verb"] == "list" and e["requestURI"].startswith("/api/v1/pods") and e["userAgent"].startswith("kubectl")])
         assert events[0]["responseStatus"]["code"] == 200 and events[0]["user"]["groups"]
         assert 'userAgent="kubectl' in (tmp_path / "requests.log").read_text()
+        assert 'apiserver_request_total{verb="LIST"' in cluster.kubectl("get", "--raw", "/metrics")
+        assert cluster.kubectl("get", "--raw", "/readyz?verbose").endswith("readyz check passed\n")
     finally:
         cluster.__exit__()
 

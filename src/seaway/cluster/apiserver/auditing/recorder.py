@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 
 from seaway.cluster.apiserver.auditing import events
-from seaway.cluster.apiserver.auditing.events import Ended
+from seaway.cluster.apiserver.auditing.events import OBJECT_LIMIT, Ended
 from seaway.cluster.apiserver.auditing.linelog import LineLog
 from seaway.cluster.apiserver.auditing.policy import (
     COMPLETE,
@@ -15,6 +15,8 @@ from seaway.cluster.apiserver.auditing.policy import (
     NONE,
     PANIC,
     RECEIVED,
+    REQUEST,
+    REQUEST_RESPONSE,
     STARTED,
     Config,
     Policy,
@@ -59,6 +61,7 @@ class Recorder:
             self._event(trace, PANIC if panic else COMPLETE, over)
         if self.requests is not None:
             kept = copy.copy(trace)
+            kept.body, over = b"", over._replace(body=b"")
             self.requests.put(lambda: events.request_line(kept, over).encode())
 
     def _event(self, trace: Trace, stage: str, ended: Ended) -> None:
@@ -68,7 +71,12 @@ class Recorder:
         self.metrics.audit_events.inc()
         kept = copy.copy(trace)
         kept.annotations = dict(trace.annotations)
-        if not self.audit.put(lambda: encode(events.event(kept, stage, config, ended))):
+        # Only what will be told is kept alive; of what is too large a byte more than is told, so that this shows.
+        kept.body = trace.body[: OBJECT_LIMIT + 1] if config.at_least(REQUEST) else b""
+        body = ended.body[: OBJECT_LIMIT + 1] if config.at_least(REQUEST_RESPONSE) else b""
+        over = ended._replace(body=body)
+        size = len(kept.body) + len(body)
+        if not self.audit.put(lambda: encode(events.event(kept, stage, config, over)), size):
             self.metrics.audit_errors.inc("log")
 
     def trouble(self) -> str:

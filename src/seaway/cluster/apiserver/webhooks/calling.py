@@ -23,6 +23,7 @@ from seaway.cluster.apiserver.webhooks.exchange import Unusable
 Tree = dict[str, Any]
 ANSWER_LIMIT = 3 << 20
 CONTEXTS = 64
+CONNECT_SECONDS = 2.0  # then the next endpoint is tried: this one's node may be gone
 LATE = "context deadline exceeded"
 SYSTEM_ERRORS = {
     errno.ECONNREFUSED: "connect: connection refused",
@@ -86,7 +87,8 @@ class Caller:
     ) -> tuple[int, str, bytes]:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=90)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
+            times = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=times)
         parts = urlsplit(shown)
         places = [(parts.hostname or "", parts.port or HTTPS)] if client.service is None else self._places(client)
         for last, (host, port) in enumerate(places, 1 - len(places)):
@@ -99,6 +101,10 @@ class Caller:
                 if last < 0 and not isinstance(e, (aiohttp.ClientSSLError, aiohttp.ClientConnectorDNSError)):
                     continue  # nothing was sent: the next endpoint may be alive
                 raise Unusable(_connection_problem(e, host, port, parts.hostname or host)) from None
+            except aiohttp.ConnectionTimeoutError:
+                if last < 0:
+                    continue
+                raise Unusable(f"dial tcp {_place(host, port)}: i/o timeout") from None
             except aiohttp.ServerDisconnectedError:
                 raise Unusable("EOF") from None
             except (aiohttp.ClientError, OSError) as e:
@@ -145,7 +151,11 @@ def _connection_problem(error: aiohttp.ClientConnectorError, host: str, port: in
     if isinstance(inner, ssl.SSLError):
         return _tls_problem(inner)
     told = SYSTEM_ERRORS.get(inner.errno or 0) or f"connect: {(inner.strerror or str(inner)).lower()}"
-    return f"dial tcp {f'[{host}]' if ':' in host else host}:{port}: {told}"
+    return f"dial tcp {_place(host, port)}: {told}"
+
+
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _certificate_problem(error: ssl.SSLCertVerificationError, name: str) -> str:
