@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from seaway.cluster.apiserver.custom import lifecycle
+from seaway.cluster.apiserver.custom.definition import is_served
 from seaway.cluster.apiserver.custom.versions import newest_first
 
 Tree = dict[str, Any]
@@ -125,6 +126,19 @@ def test_a_definition_whose_webhook_has_no_certificates_is_not_established() -> 
     tree = definition()
     tree["spec"]["conversion"] = {"strategy": "Webhook", "webhook": {"clientConfig": {"caBundle": "bm9uZQ=="}}}
     assert told(settled(tree))[1] == ("Established", "False", "InvalidCABundle")
+
+
+def test_what_an_early_server_stored_is_completed_or_left_alone() -> None:
+    tree = definition()
+    del tree["status"]
+    for name in ("singular", "listKind"):
+        del tree["spec"]["names"][name]
+    found = settled(tree)
+    assert found["status"]["acceptedNames"] == {"plural": "things", "singular": "thing", "kind": "Thing", "listKind": "ThingList"}
+    assert found["status"]["storedVersions"] == ["v1"]
+    assert is_served(found)
+    found["spec"]["versions"][0]["storage"] = False
+    assert not is_served(found)
 
 
 def test_a_deleted_definition_waits_for_its_objects() -> None:

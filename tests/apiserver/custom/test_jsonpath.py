@@ -51,6 +51,12 @@ def test_a_path_that_cannot_be_read_is_refused(path: str) -> None:
         list(jsonpath.compiled(path)(TREE))
 
 
+@pytest.mark.parametrize("path", [".a" * 5_000, "[?(@" * 5_000 + ".a" + ")]" * 5_000])
+def test_a_path_without_end_is_refused(path: str) -> None:
+    with pytest.raises(jsonpath.BadPath):
+        jsonpath.compiled(path)
+
+
 def test_the_first_value_is_told_apart_from_none() -> None:
     assert jsonpath.first(".spec.n", TREE) == (0, True)
     assert jsonpath.first(".spec.missing", TREE) == (None, False)

@@ -158,7 +158,10 @@ class Definition:
 def is_served(tree: Tree) -> bool:
     """Whether the API server answers for a definition's resource (customresource_handler.go)."""
     accepted = (tree.get("status") or {}).get("acceptedNames") or {}
+    versions = (tree.get("spec") or {}).get("versions") or ()
     named = all(accepted.get(n) for n in ("plural", "singular", "kind", "listKind"))
+    # What an early server stored has not been judged.
+    named = named and all(v.get("name") for v in versions) and any(v.get("storage") for v in versions)
     return named and (trees.is_true(tree, "NamesAccepted") or trees.is_true(tree, "Established"))
 
 

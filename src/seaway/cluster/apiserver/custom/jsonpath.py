@@ -13,6 +13,7 @@ from typing import Any
 
 Step = Callable[[Any], Iterator[Any]]
 NAME = re.compile(r"(?:\\.|[^.\[\]\s(){}'\"\\,?@*$|&=<>!])+")
+MOST_STEPS = 200  # no object is deeper
 FILTER = re.compile(r"\s*(.*?)\s*(==|!=|<=|>=|<|>)\s*(.*?)\s*\Z", re.S)
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -198,7 +199,12 @@ def _steps(text: str) -> list[Step]:
 @functools.lru_cache(4096)
 def compiled(text: str) -> Step:
     """What a path finds in a tree; BadPath where it is none."""
-    steps = _steps(text)
+    try:
+        steps = _steps(text)
+    except RecursionError:
+        raise BadPath("filters are nested too deep") from None
+    if len(steps) > MOST_STEPS:
+        raise BadPath(f"more than {MOST_STEPS} steps")
 
     def find(tree: Any) -> Iterator[Any]:
         values: Iterator[Any] = iter((tree,))

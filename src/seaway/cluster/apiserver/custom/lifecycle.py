@@ -56,7 +56,10 @@ def _taken(definitions: Iterable[Tree]) -> tuple[set[str], set[str]]:
 
 def names(tree: Tree, others: Iterable[Tree]) -> tuple[Tree, Tree]:
     """(the names that a definition gets, its NamesAccepted condition). What is in conflict stays as it was."""
-    wanted, have = tree["spec"]["names"], (tree.get("status") or {}).get("acceptedNames") or {}
+    asked: Tree = tree["spec"].get("names") or {}
+    kind = asked.get("kind") or ""
+    wanted = {"singular": kind.lower(), "listKind": f"{kind}List", **asked}
+    have = (tree.get("status") or {}).get("acceptedNames") or {}
     resources, kinds = _taken([*others, tree])  # a name of its own cannot be given for something else either
     given: Tree = {n: v for n, v in have.items() if v}
     reason = message = ""
@@ -138,7 +141,8 @@ def status(tree: Tree, others: Iterable[Tree], now: str) -> Tree:
     given, accepted = names(tree, others)
     conditions = with_condition(conditions, accepted, now)
     conditions = with_condition(conditions, established(tree, accepted), now)
-    return {**old, "conditions": conditions, "acceptedNames": given}
+    stored = old.get("storedVersions") or [v["name"] for v in tree["spec"].get("versions") or () if v.get("storage")]
+    return {**old, "conditions": conditions, "acceptedNames": given, "storedVersions": stored}
 
 
 def marked(tree: Tree, now: str) -> Tree:
