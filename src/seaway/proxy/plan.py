@@ -99,16 +99,16 @@ def _port(service: Resolved, port: Port, place: Place, found: ServicePart) -> No
     if protocol == "udp":
         serving = tuple((e.address, e.port) for e in port.endpoints if e.ready or e.serving)
     found.vips[(service.cluster_ip, protocol, port.port)] = Way(
-        _answer(internal, False, title, service.affinity), CLUSTER, (), serving
+        _answer(internal, False, title, service.affinity), CLUSTER, (), serving, service.scheduler
     )
     outside = _external(service, port, everywhere, place, title)
     for address in service.external_ips:
-        found.vips[(address, protocol, port.port)] = Way(outside, EXTERNAL, (), serving)
+        found.vips[(address, protocol, port.port)] = Way(outside, EXTERNAL, (), serving, service.scheduler)
     for address in service.load_balancer_ips:
         sources = allowed_sources(service, address, place)
-        found.vips[(address, protocol, port.port)] = Way(outside, BALANCER, sources, serving)
+        found.vips[(address, protocol, port.port)] = Way(outside, BALANCER, sources, serving, service.scheduler)
     if port.node_port:
-        found.node_ports[(protocol, port.node_port)] = Way(outside, NODE_PORT, (), serving)
+        found.node_ports[(protocol, port.node_port)] = Way(outside, NODE_PORT, (), serving, service.scheduler)
     # Those of other nodes too: a pod there may come through this node, by a node port, and be sent to itself.
     found.hairpins.update(e.address for e in port.endpoints if e.ready or e.serving)
 

@@ -32,6 +32,10 @@ from seaway.proxy.ebpf import cgroup
 from seaway.proxy.ebpf.plane import EbpfPlane
 from seaway.proxy.iptables.plane import IptablesPlane
 from seaway.proxy.iptables.tool import BACKENDS, Iptables
+from seaway.proxy.ipvs.device import Device
+from seaway.proxy.ipvs.netlink import Ipvs
+from seaway.proxy.ipvs.plane import IpvsPlane
+from seaway.proxy.ipvs.settool import Ipset
 from seaway.proxy.kernel import KernelError, Nftables
 from seaway.proxy.nftables import layout
 from seaway.proxy.nftables.plane import NftablesPlane
@@ -40,7 +44,7 @@ from seaway.proxy.process import Proxy
 from seaway.proxy.userspace.plane import UserspacePlane
 
 log = logging.getLogger("kube-proxy")
-BUILT = ("nftables", "iptables", "ebpf", "userspace")
+BUILT = ("nftables", "iptables", "ipvs", "ebpf", "userspace")
 
 
 def _duration(text: str) -> float:
@@ -142,6 +146,8 @@ def open_plane(wanted: Settings) -> Plane:
     if wanted.mode == "nftables":
         kernel = Nftables()
         return NftablesPlane(kernel, kernel.large)
+    if wanted.mode == "ipvs":
+        return IpvsPlane(Iptables(wanted.backend), Ipset(), Ipvs(), Device(), wanted.scheduler)
     if wanted.mode == "ebpf":
         kernel = Nftables()
         return EbpfPlane(cgroup.folder(wanted.cgroup), NftablesPlane(kernel, kernel.large))

@@ -49,12 +49,13 @@ Answer = Target | Split | Refusal
 class Way(msgspec.Struct, frozen=True):
     """One way to a Service port. `kind`: what the address is to the Service. `sources`: the only ones that may use it, as CIDRs
     that do not overlap; () for everybody. `serving`: for UDP, the backends whose flows may go on (ready, or ending and still
-    serving), chosen for new ones or not."""
+    serving), chosen for new ones or not. `scheduler`: the one that the Service asks for, where a mode has several."""
 
     answer: Answer
     kind: str
     sources: tuple[str, ...] = ()
     serving: tuple[Backend, ...] = ()
+    scheduler: str = ""
 
 
 class Facts(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ import msgspec
 Tree = dict[str, Any]
 SERVICE_NAME = "kubernetes.io/service-name"
 PROXY_NAME, HEADLESS = "service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"
+SCHEDULER = "seaway.dev/ipvs-scheduler"
 EXTERNAL = ("NodePort", "LoadBalancer")
 
 
@@ -43,7 +44,8 @@ class Port(msgspec.Struct, frozen=True):
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """A Service in one family. `affinity` is seconds, 0 for none; `source_ranges` empty: no restriction."""
+    """A Service in one family. `affinity` is seconds, 0 for none; `source_ranges` empty: no restriction. `scheduler`: how IPVS is
+    to choose, "" for its default."""
 
     namespace: str
     name: str
@@ -58,6 +60,7 @@ class Resolved(msgspec.Struct, frozen=True):
     external_local: bool
     health_port: int
     ports: tuple[Port, ...]
+    scheduler: str = ""
 
     @property
     def title(self) -> str:
@@ -184,4 +187,5 @@ def resolve(service: Tree, slices: Iterable[Tree], family: int) -> Resolved | No
         spec.get("externalTrafficPolicy") == "Local",
         spec.get("healthCheckNodePort") or 0,
         ports,
+        (meta.get("annotations") or {}).get(SCHEDULER, ""),
     )

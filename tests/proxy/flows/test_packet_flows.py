@@ -40,6 +40,7 @@ PLAYS = {
         *([Play("ebpf")] if flowplanes.groups() else []),  # as root, where there is a hierarchy of version 2
         Play("userspace"),
         Play("iptables", "legacy", "uml", "*external*"),
+        Play("ipvs", "legacy", "uml"),
     )
 }
 
