@@ -15,7 +15,7 @@ from image_archives import docker_save, tar
 SOURCE = Path(__file__).parent / "go"
 USES = (
     "discovery", "dynamic client", "metadata client", "lists", "watches", "errors", "protobuf", "patches", "conflicts",
-    "finalizers", "owners", "subresources", "identities", "events", "apply", "informers", "streams", "logs", "exec", "attach",
+    "finalizers", "owners", "subresources", "identities", "events", "apply", "informers", "streams", "logs", "exec", "attach", "proxy",
     "port-forward", "leader election", "custom resources", "controller-runtime", "webhooks",
 )
 IMAGE = "seaway.dev/clients:test"

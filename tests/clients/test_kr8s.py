@@ -55,6 +55,7 @@ def test_a_deployment_is_scaled_waited_for_and_reached(api: kr8s.Api) -> None:
         assert f"Hostname: {pods[0].name}" in answer.text
     with service.portforward(80, local_port="auto") as port:
         assert httpx.get(f"http://127.0.0.1:{port}/api", timeout=5).json()["headers"]
+    assert "GET /seen?by=kr8s HTTP/1.1" in service.proxy_http_get("seen?by=kr8s").text
     web.annotate({"note": "seen"})
     web.label({"tier": "front"})
     assert Deployment.get("web", api=api).labels.tier == "front" and web.annotations.note == "seen"

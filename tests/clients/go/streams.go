@@ -28,6 +28,7 @@ var streamChecks = []Check{
 	{"exec: SPDY", func(ctx context.Context, w *World) error { return executes(ctx, w, false) }},
 	{"exec: WebSocket", func(ctx context.Context, w *World) error { return executes(ctx, w, true) }},
 	{"attach: what is typed comes back", attaches},
+	{"proxy: a pod's answer and its absence", proxies},
 	{"port-forward: SPDY", func(ctx context.Context, w *World) error { return forwards(ctx, w, false) }},
 	{"port-forward: WebSocket tunnel", func(ctx context.Context, w *World) error { return forwards(ctx, w, true) }},
 }
@@ -227,4 +228,27 @@ func forwards(ctx context.Context, w *World, byWebSocket bool) error {
 	}
 	close(stop)
 	return <-ended
+}
+
+func proxies(ctx context.Context, w *World) error {
+	client := w.client.CoreV1().Pods(w.namespace)
+	said, err := client.ProxyGet("http", "talker", "80", "/seen", map[string]string{"by": "client-go"}).DoRaw(ctx)
+	if err != nil {
+		return err
+	}
+	posted, err := w.client.CoreV1().RESTClient().Post().Namespace(w.namespace).Resource("pods").Name("talker:80").SubResource("proxy").
+		Suffix("/posted/").Body([]byte("ahoy")).DoRaw(ctx)
+	if err != nil {
+		return err
+	}
+	_, closed := client.ProxyGet("http", "talker", "81", "/", nil).DoRaw(ctx)
+	_, missing := client.ProxyGet("http", "nothing", "80", "/", nil).DoRaw(ctx)
+	return steps(
+		func() error {
+			return expect(strings.Contains(string(said), "GET /seen?by=client-go HTTP/1.1"), "%s", said)
+		},
+		func() error { return expect(strings.Contains(string(posted), "POST /posted/ HTTP/1.1"), "%s", posted) },
+		func() error { return expect(apierrors.IsServiceUnavailable(closed), "%v", closed) },
+		func() error { return expect(apierrors.IsNotFound(missing), "%v", missing) },
+	)
 }

@@ -216,7 +216,8 @@ class Door:
             warnings.append(ENDPOINTS_WARNING)
             trace.annotations["k8s.io/deprecated"] = "true"
             self.metrics.deprecated.set(1, kind.group, kind.version, kind.resource, info.subresource, "")
-        if info.rest or (info.subresource and info.subresource not in kind.subresources):
+        sent_on = info.subresource == "proxy"
+        if (info.rest and not sent_on) or (info.subresource and info.subresource not in kind.subresources):
             raise no_resource()
         trace.kind, trace.media = kind, request.headers.get("Content-Type", "")
         flow = fairness.flow_of(user, request.headers.get("User-Agent", ""))

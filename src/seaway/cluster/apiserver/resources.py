@@ -20,6 +20,7 @@ from seaway.cluster.apiserver import (
     options,
     patching,
     protobuf,
+    proxying,
     reads,
     reviews,
     streamed,
@@ -61,6 +62,9 @@ async def answer(
     if info.subresource in STREAMS:
         visit_of(request).stream()
         return await streams.to_kubelet(door, request, info, kind, user, warnings)
+    if info.subresource == "proxy":
+        visit_of(request).stream()
+        return await proxying.answer(door, request, info, kind, user, warnings)
     _check_method(method, info, kind)
     media = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if method == "PATCH":

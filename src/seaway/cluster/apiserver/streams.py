@@ -255,8 +255,8 @@ async def to_kubelet(
         status = int(answer.split(b" ", 2)[1])
         if upgrade and status == 101:
             door.recorder.opened(request[TRACE], status)
-            return await _splice(request, reader, writer, answer)
-        body = _body(reader, answer)
+            return await splice(request, reader, writer, answer)
+        body = body_of(reader, answer)
         if upgrade:  # a refusal of the kubelet goes through as it is: clients show its text
             return web.Response(status=status, body=await _text(body), content_type="text/plain")
         if status >= 400:
@@ -277,7 +277,7 @@ def _headers(head: bytes) -> dict[str, str]:
     return found
 
 
-async def _body(reader: asyncio.StreamReader, head: bytes) -> AsyncIterator[bytes]:
+async def body_of(reader: asyncio.StreamReader, head: bytes) -> AsyncIterator[bytes]:
     """The body of an ordinary answer, whatever its framing."""
     headers = _headers(head)
     if headers.get("transfer-encoding", "").lower() == "chunked":
@@ -331,7 +331,7 @@ async def _copy(request: web.BaseRequest, status: int, head: bytes, body: AsyncI
     return response
 
 
-async def _splice(
+async def splice(
     request: web.BaseRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes
 ) -> web.StreamResponse:
     """Takes the client's transport over and copies both ways until either side ends."""
