@@ -229,7 +229,7 @@ def _take(result: dict[str, Any], known: Field, wire: int, value: Any, depth: in
 
 def _is_strings(message: str) -> bool:
     """Go's named slices of strings: ExtraValue, Verbs."""
-    return message == VERBS or facts.messages()[message] == STRINGS
+    return message == VERBS or facts.messages().get(message) == STRINGS
 
 
 def _value(kind: str, wire: int, value: Any, depth: int) -> Any:
