@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 import time
 from collections.abc import Iterable
@@ -81,3 +82,15 @@ def memory(server: Server) -> int:
     assert server.process is not None
     text = Path(f"/proc/{server.process.pid}/smaps_rollup").read_text()
     return 1024 * sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(("Private_Clean", "Private_Dirty")))
+
+
+def established(server: Server) -> int:
+    """Connections that the server's side still holds, as the kernel lists them."""
+    assert server.process is not None
+    held = {os.readlink(link) for link in Path(f"/proc/{server.process.pid}/fd").iterdir() if link.is_symlink()}
+    found = 0
+    for line in Path(f"/proc/{server.process.pid}/net/tcp").read_text().splitlines()[1:]:
+        parts = line.split()
+        if int(parts[1].split(":")[1], 16) == server.port and parts[3] == "01" and f"socket:[{parts[9]}]" in held:
+            found += 1
+    return found

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from crowd import Client, ended, memory, person
+from crowd import Client, ended, established, memory, person
 from server import Server
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -240,6 +240,43 @@ def test_slow_heads_and_bodies_are_not_waited_for(target: Server) -> None:
 
     asyncio.run(run())
     assert target.request("GET", f"{MAPS}/slow")[0] == 404
+
+
+def test_a_body_that_waits_to_be_asked_for_is_asked_for(target: Server) -> None:
+    async def run() -> None:
+        client = await Client(target).open()
+        head = f"POST {MAPS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+        body = json.dumps({"metadata": {"name": "asked"}}).encode()
+        client.writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
+        async with asyncio.timeout(10):
+            assert (await client.head())[0] == 100
+            client.writer.write(body)
+            assert (await client.answer())[0] == 201
+            client.writer.write(f"{head}Content-Length: {8 * MIB}\r\n\r\n".encode())
+            assert (await client.answer())[0] == 413, "this one is not asked for"
+        client.close()
+
+    asyncio.run(run())
+
+
+def test_a_client_that_takes_no_answers_is_let_go(make_server: Callable[..., Server]) -> None:
+    server = make_server(STALL_SECONDS=2)
+    server.create(MAPS, {"metadata": {"name": "large"}, "data": {"k": "x" * (MIB // 2)}})
+
+    async def run() -> None:
+        client = await Client(server).open(1024)
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        assert established(server)
+        for _ in range(40):
+            client.send("GET", f"{MAPS}/large")
+        end = time.monotonic() + 30
+        while established(server):
+            assert time.monotonic() < end, "the kernel ends what takes nothing"
+            await asyncio.sleep(0.2)
+        client.close()
+
+    asyncio.run(run())
+    assert server.request("GET", "/readyz")[0] == 200
 
 
 def test_idle_connections_make_room_for_new_ones(target: Server, ada: ssl.SSLContext) -> None:

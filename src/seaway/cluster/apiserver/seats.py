@@ -114,6 +114,9 @@ class Seats:
             self._all_bodies += room
         try:
             async with asyncio.timeout(BODY_SECONDS):
+                if request.headers.get("Expect", "").lower() == "100-continue":
+                    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # RFC 9110 10.1.1: it waits to be asked
+                    request.writer.output_size = 0
                 await request.read()
         except TimeoutError:
             self.emptied(flow, room)
