@@ -49,9 +49,14 @@ def _full(owner: str, name: str) -> str:
     return f"{owner.rpartition('.')[0]}.{name}"
 
 
+def _is_embedded(message: str, shown: dict[str, str]) -> bool:
+    """Whether the fields of a message stand among those that are shown of its parent."""
+    return any(name.lower() in shown for name in facts.messages().get(message, {}))
+
+
 @functools.cache
 def fields_of(message: str) -> tuple[Field, ...]:
-    """The fields of a message by number; KeyError where there is no such message."""
+    """The fields of a message by number, without those of a later version; KeyError where there is no such message."""
     definition = _definition(message)
     properties = facts.definitions().get(definition, {}).get("properties")
     shown = {name.lower(): name for name in properties or ()}
@@ -65,7 +70,9 @@ def fields_of(message: str) -> tuple[Field, ...]:
         elif kind.startswith("repeated "):
             kind, shape = kind[9:], "repeated"
         kind = _full(message, kind)
-        if not shape and kind not in SCALARS and properties is not None and name not in properties:
+        if kind not in SCALARS and properties is not None and name not in properties:
+            if shape or not _is_embedded(kind, shown):
+                continue  # a field that this version's API has not yet: it is in no definition
             shape = "inline"
         pointer = name not in plain if properties is not None else name in EMBEDDED_POINTERS
         found.append(Field(name, number, kind, shape, pointer))
