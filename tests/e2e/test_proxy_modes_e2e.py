@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from clusters import CLIENT, Cluster, wait_for, web
+
+from seaway.proxy.ebpf import cgroup
 
 NODE_PORT = """
 apiVersion: v1
@@ -72,10 +75,22 @@ def test_the_userspace_mode_serves_a_whole_cluster(iptables: Cluster) -> None:
         iptables.namespace = "default"
 
 
+def test_the_ebpf_mode_serves_a_whole_cluster(iptables: Cluster) -> None:
+    with open("/proc/mounts") as f:
+        root = cgroup.mounted(f.read())
+    if os.geteuid() != 0 or not root or not os.access(root, os.W_OK):
+        pytest.skip("socket programs need root and a cgroup hierarchy of version 2")
+    switch(iptables, "ebpf")
+    serves(iptables)
+    peer = iptables.exec("client", "curl", "-s", "-o", "/dev/null", "-w", "%{remote_ip}", "http://web")
+    assert peer == iptables.get("service", "web")["spec"]["clusterIP"], "a socket still sees the Service's address"
+
+
 def test_the_tracer_says_what_a_node_does_with_a_packet(iptables: Cluster) -> None:
     address = iptables.get("service", "web")["spec"]["clusterIP"]
     pod = iptables.get("pod", "client")["status"]["podIP"]
     found = iptables.seaway("kube-proxy", "trace", "--from", pod, "--to", f"{address}:80").stdout
     assert f"{pod} -> {address}:80/tcp at node" in found and "FORWARD" in found and found.count(f"which sees {pod}") == 2
     found = iptables.seaway("kube-proxy", "trace", "--from", pod, "--to", f"{address}:81").stdout
+    assert "FORWARD" in iptables.seaway("kube-proxy", "trace", "--from", "node", "--to", "10.96.0.1:443").stdout
     assert "REJECT" in found and "which has no port 81/tcp" in found
