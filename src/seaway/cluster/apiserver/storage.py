@@ -36,12 +36,16 @@ class Compacted(Exception):
 
 
 class Entry:
-    """A stored object: its encoded form and its version. `tree` decodes anew each time: nobody shares it."""
+    """A stored object: its encoded form and its version. `tree` decodes anew each time: nobody shares it.
 
-    __slots__ = ("_index", "data", "key", "rv")
+    `checked` is the mark of the custom definition whose schema had nothing to change in it.
+    """
+
+    __slots__ = ("_index", "checked", "data", "key", "rv")
 
     def __init__(self, key: str, rv: int, data: bytes) -> None:
         self.key, self.rv, self.data = key, rv, data
+        self.checked = ""
         self._index: dict[str, Any] | None = None
 
     @property
