@@ -92,3 +92,24 @@ def test_what_a_webhook_makes_of_a_custom_resource_is_judged_by_its_schema(serve
     for version in ("v1", "v2"):
         status, answer = server.request("POST", f"/apis/{boats}/{version}/namespaces/{ns}/boats", {"apiVersion": f"{boats}/{version}", "kind": "Boat", "metadata": {"name": "b"}})
         assert status == 422 and "spec.size in body must be of type integer" in answer["message"], answer
+
+
+def test_a_policy_sees_custom_resources_in_the_version_that_its_rules_name(server: Server, ns: str, boats: str) -> None:
+    spec = {"matchConstraints": {"resourceRules": [{**rules(boats, "v2")[0], "operations": ["CREATE"]}]},
+            "validations": [{"expression": f"object.apiVersion == '{boats}/v2' && object.spec.size < 10", "message": "boats are small"}]}
+    server.create(f"{REGISTRATION}/validatingadmissionpolicies", {"metadata": {"name": boats}, "spec": spec})
+    server.create(f"{REGISTRATION}/validatingadmissionpolicybindings", {"metadata": {"name": boats}, "spec": {"policyName": boats, "validationActions": ["Deny"]}})
+    try:
+        def make(name: str, size: int) -> tuple[int, Any]:
+            boat = {"apiVersion": f"{boats}/v1", "kind": "Boat", "metadata": {"name": name}, "spec": {"size": size}}
+            return server.request("POST", f"/apis/{boats}/v1/namespaces/{ns}/boats", boat)
+
+        assert make("small", 3)[0] == 201
+        status, answer = make("large", 30)
+        assert status == 422 and f"ValidatingAdmissionPolicy '{boats}' with binding '{boats}' denied request: boats are small" in answer["message"]
+        lines = server.request("GET", "/metrics", accept="text/plain")[1].decode().splitlines()
+        told = [line for line in lines if line.startswith("apiserver_validating_admission_policy_check_total") and f'policy="{boats}"' in line]
+        assert sorted(line.partition("enforcement_action=")[2] for line in told) == ['"allow",error_type="no_error"} 1', '"deny",error_type="no_error"} 1']
+    finally:
+        for kind in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
+            server.request("DELETE", f"{REGISTRATION}/{kind}/{boats}")

@@ -174,7 +174,9 @@ def builtin() -> tuple[Kind, ...]:
             sub = subs.setdefault(key, {}).setdefault(subresource, (fact["gvk"][2], set()))
             sub[1].update(seen)
             if "connect" in fact["actions"]:
-                sub[1].update({"create", "get"} if subresource != "proxy" else {"create", "delete", "get", "patch", "update"})
+                sub[1].update(
+                    {"create", "get"} if subresource != "proxy" else {"create", "delete", "get", "patch", "update"}
+                )
             continue
         if not fact.get("gvk"):
             continue

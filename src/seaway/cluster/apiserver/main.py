@@ -138,10 +138,12 @@ def add_reviewers(verbs: Verbs, caller: Caller, metrics: Metrics) -> None:
     validating = Validating("validatingwebhookconfigurations", storage, caller, uid)
     mutating.observe = validating.observe = metrics.called
     mutating.conditions = validating.conditions = Conditions(decide)
+    checking = policies.Validating(storage, verbs.registry, decide)
+    checking.observe = metrics.policy_checks.inc
     verbs.reviewers.chain += [
         MutatingPolicies(storage, verbs.registry, decide),
         mutating,
-        policies.Validating(storage, verbs.registry, decide),
+        checking,
         validating,
     ]
 

@@ -103,6 +103,12 @@ class Metrics:
             "[ALPHA] Counter of policy levels for audit events (1 per request).",
             ("level",),
         )
+        self.policy_checks = r.counter(
+            "apiserver_validating_admission_policy_check_total",
+            "[BETA] Validation admission policy check total, labeled by policy and further identified by binding and "
+            "enforcement action taken.",
+            ("policy", "policy_binding", "enforcement_action", "error_type"),
+        )
         self.deprecated = r.gauge(
             "apiserver_requested_deprecated_apis",
             "[STABLE] Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, "

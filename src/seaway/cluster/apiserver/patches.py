@@ -108,7 +108,9 @@ def json_patch(target: Any, operations: Any) -> Any:
     """RFC 6902, all or nothing."""
     if not isinstance(operations, list):
         found = json_type(operations) if operations is not None else "null"
-        raise PatchError(f"error decoding patch: json: cannot unmarshal {found} into Go value of type []handlers.jsonPatchOp")
+        raise PatchError(
+            f"error decoding patch: json: cannot unmarshal {found} into Go value of type []handlers.jsonPatchOp"
+        )
     if len(operations) > OPERATIONS:
         raise TooLarge(f"The allowed maximum operations in a JSON patch is {OPERATIONS}, got {len(operations)}")
     doc = trees.copied(target)

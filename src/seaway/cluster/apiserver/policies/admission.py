@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from seaway.api.kinds import Kind
@@ -84,9 +85,9 @@ class Policies:
             return None
         return to
 
-    def subject(self, a: Attributes, to: Target, tree: Tree | None, old: Tree | None) -> Subject:
+    async def subject(self, a: Attributes, to: Target, tree: Tree | None, old: Tree | None) -> Subject:
         """A write as the expressions of a policy see it."""
-        shown, shown_old = matching.converted(a, to, tree), matching.converted(a, to, old)
+        shown, shown_old = await matching.asked(a, to, tree), await matching.asked(a, to, old)
         namespace = None
         if a.namespace and a.object_kind.kind != "Namespace":
             entry = self._storage.newest("namespaces", a.namespace)
@@ -142,6 +143,8 @@ class Validating(Policies):
 
     def __init__(self, storage: Storage, registry: Registry, decide: Decide | None) -> None:
         super().__init__("validatingadmissionpolicies", storage, registry, decide)
+        # Told of each check: the policy, the binding, what was done, and what kind of error there was.
+        self.observe: Callable[[str, str, str, str], None] = lambda policy, binding, action, error: None
 
     async def mutate(self, attributes: Attributes, tree: Tree | None, old: Tree | None) -> Tree | None:
         return tree
@@ -161,7 +164,7 @@ class Validating(Policies):
                 continue
             form = to.kind.api_version, to.kind.resource, to.object_kind
             if form not in subjects:
-                subjects[form] = self.subject(a, to, tree, old)
+                subjects[form] = await self.subject(a, to, tree, old)
             self._ask(denied, policy, bindings, a, subjects[form], (tree, old))
         if denied.failures:
             a.annotations[FAILURES] = json.dumps(denied.failures[:MOST_FAILURES], separators=(",", ":"))
@@ -190,6 +193,12 @@ class Validating(Policies):
                 continue
             for param in found:
                 outcome = decisions.judge(policy, subject, param)
+                if not outcome.denials and not outcome.errors:
+                    self.observe(policy.name, binding.name, "allow", "no_error")
+                for action in binding.actions if outcome.denials else ():
+                    self.observe(policy.name, binding.name, action.lower(), "no_error")
+                if outcome.errors:
+                    self.observe(policy.name, binding.name, "deny", "invalid_error")
                 for decision in outcome.denials:
                     _act(denied, policy, binding, decision, a)
                 for key, value in outcome.annotations:

@@ -62,7 +62,7 @@ class Mutating(Policies):
         asked: list[_Turn] = []
         for turn in turns:
             before = tree
-            tree = self._run(a, turn, tree, old, problems)
+            tree = await self._run(a, turn, tree, old, problems)
             if tree != before:
                 again, asked = again + asked, []
             if turn.policy.reinvoked:
@@ -72,7 +72,7 @@ class Mutating(Policies):
             a.again(tree)
             again += asked if tree != before else []
         for turn in again:
-            tree = self._run(a, turn, tree, old, problems)
+            tree = await self._run(a, turn, tree, old, problems)
         told = [p for p in problems if not p.policy.fails_open]
         if told:
             raise _refusal(a, tree, told)
@@ -100,10 +100,10 @@ class Mutating(Policies):
                 found += [_Turn(policy, binding, param, to) for param in lent]
         return found
 
-    def _run(self, a: Attributes, turn: _Turn, tree: Tree, old: Tree | None, problems: list[_Problem]) -> Tree:
+    async def _run(self, a: Attributes, turn: _Turn, tree: Tree, old: Tree | None, problems: list[_Problem]) -> Tree:
         """The object as one policy wants it; each mutation sees what the ones before it made."""
         policy, to = turn.policy, turn.to
-        subject = self.subject(a, to, tree, old)
+        subject = await self.subject(a, to, tree, old)
         try:
             if mutations.skipped(policy, subject, turn.param):
                 return tree
@@ -112,14 +112,14 @@ class Mutating(Policies):
             return tree
         for mutation in policy.mutations:
             try:
-                tree = self._mutated(a, turn, mutation, tree, old)
+                tree = await self._mutated(a, turn, mutation, tree, old)
             except mutations.Failed as e:
                 problems.append(_Problem(policy, turn.binding, str(e), "Invalid"))
         return tree
 
-    def _mutated(self, a: Attributes, turn: _Turn, mutation: Mutation, tree: Tree, old: Tree | None) -> Tree:
+    async def _mutated(self, a: Attributes, turn: _Turn, mutation: Mutation, tree: Tree, old: Tree | None) -> Tree:
         to = turn.to
-        subject = self.subject(a, to, tree, old)
+        subject = await self.subject(a, to, tree, old)
         own = to.object_kind.kind == to.kind.kind
         kind = records.type_of(to.kind) if own else builtin(facts.definition_of(*to.object_kind) or "")
         new = mutations.mutated(turn.policy, mutation, subject, turn.param, kind)
@@ -132,7 +132,7 @@ class Mutating(Policies):
                 raise mutations.Failed(str(e)) from None
             if unknown and to.kind.custom is None:
                 raise mutations.Failed(f"strict decoding error: {', '.join(unknown)}")
-        new = matching.converted_back(a, to, new)
+        new = await matching.asked_back(a, to, new)
         if own and a.kind is a.stored and not a.subresource and a.kind.custom is None:
             new = copy.deepcopy(new)
             rule_for(a.kind.group_resource).default(new)
