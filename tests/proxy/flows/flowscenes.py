@@ -3,7 +3,7 @@ change. Played like the cases, in namespaces of their own.
 
     unshare --net --pid --fork --mount-proc --kill-child .venv/bin/python tests/proxy/flows/flowscenes.py udp nftables
 
-A scene writes one JSON line {"scene", "streams"} at its end, or fails with what was wrong.
+A scene writes one JSON line {"scene", "changes"} at its end, or fails with what was wrong.
 """
 
 from __future__ import annotations
@@ -11,169 +11,22 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-import flowdata
-import flownet
-import flowplanes
 from flowagent import TALK
-from flowdata import SITES, address
+from flowstage import Stage
 
-from seaway.client.fake import FakeApi
-from seaway.client.rest import kind_of
-from seaway.proxy import addresses
-from seaway.proxy.conntrack import KernelConntrack
-from seaway.proxy.process import Proxy
+from seaway.proxy.planes import Plane
 from seaway.proxy.run import leftovers, open_plane
 
 Tree = dict[str, Any]
-NAMESPACE = "shop"
 UDP = {"protocol": "UDP", "port": 80, "targetPort": 8080}
 TCP = {"protocol": "TCP", "port": 80, "targetPort": TALK}
 PODS = ("a", "b", "c", "x", "y")
-LONG = 20.0  # seconds until something that must happen has happened
-
-
-class Stage:
-    """The API, the agents and the streams of a scene."""
-
-    def __init__(self, mode: str) -> None:
-        self.mode, self.api = mode, FakeApi()
-        self.agents = flownet.build_network([address(f"cluster.{n}", f) for f in (4, 6) for n in (1, 2, 3)])
-        flownet.start_servers(self.agents, [8080], [80])
-        self.slices: dict[str, list[str]] = {}
-        facts = flowdata.node_facts({})
-        self.settings = flowplanes.settings(facts, mode)
-        self.api.put(
-            {
-                "apiVersion": "v1",
-                "kind": "Node",
-                "metadata": {"name": facts.name, "labels": {"topology.kubernetes.io/zone": facts.zone}},
-                "status": {"addresses": [{"type": "InternalIP", "address": a} for a in facts.addresses]},
-            }
-        )
-        self.streams: dict[str, list[Tree]] = {}
-        self.retiring: list[asyncio.Task[None]] = []
-
-    def put(self, name: str, short: Tree) -> None:
-        """A Service with its slices, in the short form of the worlds."""
-        short = flowdata.with_ways(short)
-        self.api.put(flowdata.service_tree(name, short))
-        trees = flowdata.slice_trees(name, short)
-        for tree in trees:
-            self.api.put(tree)
-        for gone in set(self.slices.get(name, ())) - {t["metadata"]["name"] for t in trees}:
-            self.api.remove(kind_of("endpointslices.discovery.k8s.io"), NAMESPACE, gone)
-        self.slices[name] = [t["metadata"]["name"] for t in trees]
-
-    def remove(self, name: str) -> None:
-        self.api.remove(kind_of("services"), NAMESPACE, name)
-        for gone in self.slices.pop(name, ()):
-            self.api.remove(kind_of("endpointslices.discovery.k8s.io"), NAMESPACE, gone)
-
-    @asynccontextmanager
-    async def proxy(self, mode: str = "") -> AsyncIterator[Proxy]:
-        """A proxy that runs, and ends as by SIGTERM: it leaves what the kernel does by itself, and drains what it carries."""
-        settings = self.settings._replace(mode=mode or self.mode)
-        plane = open_plane(settings)
-        found = Proxy(
-            self.api, plane, KernelConntrack(), settings, addresses.local, lambda: leftovers(settings)
-        )
-        task = asyncio.ensure_future(found.run())
-        try:
-            await self.until(lambda: found.last_sync or task.done(), "a first sync")
-            yield found
-            if task.done():
-                await task
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            self.retiring.append(asyncio.ensure_future(plane.retire()))
-
-    async def settled(self, proxy: Proxy) -> None:
-        """Until the proxy has programmed what the API says."""
-        version = self.api.version
-        self.put("marker", {"address": 250, "labels": {"version": str(version)}, "endpoints": {}})
-
-        def done() -> bool:
-            marker = proxy.services.get(NAMESPACE, "marker")
-            seen = marker is not None and marker["metadata"]["labels"].get("version") == str(version)
-            return seen and not proxy.waiting and not proxy.queued_at
-
-        await self.until(done, "a sync")
-
-    async def until(self, true: Callable[[], object], what: str) -> None:
-        deadline = time.monotonic() + LONG
-        while not true():
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{what} did not come within {LONG} s")
-            await asyncio.sleep(0.005)
-
-    async def ask(self, place: str, request: Tree) -> Tree:
-        return await asyncio.to_thread(self.agents[place].ask, request)
-
-    async def go(self, streams: list[Tree]) -> None:
-        """Starts streams: `from`, `to` (address symbol and port), `kind`, `protocol`; one a family."""
-        asked: dict[str, list[Tree]] = {}
-        for stream in streams:
-            symbol, _, port = stream["to"].rpartition(":")
-            site = flowdata.CLIENTS[stream["from"]]
-            for family in (4, 6):
-                asked.setdefault(flownet.place_of(stream["from"]), []).append(
-                    {
-                        "protocol": "tcp",
-                        "every": 0.02,
-                        **stream,
-                        "name": f"{stream['kind']} from {stream['from']} to {stream['to']} IPv{family}",
-                        "to": [address(symbol, family), int(port)],
-                        "family": family,
-                        "source": SITES[site].addresses[family] if site else "",
-                    }
-                )
-        for place, found in asked.items():
-            await self.ask(place, {"do": "go", "streams": found})
-        self.streams = asked
-
-    async def _all(self, what: str) -> list[Tree]:
-        found: list[Tree] = []
-        for place in self.streams:
-            found += (await self.ask(place, {"do": what}))["streams"]
-        return found
-
-    async def halt(self) -> list[Tree]:
-        return await self._all("halt")
-
-    async def meet(self, good: Callable[[str], bool], what: str) -> None:
-        """Until every stream's last word is good."""
-        deadline = time.monotonic() + LONG
-        while True:
-            streams = await self._all("peek")
-            bad = [s for s in streams if not s["went"] or not good(s["went"][-1][1])]
-            if not bad:
-                return
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{what}: {bad}")
-            await asyncio.sleep(0.02)
-
-    async def meet_some(self) -> None:
-        """Until every stream has been answered."""
-        deadline = time.monotonic() + LONG
-        while any(not s["count"] for s in await self._all("peek")):
-            if time.monotonic() > deadline:
-                raise AssertionError(f"no answers: {await self._all('peek')}")
-            await asyncio.sleep(0.02)
-
-    async def go_on(self, seconds: float) -> None:
-        """Time in which the streams go on, each of them."""
-        before = {s["name"]: s["count"] for s in await self._all("peek")}
-        await asyncio.sleep(seconds)
-        stuck = [s for s in await self._all("peek") if s["count"] == before[s["name"]]]
-        if stuck:
-            raise AssertionError(f"streams that went no further: {stuck}")
 
 
 def _udp(endpoints: Tree) -> Tree:
@@ -295,9 +148,7 @@ async def churn(stage: Stage, seconds: float = 4.0) -> None:
     """Constant connections through Services that nobody touches, while all others change and the proxy restarts: none fails;
     what the kernel holds in the end is what a cold start would give."""
     chooser = random.Random(7)
-    stage.put("web", _tcp(1, {"a": "ready", "x": "ready"}))
-    local = {"externalTrafficPolicy": "Local", "ports": [{**TCP, "nodePort": 30002}]}
-    stage.put("local", {"ways": 2, "spec": local, "endpoints": {"a": "ready", "b": "ready", "x": "ready"}})
+    _untouched(stage)
     began = time.monotonic()
     rounds = 3
     for turn in range(1, rounds + 1):
@@ -354,12 +205,86 @@ async def switch(stage: Stage) -> None:
         raise AssertionError(f"left by other modes: {others}")
 
 
-SCENES = {"udp": udp, "tcp": tcp, "churn": churn, "switch": switch}
+def _untouched(stage: Stage) -> None:
+    """The Services whose connections must not notice anything."""
+    stage.put("web", _tcp(1, {"a": "ready", "x": "ready"}))
+    local = {"externalTrafficPolicy": "Local", "ports": [{**TCP, "nodePort": 30002}]}
+    stage.put("local", {"ways": 2, "spec": local, "endpoints": {"a": "ready", "b": "ready", "x": "ready"}})
+
+
+async def victim(stage: Stage, seed: float) -> None:
+    """A proxy among changes without a pause, until somebody kills it."""
+    chooser = random.Random(seed)
+    _untouched(stage)
+    for _ in range(60):
+        _changes(stage, chooser)
+    async with stage.proxy():
+        print("works", flush=True)
+        while True:
+            for _ in range(chooser.randrange(1, 8)):
+                _changes(stage, chooser)
+            await asyncio.sleep(chooser.random() * 0.01)
+
+
+def _held(mode: str) -> list[str]:
+    """What the kernel holds for Services, in an order of its own."""
+    if mode == "iptables":
+        lines = [x for tool in ("iptables-save", "ip6tables-save") for x in _printed(tool)]
+        return sorted(x.partition(" [")[0] for x in lines if x.startswith(("-A", ":")))
+    found = []
+    for entry in json.loads("".join(_printed("nft", "-j", "list", "ruleset")))["nftables"]:
+        for kind in ("map", "set"):
+            if kind in entry and "timeout" not in entry[kind].get("flags", []):
+                elements = sorted(json.dumps(e, sort_keys=True) for e in entry[kind].get("elem", []))
+                found += [f"{entry[kind]['family']} {entry[kind]['name']} {e}" for e in elements]
+    return sorted(found)
+
+
+def _printed(*command: str) -> list[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+async def kill(stage: Stage, rounds: float = 5) -> None:
+    """SIGKILL in the middle of syncs, again and again: connections through Services that are there all the time do not fail,
+    and the next proxy ends with exactly what a cold start gives: nothing is missing, nothing has leaked."""
+    chooser = random.Random(11)
+    _untouched(stage)
+    async with stage.proxy() as proxy:
+        await stage.settled(proxy)
+    await stage.go(THROUGH)
+    for turn in range(int(rounds)):
+        argv = [sys.executable, str(Path(__file__).resolve()), "victim", stage.mode, str(turn)]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout
+            # Killed while it takes over, or later among its changes.
+            await asyncio.to_thread(process.stdout.readline if turn % 2 else lambda: None)
+            await asyncio.sleep(chooser.uniform(0.0, 0.3) if turn % 2 else chooser.uniform(0.5, 1.2))
+            process.kill()
+    for number in range(10, 14):
+        stage.put(f"other{number}", _tcp(number, {"b": "ready", "y": "ready"}))
+    async with stage.proxy() as proxy:
+        await stage.settled(proxy)
+        await stage.go_on(0.2)
+        warm = _held(stage.mode)
+        failed = [s for s in await stage.halt() if s["went"] or s["count"] < 20]
+        if failed:
+            raise AssertionError(f"connections failed: {failed}")
+        tables = [proxy.table(family) for family in (4, 6)]
+        proxy.plane.cleanup()
+    plane: Plane = open_plane(stage.settings)
+    for table in tables:
+        plane.whole(table)
+    cold = _held(stage.mode)
+    if warm != cold:
+        raise AssertionError(f"missing {sorted(set(cold) - set(warm))[:5]}, leaked {sorted(set(warm) - set(cold))[:5]}")
+
+
+SCENES = {"udp": udp, "tcp": tcp, "churn": churn, "switch": switch, "kill": kill}
 
 
 async def _play(scene: str, mode: str, more: list[str]) -> None:
-    stage = Stage(mode)
-    await SCENES[scene](stage, *map(float, more))
+    stage = Stage(mode, scene != "victim")
+    await {**SCENES, "victim": victim}[scene](stage, *map(float, more))
     for task in stage.retiring:
         task.cancel()
     await asyncio.gather(*stage.retiring, return_exceptions=True)

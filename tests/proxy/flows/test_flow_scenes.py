@@ -13,6 +13,7 @@ from flowscenes import SCENES
 
 HERE = Path(__file__).resolve().parent
 MODES = ("nftables", "iptables", "userspace")
+ALONE = ("switch", "kill")  # scenes that are not played for every mode
 Running = dict[str, tuple[subprocess.Popen[bytes], Path]]
 
 
@@ -26,7 +27,7 @@ def scenes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     running: Running = {}
     try:
         for name in SCENES:
-            if name != "switch":
+            if name not in ALONE:
                 running[name] = _start(name, request.param, tmp_path_factory.mktemp(name))
         yield running
     finally:
@@ -57,11 +58,21 @@ def test_nothing_fails_while_all_other_services_change_and_the_proxy_restarts(sc
     _played(scenes, "churn")
 
 
+def _alone(scene: str, mode: str, folder: Path) -> None:
+    running = {scene: _start(scene, mode, folder)}
+    try:
+        _played(running, scene)
+    finally:
+        running[scene][0].kill()
+        running[scene][0].wait()
+
+
 @pytest.mark.kernel
 def test_a_proxy_in_another_mode_takes_over_and_nobody_notices(tmp_path: Path) -> None:
-    running = {"switch": _start("switch", "nftables", tmp_path)}
-    try:
-        _played(running, "switch")
-    finally:
-        running["switch"][0].kill()
-        running["switch"][0].wait()
+    _alone("switch", "nftables", tmp_path)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("mode", ["nftables", "iptables"])
+def test_a_proxy_killed_in_the_middle_of_syncs_loses_and_leaks_nothing(mode: str, tmp_path: Path) -> None:
+    _alone("kill", mode, tmp_path)
