@@ -325,7 +325,9 @@ def _flows(world: str, services: Mapping[str, Tree], case: Tree, modes: Mapping[
         for mode, rules in modes.items():
             said = base
             for rule in rules:
-                if _applies(rule, case, family):
+                if _applies(rule, case, family) and rule.get("plain"):
+                    said = base
+                elif _applies(rule, case, family):
                     said = expected(rule, said)._replace(**({"masquerade": "any"} if said.masquerade == "any" else {}))
             own = case.get(mode)
             if own and family in own.get("families", [4, 6]):

@@ -98,22 +98,34 @@ class Load:
                 self._met(kept, errno.errorcode.get(e.errno or 0, str(e)))
 
     async def _flow(self, stream: Tree, kept: Tree) -> None:
-        """One UDP socket; who answers, and every change of that, is written down. `connected`: by connect(2)."""
-        with _socket(stream["family"], socket.SOCK_DGRAM) as client:
-            if stream["source"]:
-                client.bind((stream["source"], 0))
-            to = tuple(stream["to"])
-            if stream.get("connected"):
-                client.connect(to)
-            while True:
+        """One UDP socket; who answers, and every change of that, is written down. `connected`: by connect(2), and as clients do
+        that get an error other than a refusal, anew."""
+        while True:
+            with _socket(stream["family"], socket.SOCK_DGRAM) as client:
+                if stream["source"]:
+                    client.bind((stream["source"], 0))
                 try:
-                    async with asyncio.timeout(stream.get("patience", 0.3)):
-                        await self._loop.sock_sendto(client, b"?\n", to)
-                        answer = await self._loop.sock_recv(client, 2048)
-                    self._met(kept, answer.decode().split()[0])
-                    kept["count"] += 1
-                except TimeoutError:
-                    self._met(kept, "silence")
+                    if stream.get("connected"):
+                        client.connect(tuple(stream["to"]))
+                    await self._exchange(client, stream, kept)
                 except OSError as e:
                     self._met(kept, errno.errorcode.get(e.errno or 0, str(e)))
                 await asyncio.sleep(stream["every"])
+
+    async def _exchange(self, client: socket.socket, stream: Tree, kept: Tree) -> None:
+        """Until the socket is of no use any more."""
+        while True:
+            try:
+                async with asyncio.timeout(stream.get("patience", 0.3)):
+                    if stream.get("connected"):
+                        await self._loop.sock_sendall(client, b"?\n")
+                    else:
+                        await self._loop.sock_sendto(client, b"?\n", tuple(stream["to"]))
+                    answer = await self._loop.sock_recv(client, 2048)
+                self._met(kept, answer.decode().split()[0])
+                kept["count"] += 1
+            except TimeoutError:
+                self._met(kept, "silence")
+            except (ConnectionRefusedError, PermissionError) as e:
+                self._met(kept, errno.errorcode[e.errno])
+            await asyncio.sleep(stream["every"])

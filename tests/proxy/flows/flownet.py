@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import flowagent
+import flowcgroup
 import flowdata
-import flowplanes
 from flowdata import CLIENTS, CROWD, SITES
 
 from seaway.cluster.fabric import build, linux
@@ -43,7 +43,6 @@ PLACES = {
     "a": ("a",), "b": ("b",), "c": ("c",), "x": ("x",), "other": ("other-node", "y"), "network": ("network",),
     "outside": ("outside", "outside-two"),
 }  # fmt: skip
-THE_NODES = ("node", "a", "b", "c")  # whose sockets are in the node's cgroup
 SERVERS = {**PLACES, "outside": ("outside",), "node": ("node",), "network": ()}
 
 
@@ -61,7 +60,8 @@ def place_of(client: str) -> str:
 class Agent:
     """A process in a namespace, and the socket to talk to it."""
 
-    def __init__(self, name: str, own: bool) -> None:
+    def __init__(self, name: str, own: bool, group: str = "") -> None:
+        """`own`: in a network namespace of its own. `group`: the folder of the cgroup that it joins."""
         self.name = name
         ours, theirs = socket.socketpair()
         ready, told = os.pipe()
@@ -70,8 +70,8 @@ class Agent:
             try:
                 linux.die_with_parent()
                 ours.close()
-                if flowplanes.GROUP and name in THE_NODES:
-                    Path(flowplanes.GROUP, "cgroup.procs").write_text("0")
+                if group:
+                    flowcgroup.join(group)
                 if own:
                     linux.unshare(linux.CLONE_NEWNET)
                     build.configure_namespace({**SYSCTLS, **build.LEAF_SYSCTLS})
@@ -86,6 +86,10 @@ class Agent:
             raise RuntimeError(f"the agent of {name} did not start")
         os.close(ready)
         self._socket, self._file = ours, ours.makefile("rb")
+
+    def end(self) -> None:
+        os.kill(self.pid, 9)
+        os.waitpid(self.pid, 0)
 
     def send(self, request: Tree) -> None:
         self._socket.sendall(json.dumps(request).encode() + b"\n")
@@ -102,11 +106,11 @@ class Agent:
         return self.receive()
 
 
-def build_network(beyond: list[str]) -> dict[str, Agent]:
-    """Makes everything; `beyond` are the addresses of the network behind the default route. Returns the agents by place."""
+def build_network(beyond: list[str], group: str = "") -> dict[str, Agent]:
+    """Makes everything; `beyond` are the addresses of the network behind the default route, `group` is the cgroup of what is on
+    the node. Returns the agents by place."""
     build.configure_namespace({**SYSCTLS, **build.LEAF_SYSCTLS})
-    agents = {name: Agent(name, True) for name in PLACES}
-    agents["node"] = Agent("node", False)
+    agents = {n: Agent(n, n != "node", group if n in flowcgroup.MEMBERS else "") for n in (*PLACES, "node")}
     everything = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
     for number, (place, sites) in enumerate(PLACES.items(), 1):
         namespace = Path(f"/proc/{agents[place].pid}/ns/net")

@@ -5,15 +5,14 @@ The only file of the rig that knows how the proxy is called; it does what `seawa
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
+import flowcgroup
 from flowdata import NodeFacts, World
 
 from seaway.proxy import addresses, plan
 from seaway.proxy.configuration import Settings
-from seaway.proxy.ebpf import cgroup
 from seaway.proxy.ledger import Ledger
 from seaway.proxy.plan import Place
 from seaway.proxy.run import BUILT, open_plane
@@ -22,18 +21,7 @@ from seaway.services.resolve import SERVICE_NAME, resolve
 
 Tree = dict[str, Any]
 Owner = tuple[str, str]
-# The cgroup (version 2) that a run's node and pods are in, for the programs of eBPF mode: never the machine's own.
-GROUP = os.environ.get("FLOWS_CGROUP", "")
-
-
-def groups() -> str:
-    """Where groups of version 2 may be made, "" where not: without root, or without the hierarchy."""
-    with open("/proc/mounts") as f:
-        root = cgroup.mounted(f.read())
-    return root if root and os.geteuid() == 0 and os.access(root, os.W_OK) else ""
-
-
-MODES: tuple[str, ...] = tuple(m for m in BUILT if m != "ebpf" or groups())
+MODES: tuple[str, ...] = tuple(m for m in BUILT if m != "ebpf" or flowcgroup.possible())
 
 
 def settings(facts: NodeFacts, mode: str, backend: str = "auto") -> Settings:
@@ -47,7 +35,7 @@ def settings(facts: NodeFacts, mode: str, backend: str = "auto") -> Settings:
         node_port_addresses=facts.node_port_addresses,
         localhost_node_ports=facts.localhost_node_ports,
         backend=backend,
-        cgroup="/" + os.path.basename(GROUP),
+        cgroup=f"/{flowcgroup.name()}",  # never the machine's own
     )
 
 
@@ -84,8 +72,6 @@ class Player:
     """One plane for all worlds: what differs between two is a change, as in a proxy that runs on."""
 
     def __init__(self, mode: str, world: World, backend: str = "auto") -> None:
-        if mode == "ebpf" and not GROUP:
-            raise RuntimeError("eBPF mode needs a group of its own: FLOWS_CGROUP")
         self._mode, self.plane = mode, open_plane(settings(world.node, mode, backend))
         self._ledgers: dict[int, Ledger[Owner]] = {f: Ledger() for f in (4, 6)}
         self._facts: dict[int, Facts] = {}

@@ -19,6 +19,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import flowcgroup
 import flowdata
 import flownet
 import flowplanes
@@ -38,37 +39,20 @@ def start(argv: list[str], folder: Path) -> subprocess.Popen[bytes]:
     """A program in namespaces of its own, which ends with the process that started it; rootless where we are not root. It
     writes to `folder`/out and /err."""
     flags = FLAGS if os.geteuid() == 0 else ["--user", "--map-root-user", *FLAGS]
-    environment = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
-    if any(word.partition("/")[0] == "ebpf" for word in argv):
-        environment["FLOWS_CGROUP"] = str(_new_group())
+    group = f"flows-{os.getpid()}-{time.monotonic_ns()}"
+    environment = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", flowcgroup.VARIABLE: group}
     whole = ["setpriv", "--pdeathsig", "KILL", "unshare", *flags, *argv]
-    with open(folder / "out", "wb") as out, open(folder / "err", "wb") as err:
-        return subprocess.Popen(whole, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment)
-
-
-GROUPS: list[Path] = []
-
-
-def _new_group() -> Path:
-    """A cgroup for the node and the pods of a run in eBPF mode: its programs see no other socket."""
-    group = Path(flowplanes.groups(), f"seaway-flows-{os.getpid()}-{len(GROUPS)}")
-    group.mkdir()
-    GROUPS.append(group)
-    return group
-
-
-def sweep_groups(within: float = 5) -> None:
-    """Removes the groups of runs that have ended."""
-    end = time.monotonic() + within
-    while GROUPS:
-        try:
-            GROUPS[-1].rmdir()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.02)  # the last processes are on their way
-            continue
-        GROUPS.pop()
+    reading, writing = os.pipe()  # the other end ends with the run: then the broom sweeps
+    try:
+        broom = [sys.executable, str(flowcgroup.__file__)]
+        subprocess.Popen(broom, stdin=reading, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+        with open(folder / "out", "wb") as out, open(folder / "err", "wb") as err:
+            return subprocess.Popen(
+                whole, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, pass_fds=[writing]
+            )
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 def lines(folder: Path) -> tuple[dict[str, Tree], Tree]:
@@ -146,7 +130,8 @@ def main(mode: str, backend: str, pattern: str) -> None:
     """`backend`: which of the two iptables, "" for the proxy's own choice."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
     found = flowdata.read()
-    agents = flownet.build_network(flowverdict.beyond(found.flows))
+    group = flowcgroup.make() if mode == "ebpf" else ""
+    agents = flownet.build_network(flowverdict.beyond(found.flows), group)
     flownet.start_servers(agents, *flowverdict.ports(found.flows))
     times: dict[str, float] = {}
     player: flowplanes.Player | None = None
@@ -160,6 +145,10 @@ def main(mode: str, backend: str, pattern: str) -> None:
         times[name] = round(time.monotonic() - began, 2)
     if player:
         player.plane.cleanup()
+    for agent in agents.values():
+        agent.end()
+    if group:
+        flowcgroup.remove(group)
     print(json.dumps({"worlds": times, "residue": left_behind(), "backend": backend}), flush=True)
 
 

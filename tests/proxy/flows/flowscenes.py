@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import flowcgroup
 from flowagent import TALK
 from flowstage import Stage
 
@@ -169,7 +170,7 @@ async def churn(stage: Stage, seconds: float = 4.0) -> None:
         raise AssertionError(f"connections failed: {failed}")
 
 
-ORDER = ("nftables", "iptables", "nftables", "userspace", "iptables", "userspace", "nftables")
+ORDER = ("nftables", "iptables", "ebpf", "iptables", "userspace", "ebpf", "nftables", "userspace", "nftables")
 
 
 async def switch(stage: Stage) -> None:
@@ -177,7 +178,7 @@ async def switch(stage: Stage) -> None:
     mode has left goes when the newcomer holds."""
     for number in (1, 2):
         stage.put(f"web{number}", _tcp(number, {"a": "ready", "x": "ready"}))
-    for turn, mode in enumerate(ORDER):
+    for turn, mode in enumerate(m for m in ORDER if m != "ebpf" or flowcgroup.possible()):
         async with stage.proxy(mode) as proxy:
             if not stage.streams:
                 await stage.go(THROUGH + HELD)
@@ -285,6 +286,7 @@ SCENES = {"udp": udp, "tcp": tcp, "churn": churn, "switch": switch, "kill": kill
 async def _play(scene: str, mode: str, more: list[str]) -> None:
     stage = Stage(mode, scene != "victim")
     await {**SCENES, "victim": victim}[scene](stage, *map(float, more))
+    stage.end()
     for task in stage.retiring:
         task.cancel()
     await asyncio.gather(*stage.retiring, return_exceptions=True)

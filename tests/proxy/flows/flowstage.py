@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import flowcgroup
 import flowdata
 import flownet
 import flowplanes
@@ -31,8 +32,11 @@ class Stage:
     def __init__(self, mode: str, network: bool = True) -> None:
         self.mode, self.api = mode, FakeApi()
         self.agents: dict[str, flownet.Agent] = {}
+        self.group = ""
         if network:
-            self.agents = flownet.build_network([address(f"cluster.{n}", f) for f in (4, 6) for n in (1, 2, 3)])
+            beyond = [address(f"cluster.{n}", f) for f in (4, 6) for n in (1, 2, 3)]
+            self.group = flowcgroup.make() if flowcgroup.possible() else ""
+            self.agents = flownet.build_network(beyond, self.group)
             flownet.start_servers(self.agents, [8080], [80])
         self.slices: dict[str, list[str]] = {}
         facts = flowdata.node_facts({})
@@ -47,6 +51,12 @@ class Stage:
         )
         self.streams: dict[str, list[Tree]] = {}
         self.retiring: list[asyncio.Task[None]] = []
+
+    def end(self) -> None:
+        for agent in self.agents.values():
+            agent.end()
+        if self.group:
+            flowcgroup.remove(self.group)
 
     def put(self, name: str, short: Tree) -> None:
         """A Service with its slices, in the short form of the worlds."""

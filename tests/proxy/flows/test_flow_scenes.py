@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import flowcgroup
 import flowrun
 import pytest
-from flowscenes import SCENES
 
 HERE = Path(__file__).resolve().parent
-MODES = ("nftables", "iptables", "userspace")
-ALONE = ("switch", "kill")  # scenes that are not played for every mode
+MODES = ("nftables", "iptables", "userspace", *(["ebpf"] if flowcgroup.possible() else []))
+KERNELS = tuple(m for m in MODES if m != "userspace")  # modes whose state outlives the process
 Running = dict[str, tuple[subprocess.Popen[bytes], Path]]
 
 
-def _start(scene: str, mode: str, folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
-    return flowrun.start([sys.executable, str(HERE / "flowscenes.py"), scene, mode], folder), folder
-
-
-@pytest.fixture(scope="module", params=MODES)
-def scenes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """All scenes of a mode, side by side."""
+def _side_by_side(scenes: Iterable[tuple[str, str]], make: pytest.TempPathFactory) -> Iterator[Running]:
+    """Scenes of modes, all at once: they mostly wait."""
     running: Running = {}
     try:
-        for name in SCENES:
-            if name not in ALONE:
-                running[name] = _start(name, request.param, tmp_path_factory.mktemp(name))
+        for scene, mode in scenes:
+            folder = make.mktemp(f"{scene}-{mode}")
+            argv = [sys.executable, str(HERE / "flowscenes.py"), scene, mode]
+            running[f"{scene} {mode}"] = (flowrun.start(argv, folder), folder)
         yield running
     finally:
         for process, _ in running.values():
@@ -36,43 +32,50 @@ def scenes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             process.wait()
 
 
-def _played(scenes: Running, name: str) -> None:
-    process, folder = scenes[name]
-    status = process.wait(90)
+@pytest.fixture(scope="module", params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def scenes(mode: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    yield from _side_by_side([(scene, mode) for scene in ("udp", "tcp", "churn")], tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def upheavals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    wanted = [("switch", "nftables"), *(("kill", kernel) for kernel in KERNELS)]
+    yield from _side_by_side(wanted, tmp_path_factory)
+
+
+def _played(running: Running, name: str) -> None:
+    process, folder = running[name]
+    status = process.wait(120)
     last = (folder / "err").read_text().strip().splitlines()[-1:]
-    assert status == 0 and name in (folder / "out").read_text(), last
+    assert status == 0 and name.split()[0] in (folder / "out").read_text(), last
 
 
 @pytest.mark.kernel
-def test_udp_flows_go_where_the_service_goes(scenes: Running) -> None:
-    _played(scenes, "udp")
+def test_udp_flows_go_where_the_service_goes(mode: str, scenes: Running) -> None:
+    _played(scenes, f"udp {mode}")
 
 
 @pytest.mark.kernel
-def test_open_tcp_connections_survive_everything(scenes: Running) -> None:
-    _played(scenes, "tcp")
+def test_open_tcp_connections_survive_everything(mode: str, scenes: Running) -> None:
+    _played(scenes, f"tcp {mode}")
 
 
 @pytest.mark.kernel
-def test_nothing_fails_while_all_other_services_change_and_the_proxy_restarts(scenes: Running) -> None:
-    _played(scenes, "churn")
-
-
-def _alone(scene: str, mode: str, folder: Path) -> None:
-    running = {scene: _start(scene, mode, folder)}
-    try:
-        _played(running, scene)
-    finally:
-        running[scene][0].kill()
-        running[scene][0].wait()
+def test_nothing_fails_while_all_other_services_change_and_the_proxy_restarts(mode: str, scenes: Running) -> None:
+    _played(scenes, f"churn {mode}")
 
 
 @pytest.mark.kernel
-def test_a_proxy_in_another_mode_takes_over_and_nobody_notices(tmp_path: Path) -> None:
-    _alone("switch", "nftables", tmp_path)
+def test_a_proxy_in_another_mode_takes_over_and_nobody_notices(upheavals: Running) -> None:
+    _played(upheavals, "switch nftables")
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("mode", ["nftables", "iptables"])
-def test_a_proxy_killed_in_the_middle_of_syncs_loses_and_leaks_nothing(mode: str, tmp_path: Path) -> None:
-    _alone("kill", mode, tmp_path)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_proxy_killed_in_the_middle_of_syncs_loses_and_leaks_nothing(kernel: str, upheavals: Running) -> None:
+    _played(upheavals, f"kill {kernel}")

@@ -15,7 +15,9 @@ from seaway.proxy.table import Backend, Facts
 from seaway.proxy.userspace.choice import Chooser
 from seaway.proxy.userspace.translate import Ends, RelayKey
 
-CONNECT = 1.0  # seconds for an endpoint to take a connection before the next is tried
+# Seconds for an endpoint to take a connection before the next is tried, in rounds: a busy machine is no dead endpoint
+# (pkg/proxy/userspace EndpointDialTimeouts, the last of which was 2 s).
+CONNECT = (1.0, 2.0)
 DATAGRAMS = 10.0  # seconds without a datagram after which a client's next one may go elsewhere
 CHUNK = 1 << 16
 Choose = Callable[[str], list[Backend]]
@@ -112,9 +114,10 @@ class _Client(_Streams):
     async def _connect(self, client: str) -> None:
         assert self.transport is not None
         loop = asyncio.get_running_loop()
-        for backend in self.relay.order(client):
+        order = self.relay.order(client)
+        for backend, patience in [(backend, patience) for patience in CONNECT for backend in order]:
             try:
-                async with asyncio.timeout(CONNECT):
+                async with asyncio.timeout(patience):
                     _, far = await loop.create_connection(_Streams, *backend)
             except (OSError, TimeoutError):
                 continue
