@@ -170,7 +170,7 @@ async def churn(stage: Stage, seconds: float = 4.0) -> None:
         raise AssertionError(f"connections failed: {failed}")
 
 
-ORDER = ("nftables", "iptables", "ebpf", "iptables", "userspace", "ebpf", "nftables", "userspace", "nftables")
+ORDER = ("nftables", "iptables", "ebpf", "userspace", "iptables", "nftables", "ebpf", "nftables")
 
 
 async def switch(stage: Stage) -> None:
@@ -184,11 +184,11 @@ async def switch(stage: Stage) -> None:
                 await stage.go(THROUGH + HELD)
                 await stage.meet_some()
             await stage.settled(proxy)
-            await stage.go_on(0.5)
+            await stage.go_on(0.25)
             # A change after the take-over reaches the kernel, and the audit finds nothing to mend.
             stage.put("web2", _tcp(2, {"b": "ready", "xy"[turn % 2]: "ready"}))
             await stage.settled(proxy)
-            await stage.go_on(0.5)
+            await stage.go_on(0.25)
             for family in (4, 6):
                 wrong = await proxy.plane.audit(family, lambda f=family: proxy.table(f), lambda: True)
                 if wrong:
