@@ -22,8 +22,7 @@ from seaway.cluster.apiserver.expressions.messages import Messages, type_text
 from seaway.cluster.apiserver.expressions.program import Program
 from seaway.cluster.apiserver.expressions.syntax import Checked
 from seaway.cluster.apiserver.status import Cause
-from seaway.cluster.apiserver.structural import causes, fieldpaths
-from seaway.cluster.apiserver.structural.gotext import json_text
+from seaway.cluster.apiserver.structural import causes, fieldpaths, internalform
 from seaway.cluster.apiserver.structural.nodes import Node
 
 Tree = dict[str, Any]
@@ -172,7 +171,7 @@ def _own_problems(rule: Rule, at: str) -> list[Cause]:
     found = []
     for field, why in (("rule", rule.error), ("messageExpression", rule.message_error)):
         if why:
-            found.append(Cause(f"{at}.{field}", "FieldValueInvalid", f"Invalid value: {_shown(rule.tree)}: {why}"))
+            found.append(Cause(f"{at}.{field}", "FieldValueInvalid", f"Invalid value: {internalform.rule(rule.tree)}: {why}"))
     return found
 
 
@@ -186,19 +185,6 @@ def _old_self_problems(rule: Rule, at: str, place: _Place) -> list[Cause]:
         return []
     why = "may not be set if oldSelf is not used in rule"
     return [causes.invalid(f"{at}.optionalOldSelf", rule.tree["optionalOldSelf"], why)]
-
-
-def _shown(tree: Tree) -> str:
-    """A rule as errors show it: the internal type, every field by its Go name, in the order of the type."""
-    named = (
-        ("Rule", tree.get("rule") or ""),
-        ("Message", tree.get("message") or ""),
-        ("MessageExpression", tree.get("messageExpression") or ""),
-        ("Reason", tree.get("reason")),
-        ("FieldPath", tree.get("fieldPath") or ""),
-        ("OptionalOldSelf", tree.get("optionalOldSelf")),
-    )
-    return "{" + ",".join(f'"{name}":{json_text(value)}' for name, value in named) + "}"
 
 
 def _price(amount: int, place: _Place) -> int:

@@ -44,6 +44,9 @@ def default(tree: Tree) -> None:
         for one in every(schema) if schema else ():
             if "default" in one and one["default"] is None:
                 del one["default"]
+    status, stored = tree.get("status") or {}, _stored_version(spec)
+    if stored is not None and not status.get("storedVersions"):
+        tree["status"] = {**status, "storedVersions": [stored]}
 
 
 def _stored_version(spec: Tree) -> str | None:
