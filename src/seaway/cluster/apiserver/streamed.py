@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import traceback
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -51,10 +52,14 @@ def warn(response: web.StreamResponse, warnings: list[str]) -> None:
 
 async def listing(request: web.BaseRequest, found: Listing, visit: Visit, warnings: list[str]) -> web.StreamResponse:
     """A small list at once; a large one piece by piece, as its reader takes them."""
-    if found.small or request.method == "HEAD":
+    if request.method == "HEAD":
+        return web.Response(content_type=found.media)
+    if found.small:
         return web.Response(body=b"".join(found.pieces()), content_type=found.media)
     response = web.StreamResponse(headers={"Content-Type": found.media})
     warn(response, warnings)
+    trace: Trace = request[TRACE]
+    response.headers["Audit-Id"] = trace.id
     response.enable_chunked_encoding()
     visit.stream()  # from here on its reader sets the pace: somebody else may have the seat
     transport = request.transport
@@ -72,7 +77,18 @@ async def listing(request: web.BaseRequest, found: Listing, visit: Visit, warnin
             transport.abort()
     except ConnectionError:
         pass
+    except Exception:
+        if not response.prepared:
+            raise
+        _broken(transport)
     return response
+
+
+def _broken(transport: asyncio.Transport | None) -> None:
+    """A fault in the middle of an answer: it ends there, so that nobody takes it for whole."""
+    traceback.print_exc()
+    if transport is not None:
+        transport.abort()
 
 
 def opened(door: Door, request: web.BaseRequest, response: web.StreamResponse) -> None:
@@ -106,6 +122,9 @@ async def watch(
             await response.write(chunk)
             door.metrics.sent(kind, chunk.count(b"\n"))
     except (ConnectionError, asyncio.CancelledError):
+        return response
+    except Exception:
+        _broken(transport)
         return response
     finally:
         await lines.aclose()  # type: ignore[attr-defined]
