@@ -110,13 +110,13 @@ def test_what_fails_is_rolled_back_and_said(cluster: Cluster, helm: Helm) -> Non
     assert "leak-pre-install-2" not in jobs(cluster), "the weights' order ends where one fails"
     assert not cluster.get("deployments")["items"]
 
-    helm("install", "leak", CHART, "--wait", "--timeout", "60s")
-    broken = helm("upgrade", "leak", CHART, "--set", "image=nosuch/image", "--rollback-on-failure", "--timeout", "4s", check=False)
+    helm("install", "leak", CHART, "--set", "quick=true", "--wait", "--timeout", "60s")
+    broken = helm("upgrade", "leak", CHART, "--set", "quick=true,image=nosuch/image", "--rollback-on-failure", "--timeout", "4s", check=False)
     assert broken.returncode and "has been rolled back" in broken.stderr
     assert revisions(helm, "leak") == [(1, "superseded"), (2, "failed"), (3, "deployed")]
     assert cluster.get("deployment", "leak-web")["spec"]["template"]["spec"]["containers"][0]["image"] == "traefik/whoami"
 
-    refused = helm("upgrade", "leak", CHART, "--set", "berth.depth=0", check=False)
+    refused = helm("upgrade", "leak", CHART, "--set", "quick=true,berth.depth=0", check=False)
     assert refused.returncode
     assert "spec.depth: Invalid value: 0: spec.depth in body should be greater than or equal to 1" in refused.stderr
     shown = helm("install", "other", CHART, "--dry-run=server").stdout
@@ -127,14 +127,30 @@ def test_what_fails_is_rolled_back_and_said(cluster: Cluster, helm: Helm) -> Non
 
 def test_an_object_of_somebody_else_is_not_taken_over_unasked(cluster: Cluster, helm: Helm) -> None:
     cluster.kubectl("create", "serviceaccount", "pier-web")
-    refused = helm("install", "pier", CHART, check=False)
+    refused = helm("install", "pier", CHART, "--set", "quick=true", check=False)
     assert refused.returncode and 'cannot be imported into the current release: invalid ownership metadata' in refused.stderr
-    helm("install", "pier", CHART, "--take-ownership", "--wait", "--timeout", "60s")
+    helm("install", "pier", CHART, "--set", "quick=true", "--take-ownership", "--wait", "--timeout", "60s")
     owned = cluster.get("serviceaccount", "pier-web")["metadata"]
     assert owned["annotations"]["meta.helm.sh/release-name"] == "pier"
     cluster.kubectl("patch", "configmap", "pier-settings", "--type=merge", "-p", '{"data":{"greeting":"mine"}}')
-    conflict = helm("upgrade", "pier", CHART, "--set", "greeting=theirs", check=False)
+    conflict = helm("upgrade", "pier", CHART, "--set", "quick=true,greeting=theirs", check=False)
     assert conflict.returncode and 'conflict with "kubectl-patch"' in conflict.stderr and ".data.greeting" in conflict.stderr
-    helm("upgrade", "pier", CHART, "--set", "greeting=theirs", "--force-conflicts", "--wait", "--timeout", "60s")
+    helm("upgrade", "pier", CHART, "--set", "quick=true,greeting=theirs", "--force-conflicts", "--wait", "--timeout", "60s")
     assert cluster.get("configmap", "pier-settings")["data"]["greeting"] == "theirs"
     helm("uninstall", "pier")
+
+
+def test_three_way_merges_on_the_clients_side_work_too(cluster: Cluster, helm: Helm) -> None:
+    """As helm 3 does it: patches that the client computes, its older way to wait, a history that stays."""
+    ways = ("--server-side=false", "--wait=legacy", "--timeout", "60s")
+    helm("install", "old", CHART, "--set", "quick=true", *ways)
+    owned = cluster.get("configmap", "old-settings")["metadata"]
+    assert owned["labels"]["app.kubernetes.io/managed-by"] == "Helm"
+    cluster.kubectl("annotate", "deployment", "old-web", "somebody=else")
+    helm("upgrade", "old", CHART, "--set", "quick=true,greeting=ahoy,berth.depth=8", *ways)
+    assert cluster.get("deployment", "old-web")["metadata"]["annotations"]["somebody"] == "else", "what others wrote stays"
+    assert cluster.get(BERTHS, "old")["spec"] == {"depth": 8, "side": "port"}
+    helm("upgrade", "old", CHART, "--set", "quick=true,greeting=server", "--server-side=true", "--wait", "--timeout", "60s")
+    assert cluster.get("configmap", "old-settings")["data"]["greeting"] == "server", "one way takes over from the other"
+    helm("uninstall", "old", "--keep-history")
+    assert revisions(helm, "old") == [(1, "superseded"), (2, "superseded"), (3, "uninstalled")]

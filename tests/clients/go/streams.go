@@ -237,7 +237,7 @@ func proxies(ctx context.Context, w *World) error {
 		return err
 	}
 	posted, err := w.client.CoreV1().RESTClient().Post().Namespace(w.namespace).Resource("pods").Name("talker:80").SubResource("proxy").
-		Suffix("/posted/").Body([]byte("ahoy")).DoRaw(ctx)
+		Suffix("/posted").Body([]byte("ahoy")).DoRaw(ctx)
 	if err != nil {
 		return err
 	}
@@ -247,7 +247,7 @@ func proxies(ctx context.Context, w *World) error {
 		func() error {
 			return expect(strings.Contains(string(said), "GET /seen?by=client-go HTTP/1.1"), "%s", said)
 		},
-		func() error { return expect(strings.Contains(string(posted), "POST /posted/ HTTP/1.1"), "%s", posted) },
+		func() error { return expect(strings.Contains(string(posted), "POST /posted HTTP/1.1"), "%s", posted) },
 		func() error { return expect(apierrors.IsServiceUnavailable(closed), "%v", closed) },
 		func() error { return expect(apierrors.IsNotFound(missing), "%v", missing) },
 	)

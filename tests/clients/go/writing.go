@@ -352,14 +352,14 @@ func subresources(ctx context.Context, w *World) error {
 		return err
 	}
 	condition := appsv1.DeploymentCondition{Type: "Painted", Status: "True", Reason: "Fresh", LastTransitionTime: metav1.Now()}
-	mixed := before.DeepCopy()
+	mixed, written := before.DeepCopy(), before
 	mixed.Spec.Paused, mixed.Status.Conditions = true, append(mixed.Status.Conditions, condition)
 	if err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		if before, err = client.Get(ctx, "scaled", metav1.GetOptions{}); err != nil {
 			return err
 		}
 		mixed.ResourceVersion = before.ResourceVersion
-		mixed, err = client.UpdateStatus(ctx, mixed.DeepCopy(), metav1.UpdateOptions{})
+		written, err = client.UpdateStatus(ctx, mixed, metav1.UpdateOptions{})
 		return err
 	}); err != nil {
 		return err
@@ -392,7 +392,7 @@ func subresources(ctx context.Context, w *World) error {
 	}
 	evicted := evict()
 	return steps(
-		func() error { return expect(!mixed.Spec.Paused, "a status update leaves the spec alone") },
+		func() error { return expect(!written.Spec.Paused, "a status update leaves the spec alone") },
 		func() error { return expect(len(debugged.Spec.EphemeralContainers) == 1, "%v", debugged.Spec) },
 		func() error {
 			return expect(apierrors.IsTooManyRequests(tooMany) && apierrors.HasStatusCause(tooMany, policyv1.DisruptionBudgetCause), "%v", tooMany)
