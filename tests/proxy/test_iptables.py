@@ -13,9 +13,9 @@ import pytest
 from test_nftables import GOLDEN, PLACES, changing, everything, service, table
 
 from seaway.proxy import plan
-from seaway.proxy.iptables import names, render
+from seaway.proxy.iptables import names, render, rules
 from seaway.proxy.iptables.tool import read
-from seaway.proxy.table import Facts, between
+from seaway.proxy.table import CLUSTER, NODE_PORT, Facts, Split, Target, Way, between
 
 
 def test_chains_have_the_names_that_kube_proxy_gives_them() -> None:
@@ -160,3 +160,15 @@ def test_the_kernel_holds_after_changes_what_a_cold_start_gives_and_others_rules
 def test_a_listing_is_read() -> None:
     held = read("# Generated\n*nat\n:PREROUTING ACCEPT [0:0]\n:X - [0:0]\n-A PREROUTING -j X\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n")
     assert held == {"nat": {"PREROUTING": ["-j X"], "X": []}, "filter": {"INPUT": []}}
+
+
+def test_a_cluster_ip_with_endpoints_of_its_own_takes_no_chain_from_policy_local() -> None:
+    """Relays: one for the ClusterIP, another for the ways from outside."""
+    relays = (("172.30.0.2", 40000), ("172.30.0.2", 40001))
+    ways = {
+        ("10.96.0.1", "tcp", 80): Way(Target(relays[:1], False, "shop/web:http"), CLUSTER),
+        ("tcp", 30080): Way(Split(relays[1:], relays[1:], "shop/web:http"), NODE_PORT),
+    }
+    found = rules.of_port(Facts(4, frozenset({"172.30.0.2"})), "shop/web:http", "tcp", ways).chains
+    ends = {name[:9]: chain[-1].rpartition("-j ")[2] for name, chain in found.items() if name.startswith(("KUBE-SVI", "KUBE-SVL", "KUBE-SVC"))}
+    assert ends["KUBE-SVI-"] != ends["KUBE-SVL-"] == ends["KUBE-SVC-"]

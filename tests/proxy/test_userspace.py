@@ -182,6 +182,8 @@ def test_a_relay_that_is_closed_lets_its_connections_end(relays: Relays) -> None
         while time.monotonic() < end:
             try:
                 socket.create_connection(at, timeout=1).close()
+            except TimeoutError:
+                continue  # a busy machine
             except ConnectionError:
                 break
         there.sendall(b"after")

@@ -60,6 +60,16 @@ class Nftables:
         """Applies a text as one transaction; KernelError where it was refused."""
         self._run(self._context, text)
 
+    def lacking(self) -> str:
+        """Why this kernel cannot do it; "" where it can. The probe comes and goes in one transaction."""
+        probe = "ip seaway-probe"
+        chain = f"add chain {probe} c {{ type nat hook output priority -100; }}"
+        try:
+            self.nft(f"add table {probe}\n{chain}\nadd rule {probe} c dnat to 127.0.0.1\ndelete table {probe}\n")
+        except KernelError as e:
+            return str(e)
+        return ""
+
     def list(self, family: int, table: str = "seaway") -> bytes:
         """A table as JSON; b"" where there is none. In a context of its own, so that another thread may ask."""
         context = self._lib.nft_ctx_new(0)

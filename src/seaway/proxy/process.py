@@ -197,8 +197,11 @@ class Proxy:
                 self._try_sync()
                 if not alone and len(self._programmed) == len(self.ledgers):
                     alone = True
-                    for line in await asyncio.to_thread(self._leftovers):
-                        log.info("%s", line)
+                    group.create_task(self._clean_leftovers())
+
+    async def _clean_leftovers(self) -> None:
+        for line in await asyncio.to_thread(self._leftovers):
+            log.info("%s", line)
 
     def _try_sync(self) -> None:
         try:

@@ -28,23 +28,13 @@ from seaway.proxy.configuration import (
     from_document,
 )
 from seaway.proxy.conntrack import KernelConntrack
-from seaway.proxy.ebpf import cgroup
-from seaway.proxy.ebpf.plane import EbpfPlane
-from seaway.proxy.iptables.plane import IptablesPlane
-from seaway.proxy.iptables.tool import BACKENDS, Iptables
-from seaway.proxy.ipvs.device import Device
-from seaway.proxy.ipvs.netlink import Ipvs
-from seaway.proxy.ipvs.plane import IpvsPlane
-from seaway.proxy.ipvs.settool import Ipset
-from seaway.proxy.kernel import KernelError, Nftables
-from seaway.proxy.nftables import layout
-from seaway.proxy.nftables.plane import NftablesPlane
+from seaway.proxy.iptables.tool import BACKENDS
+from seaway.proxy.kernel import KernelError
+from seaway.proxy.modes import BUILT, leftovers, open_plane
 from seaway.proxy.planes import Plane
 from seaway.proxy.process import Proxy
-from seaway.proxy.userspace.plane import UserspacePlane
 
 log = logging.getLogger("kube-proxy")
-BUILT = ("nftables", "iptables", "ipvs", "ebpf", "userspace")
 
 
 def _duration(text: str) -> float:
@@ -139,55 +129,6 @@ def settings(args: argparse.Namespace) -> Settings:
         localhost_node_ports=args.iptables_localhost_nodeports,
         backend=args.iptables_backend,
     )
-
-
-def open_plane(wanted: Settings) -> Plane:
-    """The data plane of a mode, on this kernel."""
-    if wanted.mode == "nftables":
-        kernel = Nftables()
-        return NftablesPlane(kernel, kernel.large)
-    if wanted.mode == "ipvs":
-        return IpvsPlane(Iptables(wanted.backend), Ipset(), Ipvs(), Device(), wanted.scheduler)
-    if wanted.mode == "ebpf":
-        kernel = Nftables()
-        return EbpfPlane(cgroup.folder(wanted.cgroup), NftablesPlane(kernel, kernel.large))
-    if wanted.mode == "userspace":
-        kernel = Nftables()
-        return UserspacePlane(NftablesPlane(kernel, kernel.large))
-    if wanted.mode == "iptables":
-        return IptablesPlane(Iptables(wanted.backend))
-    raise BadConfiguration(f"mode: {wanted.mode!r} is not built yet; one of {', '.join(BUILT)} is")
-
-
-def _programs_left(path: str) -> list[str]:
-    """Detaches the socket programs of eBPF mode, where this process may."""
-    try:
-        if EbpfPlane(cgroup.folder(path), NftablesPlane(Nftables())).detach():
-            return ["detached the socket programs that eBPF mode has left"]
-    except KernelError as e:
-        log.debug("%s", e)
-    return []
-
-
-def leftovers(wanted: Settings) -> list[str]:
-    """Removes what a proxy in another mode has left here; says what that was."""
-    told = _programs_left(wanted.cgroup) if wanted.mode != "ebpf" else []
-    if wanted.mode == "iptables":
-        kernel = Nftables()
-        for family in (4, 6):
-            if kernel.list(family):
-                kernel.nft(layout.cleanup(family))
-                told.append(f"removed the nftables table of IPv{family} that another mode has left")
-        return told
-    for backend in ("nft", "legacy"):
-        try:
-            tool = Iptables(backend)
-            if tool.in_use() and any(c.startswith("KUBE-SVC") for f in (4, 6) for c in tool.save(f).get("nat", ())):
-                IptablesPlane(tool).cleanup()
-                told.append(f"removed the chains of iptables-{backend} that another mode has left")
-        except KernelError as e:
-            log.debug("%s", e)
-    return told
 
 
 async def _main(wanted: Settings, plane: Plane) -> None:

@@ -17,7 +17,8 @@ EXTERNAL, FORWARD, FIREWALL, CANARY = (
 )
 GUARD = "KUBE-FIREWALL"
 SVC, SVL, EXT, FW, SEP = "KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-", "KUBE-SEP-"
-OF_SERVICES = (SVC, SVL, EXT, FW, SEP)
+INSIDE = "KUBE-SVI-"  # a ClusterIP's endpoints that are neither all nor the local ones: relays
+OF_SERVICES = (SVC, SVL, EXT, FW, SEP, INSIDE)
 
 
 def port_hash(title: str, protocol: str, endpoint: str = "") -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from seaway.proxy.iptables import render
+from seaway.proxy.iptables.names import endpoint_text
 from seaway.proxy.iptables.render import LARGE, State
 from seaway.proxy.iptables.tool import Held, Tool
 from seaway.proxy.kernel import KernelError
-from seaway.proxy.table import Delta, ServiceTable
+from seaway.proxy.table import Backend, Delta, ServiceTable
 
 ROUTE_LOCALNET = "/proc/sys/net/ipv4/conf/all/route_localnet"  # without it no node port on 127.0.0.1 (KEP-6032)
 
@@ -71,9 +72,17 @@ class IptablesPlane:
     async def retire(self) -> None:
         """Nothing to do: rules and connections stay."""
 
-    def cleanup(self) -> None:
-        for family in (4, 6):
-            text = render.cleanup(self._tool.save(family))
+    def leads_to(self, family: int, backends: Collection[Backend]) -> bool:
+        """Whether the kernel's chains still name one of some endpoints; False where they are gone or another's."""
+        there = {f"--to-destination {endpoint_text(b)}" for b in backends}
+        rules = (rule for chain in self._tool.save(family).get("nat", {}).values() for rule in chain)
+        return any(
+            rule.partition("--to-destination")[1] and rule[rule.index("--to-destination") :] in there for rule in rules
+        )
+
+    def cleanup(self, families: Collection[int] = (4, 6), kept: frozenset[tuple[str, str]] = frozenset()) -> None:
+        for family in families:
+            text = render.cleanup(self._tool.save(family), kept)
             if text:
                 self._tool.restore(family, text)
-        self._states.clear()
+            self._states.pop(family, None)

@@ -52,7 +52,7 @@ def fixed(facts: Facts) -> Tree:
         for where in node_port_matches(facts)
     ]
     nat = {
-        names.MARK_MASQ: [f"-j MARK --set-xmark {mark}/{mark}"],
+        names.MARK_MASQ: [f"-j MARK --set-xmark {mark}/{mark}"] if facts.masquerade else [],
         names.OUTSIDERS: [*outsiders, f"-j {names.MARK_MASQ}"],
         names.NODE_PORTS: [],
         names.SERVICES: ports,
@@ -228,17 +228,19 @@ def _leads(rule: str, have: str) -> bool:
     return have.rpartition("-j ")[2] == rule.rpartition("-j ")[2]
 
 
-def cleanup(held: Mapping[str, Mapping[str, list[str]]]) -> str:
-    """Removes every trace: the hooks' rules, then our chains."""
+def cleanup(held: Mapping[str, Mapping[str, list[str]]], kept: frozenset[tuple[str, str]] = frozenset()) -> str:
+    """Removes every trace: the hooks' rules, then our chains; but for those (table, chain) that another mode has made its own."""
     lines, declared, gone = [], [], []
     for (table, chain), wanted in hook_rules().items():
-        targets = {rule.rpartition("-j ")[2] for rule in wanted}
+        targets = {t for rule in wanted if (table, t := rule.rpartition("-j ")[2]) not in kept}
         lines += [
             (table, f"-D {chain} {r}") for r in held.get(table, {}).get(chain, ()) if r.rpartition("-j ")[2] in targets
         ]
     ours = {table: set(chains) for table, chains in fixed(Facts(4)).items()}
     for table, chains in held.items():
         for chain in chains:
+            if (table, chain) in kept:
+                continue
             if chain in ours.get(table, ()) or (table == NAT and chain.startswith(names.OF_SERVICES)):
                 declared.append((table, chain))
                 gone.append((table, chain))

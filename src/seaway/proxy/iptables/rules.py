@@ -10,6 +10,7 @@ from seaway.proxy.iptables.names import (
     EXTERNAL,
     FIREWALL,
     FW,
+    INSIDE,
     MARK_MASQ,
     NODE_PORTS,
     OUTSIDERS,
@@ -123,6 +124,15 @@ def _external(port: _Port, answer: Target | Split, whole: str, local: str) -> No
     port.chains[EXT + port.hash] = (*rules, *([f"-j {local}"] if answer.local else []))
 
 
+def _pool_name(
+    port: _Port, backends: tuple[Backend, ...], everywhere: tuple[Backend, ...], here: tuple[Backend, ...]
+) -> str:
+    """The chain of a ClusterIP's endpoints: shared with the ways from outside where those have the same."""
+    if not everywhere or backends == everywhere:
+        return SVC + port.hash
+    return (SVL if not here or backends == here else INSIDE) + port.hash
+
+
 def of_port(facts: Facts, title: str, protocol: str, ways: Mapping[Hashable, Way]) -> Rules:
     """Everything of one Service port: its ways in by key."""
     port = _Port(facts, title, protocol)
@@ -142,7 +152,7 @@ def of_port(facts: Facts, title: str, protocol: str, ways: Mapping[Hashable, Way
                 key, way, answer.verdict, "has no local endpoints" if answer.verdict == "drop" else "has no endpoints"
             )
         elif isinstance(answer, Target) and isinstance(key, tuple):
-            name = whole if not everywhere or answer.backends == everywhere else local
+            name = _pool_name(port, answer.backends, everywhere, outside.local if isinstance(outside, Split) else ())
             port.pool(name, answer.backends, answer.affinity, port.masquerade_to(key[0], key[2]))
             to = f"{comment(f'{title} cluster IP')} {_to(protocol, key[0], key[2])}"
             port.shared.add((NAT, SERVICES, f"{to} -j {name}"))

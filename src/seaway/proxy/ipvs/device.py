@@ -27,6 +27,11 @@ SYSCTLS = {
 }
 
 
+def present() -> bool:
+    """Whether a proxy in IPVS mode has been here."""
+    return NAME in (name for _, name in socket.if_nameindex())
+
+
 class Device:
     """The interface; made when it is first needed."""
 

@@ -183,9 +183,20 @@ class IpvsPlane:
     async def retire(self) -> None:
         """Virtual servers stay, and carry on by themselves."""
 
-    def cleanup(self) -> None:
+    def drain(self, bound: float) -> None:
+        """Waits until the last connection has ended, or for `bound` seconds; another mode has the new ones already."""
+        end = time.monotonic() + bound
+        while time.monotonic() < end and any(
+            found.connections
+            for f in (4, 6)
+            for place in self._kernel.servers(f)
+            for found in self._kernel.destinations(f, place)
+        ):
+            time.sleep(0.5)
+
+    def cleanup(self, kept: frozenset[tuple[str, str]] = frozenset()) -> None:
         for family in (4, 6):
-            text = rules.cleanup(self._tool.save(family))
+            text = rules.cleanup(self._tool.save(family), kept)
             if text:
                 self._tool.restore(family, text)
             for place in self._kernel.servers(family):

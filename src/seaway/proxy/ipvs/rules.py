@@ -94,14 +94,21 @@ def hooks(held: dict[str, dict[str, list[str]]]) -> str:
     return "".join(parts)
 
 
-def cleanup(held: dict[str, dict[str, list[str]]]) -> str:
-    """Removes the hooks' rules, then our chains."""
+# Chains whose names iptables mode has as well.
+SHARED = frozenset({("nat", SERVICES), ("nat", POSTROUTING), ("nat", MARK), ("filter", FORWARD)})
+
+
+def cleanup(held: dict[str, dict[str, list[str]]], kept: frozenset[tuple[str, str]] = frozenset()) -> str:
+    """Removes the hooks' rules, then our chains; but for those (table, chain) that another mode has made its own."""
     parts = []
     ours = {"nat": (SERVICES, POSTROUTING, MARK), "mangle": (FIREWALL,), "filter": (FILTER, FORWARD, UNKNOWN)}
-    for table, own in ours.items():
+    for table, every in ours.items():
+        own = [chain for chain in every if (table, chain) not in kept]
         there = held.get(table, {})
         lines = [f":{chain} - [0:0]" for chain in own if chain in there]
-        lines += [f"-D {c} -j {t}" for name, c, t in HOOKS if name == table and f"-j {t}" in there.get(c, ())]
+        lines += [
+            f"-D {c} -j {t}" for name, c, t in HOOKS if name == table and t in own and f"-j {t}" in there.get(c, ())
+        ]
         lines += [f"-X {chain}" for chain in own if chain in there]
         if lines:
             parts.append(f"*{table}\n" + "\n".join(lines) + "\nCOMMIT\n")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
+from typing import Protocol
 
 import msgspec
 
 from seaway.proxy.kernel import KernelError
-from seaway.proxy.nftables.plane import NftablesPlane
-from seaway.proxy.table import Delta, Facts, ServiceTable, Way
+from seaway.proxy.planes import Plane
+from seaway.proxy.table import Backend, Delta, Facts, ServiceTable, Way
 from seaway.proxy.userspace import translate
 from seaway.proxy.userspace.relay import Relays
 from seaway.proxy.userspace.translate import Ends, RelayKey
@@ -19,10 +20,18 @@ TAKEOVER, DRAIN = 2.0, 60.0  # seconds for another proxy to take over, and for c
 LOCALHOST = {4: "127.0.0.1", 6: "::1"}
 
 
-class UserspacePlane:
-    """`redirect` is the plane that the kernel's part is left to."""
+class Redirect(Plane, Protocol):
+    """What the kernel's part is left to: the nftables plane, or where the kernel has none of that the iptables plane."""
 
-    def __init__(self, redirect: NftablesPlane) -> None:
+    def leads_to(self, family: int, backends: Collection[Backend]) -> bool: ...
+
+    def cleanup(self, families: Collection[int] = (4, 6)) -> None: ...
+
+
+class UserspacePlane:
+    """Relays for Service ports, and `redirect` to lead packets to them."""
+
+    def __init__(self, redirect: Redirect) -> None:
         self._redirect = redirect
         self.relays: dict[int, Relays] = {}
         self._facts: dict[int, Facts] = {}
