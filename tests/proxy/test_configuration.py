@@ -86,6 +86,8 @@ def test_a_command_line_that_makes_no_sense_ends_with_one_line(capsys: pytest.Ca
     assert capsys.readouterr().err == "seaway kube-proxy: --cluster-cidr: '10.0.0.0/40' is no range such as 10.244.0.0/16\n"
     assert main(["--config", str(tmp_path / "none")]) == 1
     assert "No such file" in capsys.readouterr().err
+    assert main(["trace", "--kubeconfig", str(tmp_path / "none"), "--from", "node", "--to", "10.96.0.1:443"]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

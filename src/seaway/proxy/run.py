@@ -13,6 +13,7 @@ import uvloop
 import yaml
 
 from seaway.client import kubeconfig
+from seaway.client.kubeconfig import Credentials, CredentialsError
 from seaway.client.rest import Rest
 from seaway.metrics import process as measures
 from seaway.proxy import addresses, health, tracing
@@ -131,8 +132,8 @@ def settings(args: argparse.Namespace) -> Settings:
     )
 
 
-async def _main(wanted: Settings, plane: Plane) -> None:
-    async with Rest(kubeconfig.find(wanted.kubeconfig), "kube-proxy") as api:
+async def _main(wanted: Settings, plane: Plane, credentials: Credentials) -> None:
+    async with Rest(credentials, "kube-proxy") as api:
         proxy = Proxy(api, plane, KernelConntrack(), wanted, addresses.local, lambda: leftovers(wanted))
         if wanted.healthz[1]:
             await health.serve(wanted.healthz, proxy.state, proxy.metrics)
@@ -158,8 +159,9 @@ def main(argv: list[str]) -> int:
         if args.cleanup:
             plane.cleanup()
             return 0
-    except (BadConfiguration, KernelError) as e:
+        credentials = kubeconfig.find(wanted.kubeconfig)
+    except (BadConfiguration, KernelError, CredentialsError) as e:
         print(f"seaway kube-proxy: {args.config + ': ' if args.config else ''}{e}", file=sys.stderr)
         return 1
-    uvloop.run(_main(wanted, plane))
+    uvloop.run(_main(wanted, plane, credentials))
     return 0

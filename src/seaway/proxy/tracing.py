@@ -7,6 +7,8 @@ import asyncio
 import sys
 
 from seaway.client import kubeconfig
+from seaway.client.errors import ApiStatusError, Unavailable
+from seaway.client.kubeconfig import CredentialsError
 from seaway.client.rest import Rest, kind_of
 from seaway.proxy import plan
 from seaway.proxy.configuration import BadConfiguration, cidrs
@@ -125,7 +127,7 @@ def main(argv: list[str]) -> int:
     args = options().parse_args(argv)
     try:
         print("\n".join(asyncio.run(ask(args))))
-    except BadConfiguration as e:
+    except (BadConfiguration, CredentialsError, ApiStatusError, Unavailable) as e:
         print(f"seaway kube-proxy trace: {e}", file=sys.stderr)
         return 1
     return 0
