@@ -238,6 +238,14 @@ def test_stored_versions_grow_and_may_not_be_left_behind() -> None:
     assert "v1 was previously a storage version, and must remain in spec.versions" in found[0][1]
 
 
+def test_a_status_without_stored_versions_tells_the_one_that_stores() -> None:
+    tree = definition(version("v1", False), version("v2"))
+    for none in (None, []):
+        tree["status"]["storedVersions"] = none
+        DEFINITIONS.default(tree)
+        assert tree["status"]["storedVersions"] == ["v2"]
+
+
 def test_formats_that_nobody_knows_are_told_once() -> None:
     schema = {"openAPIV3Schema": {"type": "object", "properties": {"a": {"type": "string", "format": "odd"}}}}
     tree = definition(version(schema=schema), version("v2", False, schema=copy.deepcopy(schema)))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import msgspec
 
 from seaway.cluster.apiserver import gojson
-from seaway.cluster.apiserver.status import ApiError, Cause, bad_request, invalid, unsupported, wrong
+from seaway.cluster.apiserver.status import ApiError, Cause, bad_request, invalid, quoted, unsupported, wrong
 from seaway.cluster.apiserver.storage import encode
 
 MATCHES = ("Exact", "NotOlderThan")
@@ -84,7 +84,8 @@ def check_list(query: Mapping[str, str]) -> None:
         raise options_error(found)
     if query.get("continue") and version not in ("", "0"):
         raise bad_request("specifying resource version is not allowed when using continue")
-    check_version(version)
+    if (problem := version_problem(version)) is not None:
+        raise bad_request(f"invalid resource version: {problem.field}: {problem.message}")
 
 
 def check_watch(query: Mapping[str, str]) -> None:
@@ -105,13 +106,14 @@ def check_watch(query: Mapping[str, str]) -> None:
         found.append(forbidden_option("resourceVersionMatch", why))
     if found:
         raise options_error(found)
-    check_version(version)
+    if (problem := version_problem(version)) is not None:
+        raise options_error([problem])
 
 
-def check_version(version: str) -> None:
+def version_problem(version: str) -> Cause | None:
+    """What is wrong with a resourceVersion, in Go's words (apiserver pkg/storage/api_object_versioner.go)."""
     if version and not (version.isdecimal() and version.isascii()):
-        why = f'strconv.ParseUint: parsing "{version}": invalid syntax'
-        raise options_error([wrong("resourceVersion", version, why)])
+        return wrong("resourceVersion", version, f"strconv.ParseUint: parsing {quoted(version)}: invalid syntax")
     if len(version) > 20 or int(version or 0) >= 2**64:
-        why = f'strconv.ParseUint: parsing "{version}": value out of range'
-        raise options_error([wrong("resourceVersion", version, why)])
+        return wrong("resourceVersion", version, f"strconv.ParseUint: parsing {quoted(version)}: value out of range")
+    return None
