@@ -13,6 +13,22 @@ from seaway.api import facts
 
 PREFIX = "k8s.io."
 SCALARS = frozenset({"string", "bool", "int32", "int64", "uint32", "uint64", "bytes", "double", "float"})
+QUANTITY = "k8s.io.apimachinery.pkg.api.resource.Quantity"
+INT_OR_STRING = "k8s.io.apimachinery.pkg.util.intstr.IntOrString"
+TIMES = {"k8s.io.apimachinery.pkg.apis.meta.v1.Time": 0, "k8s.io.apimachinery.pkg.apis.meta.v1.MicroTime": 6}
+FIELDS_V1 = "k8s.io.apimachinery.pkg.apis.meta.v1.FieldsV1"
+RAW = "k8s.io.apimachinery.pkg.runtime.RawExtension"
+VERBS = "k8s.io.api.rbac.v1.Verbs"
+_EXTENSIONS = "k8s.io.apiextensions-apiserver.pkg.apis.apiextensions.v1."
+JSON = f"{_EXTENSIONS}JSON"
+SCHEMA = f"{_EXTENSIONS}JSONSchemaProps"
+# Messages that are one thing or another in JSON: a schema, or (field number of the schema, of what else it may be, its type).
+UNIONS = {
+    f"{SCHEMA}OrArray": (1, 2, SCHEMA),
+    f"{SCHEMA}OrBool": (2, 1, "bool"),
+    f"{SCHEMA}OrStringArray": (1, 2, "string"),
+}
+_STRINGS = {"items": (1, "repeated string")}
 # Embedded messages have no definition of their own; these of their fields are pointers.
 EMBEDDED_POINTERS = frozenset(
     {"scope", "uid", "restartPolicy", "observedGeneration", "targetAverageUtilization", "currentAverageUtilization"}
@@ -82,3 +98,8 @@ def fields_of(message: str) -> tuple[Field, ...]:
 @functools.cache
 def by_number(message: str) -> dict[int, Field]:
     return {field.number: field for field in fields_of(message)}
+
+
+def is_strings(message: str) -> bool:
+    """Go's named slices of strings: ExtraValue, Verbs."""
+    return message == VERBS or facts.messages().get(message) == _STRINGS

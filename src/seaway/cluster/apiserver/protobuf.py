@@ -6,36 +6,44 @@ A body is the four bytes `k8s\\0` and a runtime.Unknown envelope (typeMeta, raw)
 from __future__ import annotations
 
 import base64
-import functools
 import struct
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from seaway.api import facts
-from seaway.cluster.apiserver.messages import SCALARS, Field, by_number, fields_of, message_of
+from seaway.cluster.apiserver.messages import (
+    FIELDS_V1,
+    INT_OR_STRING,
+    JSON,
+    QUANTITY,
+    RAW,
+    SCALARS,
+    SCHEMA,
+    TIMES,
+    UNIONS,
+    Field,
+    by_number,
+    is_strings,
+    message_of,
+)
+from seaway.cluster.apiserver.protowriter import ENVELOPE_END, MAGIC, encode, encode_message, envelope, field
 
-__all__ = ["CONTENT_TYPE", "ProtobufError", "decode", "encode", "message_of"]
-MAGIC = b"k8s\0"
+__all__ = [
+    "CONTENT_TYPE",
+    "ENVELOPE_END",
+    "MAGIC",
+    "UNIONS",
+    "ProtobufError",
+    "decode",
+    "encode",
+    "encode_message",
+    "envelope",
+    "field",
+    "message_of",
+]
 CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
-QUANTITY = "k8s.io.apimachinery.pkg.api.resource.Quantity"
-INT_OR_STRING = "k8s.io.apimachinery.pkg.util.intstr.IntOrString"
-TIMES = {"k8s.io.apimachinery.pkg.apis.meta.v1.Time": 0, "k8s.io.apimachinery.pkg.apis.meta.v1.MicroTime": 6}
-FIELDS_V1 = "k8s.io.apimachinery.pkg.apis.meta.v1.FieldsV1"
-RAW = "k8s.io.apimachinery.pkg.runtime.RawExtension"
-VERBS = "k8s.io.api.rbac.v1.Verbs"
-_EXTENSIONS = "k8s.io.apiextensions-apiserver.pkg.apis.apiextensions.v1."
-JSON = f"{_EXTENSIONS}JSON"
-SCHEMA = f"{_EXTENSIONS}JSONSchemaProps"
-# Messages that are one thing or another in JSON: a schema, or (field number of the schema, of what else it may be, its type).
-UNIONS = {
-    f"{SCHEMA}OrArray": (1, 2, SCHEMA),
-    f"{SCHEMA}OrBool": (2, 1, "bool"),
-    f"{SCHEMA}OrStringArray": (1, 2, "string"),
-}
-STRINGS = {"items": (1, "repeated string")}
 DEPTH = 64
 
 
@@ -183,7 +191,7 @@ def decode_message(message: str, data: memoryview, depth: int = 0) -> Any:
         return _union(message, data, depth)
     if message not in facts.messages():
         raise ProtobufError(f"unknown message {message}")
-    if _is_strings(message):
+    if is_strings(message):
         return [_scalar("string", wire, value) for number, wire, value in _fields(data) if number == 1]
     table = by_number(message)
     result: dict[str, Any] = {}
@@ -227,11 +235,6 @@ def _take(result: dict[str, Any], known: Field, wire: int, value: Any, depth: in
             result[name] = item
 
 
-def _is_strings(message: str) -> bool:
-    """Go's named slices of strings: ExtraValue, Verbs."""
-    return message == VERBS or facts.messages().get(message) == STRINGS
-
-
 def _value(kind: str, wire: int, value: Any, depth: int) -> Any:
     if kind in SCALARS:
         return _scalar(kind, wire, value)
@@ -259,148 +262,3 @@ def decode(body: bytes, message_for: Any) -> dict[str, Any]:
     if message is None:
         raise ProtobufError(f'no kind "{kind}" is registered for version "{api_version}"')
     return {"kind": kind, "apiVersion": api_version, **decode_message(message, raw)}
-
-
-_SMALL = [bytes([n]) for n in range(128)]
-
-
-def _put_varint(value: int) -> bytes:
-    if 0 <= value < 128:
-        return _SMALL[value]
-    value &= (1 << 64) - 1
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def field(number: int, data: bytes) -> bytes:
-    return _put_varint(number << 3 | 2) + _put_varint(len(data)) + data
-
-
-def encode_message(message: str, value: Any) -> bytes:
-    """The bytes of a message from its JSON form."""
-    return _encoder(message)(value)
-
-
-Encoder = Callable[[Any], bytes]
-
-
-def _quantity(value: Any) -> bytes:
-    return field(1, str(value).encode())
-
-
-def _int_or_string(value: Any) -> bytes:
-    if isinstance(value, str):
-        return _put_varint(1 << 3) + b"\x01" + field(3, value.encode())
-    return _put_varint(2 << 3) + _put_varint(value)
-
-
-def _time(value: Any) -> bytes:
-    moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    seconds, nanos = int(moment.timestamp()), moment.microsecond * 1000
-    return _put_varint(1 << 3) + _put_varint(seconds) + _put_varint(2 << 3) + _put_varint(nanos)
-
-
-def _json(value: Any) -> bytes:
-    return field(1, msgspec.json.encode(value))
-
-
-def _strings(value: Any) -> bytes:
-    return b"".join(field(1, str(v).encode()) for v in value)
-
-
-def _union_encoder(schema: int, other: int, of: str) -> Encoder:
-    def encode_union(value: Any) -> bytes:
-        if isinstance(value, dict):
-            allowed = _put_value(other, of)(True) if of == "bool" else b""  # a schema for more allows more
-            return allowed + _put_value(schema, SCHEMA)(value)
-        return b"".join(map(_put_value(other, of), value if isinstance(value, list) else [value]))
-
-    return encode_union
-
-
-@functools.cache
-def _encoder(message: str) -> Encoder:
-    """What encodes a message; made once for each, its fields when it is first used (messages hold each other)."""
-    if message in TIMES:
-        return _time
-    special = {QUANTITY: _quantity, INT_OR_STRING: _int_or_string, FIELDS_V1: _json, RAW: _json, JSON: _json}
-    if message in special:
-        return special[message]
-    if message in UNIONS:
-        return _union_encoder(*UNIONS[message])
-    if _is_strings(message):
-        return _strings
-    plan: list[tuple[str, str, Encoder]] = []
-
-    def encode_fields(value: Any) -> bytes:
-        if not plan:
-            plan.extend((f.name, f.shape, _put(f)) for f in fields_of(message))
-        out = []
-        for name, shape, put in plan:
-            if shape == "inline":
-                out.append(put(value))
-            elif (found := value.get(name)) is not None:
-                if shape == "repeated":
-                    out.extend(map(put, found))
-                else:
-                    out.append(put(found))
-        return b"".join(out)
-
-    return encode_fields
-
-
-def _put(f: Field) -> Encoder:
-    """What writes one value of a field, its number before it."""
-    if f.shape == "map":
-        value_of = _put_value(2, f.kind)
-        tag = _put_varint(f.number << 3 | 2)
-
-        def put_map(value: Any) -> bytes:
-            entries = (field(1, k.encode()) + value_of(v) for k, v in sorted(value.items()))
-            return b"".join(tag + _put_varint(len(e)) + e for e in entries)
-
-        return put_map
-    return _put_value(f.number, f.kind)
-
-
-def _put_value(number: int, kind: str) -> Encoder:
-    if kind in SCALARS and kind not in ("string", "bytes"):
-        if kind in ("double", "float"):
-            fixed = _put_varint(number << 3 | 1)
-            return lambda value: fixed + struct.pack("<d", value)
-        plain = _put_varint(number << 3)
-        return lambda value: plain + _put_varint(int(value))
-    tag = _put_varint(number << 3 | 2)
-    if kind == "string":
-
-        def put_string(value: Any) -> bytes:
-            data = value.encode() if type(value) is str else str(value).encode()
-            return tag + _put_varint(len(data)) + data
-
-        return put_string
-    encoder: Encoder = base64.b64decode if kind == "bytes" else _encoder(kind)
-
-    def put_message(value: Any) -> bytes:
-        data = encoder(value)
-        return tag + _put_varint(len(data)) + data
-
-    return put_message
-
-
-def envelope(api_version: str, kind: str, size: int) -> bytes:
-    """What stands before a message of a size; `ENVELOPE_END` follows it (runtime.Unknown)."""
-    meta = field(1, api_version.encode()) + field(2, kind.encode())
-    return MAGIC + field(1, meta) + _put_varint(2 << 3 | 2) + _put_varint(size)
-
-
-ENVELOPE_END = field(3, b"") + field(4, b"")
-
-
-def encode(tree: dict[str, Any], message: str) -> bytes:
-    """A tree as a response body."""
-    raw = encode_message(message, tree)
-    return envelope(str(tree.get("apiVersion", "")), str(tree.get("kind", "")), len(raw)) + raw + ENVELOPE_END
