@@ -5,7 +5,6 @@ What is expected is worked out here from the rules as written, not by the server
 
 from __future__ import annotations
 
-import base64
 import random
 import ssl
 import time
@@ -16,17 +15,11 @@ from typing import Any
 
 import pytest
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from rights import MERGE, grant, token_of
 from server import Server
 
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
-GROUP = "rbac.authorization.k8s.io"
 RULES = Path(__file__).resolve().parents[2] / "src" / "seaway" / "deploy" / "rbac"
 Tree = dict[str, Any]
-MERGE = "application/merge-patch+json"
 UPGRADES = ("exec", "attach", "portforward")
 
 
@@ -84,23 +77,6 @@ def asks(server: Server) -> list[Ask]:
     assert len(found) > 400
     assert {"pods/log", "pods/exec", "pods/status", "deployments/scale", "serviceaccounts/token"} <= {a.resource for a in found}
     return found
-
-
-def token_of(server: Server, ns: str, account: str = "default") -> str:
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    return str(server.create(f"/api/v1/namespaces/{ns}/serviceaccounts/{account}/token", body)["status"]["token"])
-
-
-def grant(server: Server, ns: str, name: str, rules: list[Tree], cluster: bool, subject: Tree) -> None:
-    """Makes (or makes anew) a role and its binding."""
-    where = RBAC if cluster else f"{RBAC}/namespaces/{ns}"
-    role, binding, kind = ("clusterroles", "clusterrolebindings", "ClusterRole") if cluster else ("roles", "rolebindings", "Role")
-    body = {"metadata": {"name": name}, "rules": rules}
-    status, answer = server.request("PUT", f"{where}/{role}/{name}", body)
-    assert status in (200, 201), answer
-    ref = {"apiGroup": GROUP, "kind": kind, "name": name}
-    status, _ = server.request("POST", f"{where}/{binding}", {"metadata": {"name": name}, "roleRef": ref, "subjects": [subject]})
-    assert status in (201, 409)
 
 
 def refusal(ask: Ask, user: str, ns: str) -> str:
@@ -227,70 +203,6 @@ def test_wrong_credentials_open_not_even_what_nobody_may(server: Server, header:
         assert (status, answer["reason"]) == (401, "Unauthorized"), path
 
 
-# acting as others
-
-IMPERSONATION = [
-    # what is granted: (group, resource, names), headers, whether that is enough
-    ([("", "users", ["ann"])], {"Impersonate-User": "ann"}, True),
-    ([("", "users", ["ann"])], {"Impersonate-User": "bob"}, False),
-    ([("", "users", ["ann"])], {"Impersonate-User": "ann", "Impersonate-Group": "crew"}, False),
-    ([("", "users", ["ann"]), ("", "groups", ["crew"])], {"Impersonate-User": "ann", "Impersonate-Group": "crew"}, True),
-    ([("", "users", ["ann"]), ("", "groups", ["crew"])], {"Impersonate-User": "ann", "Impersonate-Group": "system:masters"}, False),
-    ([("", "users", ["*"])], {"Impersonate-User": "ann"}, False),
-    ([("", "users", [])], {"Impersonate-User": "anybody"}, True),
-    ([("", "users", [])], {"Impersonate-User": "system:serviceaccount:default:default"}, False),
-    ([("", "serviceaccounts", ["default"])], {"Impersonate-User": "system:serviceaccount:default:default"}, True),
-    ([("", "serviceaccounts", ["other"])], {"Impersonate-User": "system:serviceaccount:default:default"}, False),
-    ([("", "users", ["ann"])], {"Impersonate-User": "ann", "Impersonate-Uid": "7"}, False),
-    ([("", "users", ["ann"]), ("authentication.k8s.io", "uids", ["7"])], {"Impersonate-User": "ann", "Impersonate-Uid": "7"}, True),
-    ([("", "users", ["ann"])], {"Impersonate-User": "ann", "Impersonate-Extra-Scope": "view"}, False),
-    ([("", "users", ["ann"]), ("authentication.k8s.io", "userextras/scope", ["view"])], {"Impersonate-User": "ann", "Impersonate-Extra-Scope": "view"}, True),
-    ([("", "users", ["ann"]), ("authentication.k8s.io", "userextras/scope", ["view"])], {"Impersonate-User": "ann", "Impersonate-Extra-Scope": "edit"}, False),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("granted", "headers", "enough"), IMPERSONATION)
-def test_acting_as_somebody_needs_each_part_of_them(server: Server, ns: str, granted: list[Any], headers: dict[str, str], enough: bool) -> None:
-    rules = [{"apiGroups": [g], "resources": [r], "verbs": ["impersonate"], **({"resourceNames": n} if n else {})} for g, r, n in granted]
-    grant(server, ns, f"act-{ns}", rules, True, {"kind": "ServiceAccount", "name": "default", "namespace": ns})
-    status, answer = server.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, token=token_of(server, ns), headers=headers)
-    assert status == (201 if enough else 403), answer
-    if enough:
-        info = answer["status"]["userInfo"]
-        assert info["username"] == headers["Impersonate-User"] and "system:authenticated" in info["groups"]
-
-
-# granting
-
-ESCALATION = [
-    # the verb on roles that the account has beside create, whether it makes roles of more than it has, whether it binds them
-    ([], False, False),
-    (["escalate"], True, False),
-    (["bind"], False, True),
-    (["escalate", "bind"], True, True),
-]
-
-
-@pytest.mark.parametrize(("verbs", "makes", "binds"), ESCALATION)
-def test_nobody_grants_more_than_they_have_without_the_verb_for_it(server: Server, ns: str, verbs: list[str], makes: bool, binds: bool) -> None:
-    server.create(f"{RBAC}/namespaces/{ns}/roles", {"metadata": {"name": "strong"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["*"]}]})
-    rules = [{"apiGroups": [GROUP], "resources": ["roles", "rolebindings"], "verbs": ["create", "patch", *verbs]}]
-    grant(server, ns, "granter", rules, False, {"kind": "ServiceAccount", "name": "default", "namespace": ns})
-    token = token_of(server, ns)
-    wish = {"metadata": {"name": "wish"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]}
-    status, answer = server.request("POST", f"{RBAC}/namespaces/{ns}/roles", wish, token=token)
-    assert status == (201 if makes else 403), answer
-    subject = {"kind": "ServiceAccount", "name": "default", "namespace": ns}
-    ref = {"apiGroup": GROUP, "kind": "Role", "name": "strong"}
-    bond = {"metadata": {"name": "wish"}, "subjects": [subject], "roleRef": ref}
-    status, answer = server.request("POST", f"{RBAC}/namespaces/{ns}/rolebindings", bond, token=token)
-    assert status == (201 if binds else 403), answer
-    assert (server.request("GET", f"/api/v1/namespaces/{ns}/secrets", token=token)[0] == 200) is binds
-    widened = {"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}
-    status, _ = server.request("PATCH", f"{RBAC}/namespaces/{ns}/roles/granter", widened, media=MERGE, token=token)
-    assert status == (200 if makes else 403), "its own role too"
-
-
 # nodes
 
 
@@ -347,52 +259,6 @@ def test_a_node_touches_itself_and_what_its_pods_need(server: Server, ns: str, t
     for selected, allowed in ((asked, True), ({"verb": "list", "resource": "pods"}, False)):
         review = {"spec": {"user": f"system:node:{ns}-1", "groups": ["system:nodes"], "resourceAttributes": selected}}
         assert server.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]["allowed"] is allowed
-
-
-# signers
-
-CERTIFICATES = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
-
-
-def request_of(name: str) -> str:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    made = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-    return base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode()
-
-
-@pytest.mark.parametrize(
-    ("part", "verb", "signer", "allowed"),
-    [
-        ("approval", "approve", "kubernetes.io/kube-apiserver-client", True),
-        ("approval", "approve", "kubernetes.io/*", True),
-        ("approval", "approve", "example.com/*", False),
-        ("approval", "sign", "kubernetes.io/kube-apiserver-client", False),
-        ("status", "sign", "kubernetes.io/kube-apiserver-client", True),
-        ("status", "approve", "kubernetes.io/kube-apiserver-client", False),
-        ("status", "sign", "kubernetes.io/kubelet-serving", False),
-    ],
-)
-def test_a_certificate_is_approved_and_signed_by_whom_its_signer_is_granted_to(
-    server: Server, ns: str, part: str, verb: str, signer: str, allowed: bool
-) -> None:
-    subject = {"kind": "User", "name": f"rights-{ns}"}
-    rules = [
-        {"apiGroups": ["certificates.k8s.io"], "resources": [f"certificatesigningrequests/{part}"], "verbs": ["patch"]},
-        {"apiGroups": ["certificates.k8s.io"], "resources": ["signers"], "resourceNames": [signer], "verbs": [verb]},
-    ]
-    grant(server, ns, f"signs-{ns}", rules, True, subject)
-    spec = {"signerName": "kubernetes.io/kube-apiserver-client", "usages": ["client auth"], "request": request_of(ns)}
-    server.create(CERTIFICATES, {"metadata": {"name": ns}, "spec": spec})
-    kind = "Approved" if part == "approval" else "Failed"
-    patch = {"status": {"conditions": [{"type": kind, "status": "True", "reason": "r"}]}}
-    headers = {"Impersonate-User": f"rights-{ns}"}
-    status, answer = server.request("PATCH", f"{CERTIFICATES}/{ns}/{part}", patch, media=MERGE, headers=headers)
-    assert status == (200 if allowed else 403), answer
-    if not allowed:
-        right = "approve" if part == "approval" else "sign"
-        why = f'user not permitted to {right} requests with signerName "kubernetes.io/kube-apiserver-client"'
-        assert answer["message"] == f'certificatesigningrequests.certificates.k8s.io "{ns}" is forbidden: {why}'
 
 
 # our own components
