@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hookserver import HookServer, patched
 from server import Server
 
@@ -24,10 +25,26 @@ POLICY = {
 }
 
 
-def started(folder: Path, **extra: Any) -> Server:
-    server = Server(folder)
-    server.extra = extra
-    return server.start().wait()
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts a server with more arguments; it ends with the test, however that ends."""
+    made: list[Server] = []
+
+    def start(**extra: Any) -> Server:
+        made.append(Server(tmp_path / f"s{len(made)}"))
+        made[-1].extra = extra
+        return made[-1].start().wait()
+
+    yield start
+    for server in made:
+        server.close()
+
+
+@pytest.fixture
+def hooks(tmp_path: Path) -> Iterator[HookServer]:
+    found = HookServer(tmp_path / "hooks")
+    yield found
+    found.close()
 
 
 def events(path: Path, wanted: Callable[[Tree], bool], count: int = 1) -> list[Tree]:
@@ -45,10 +62,9 @@ def about(name: str, verb: str = "create") -> Callable[[Tree], bool]:
     return lambda e: e.get("objectRef", {}).get("name") == name and e["verb"] == verb
 
 
-def test_the_audit_log_says_who_did_what_as_its_policy_wants(tmp_path: Path) -> None:
+def test_the_audit_log_says_who_did_what_as_its_policy_wants(tmp_path: Path, started: Callable[..., Server], hooks: HookServer) -> None:
     path = tmp_path / "audit.log"
-    server = started(tmp_path / "s", audit_log={"path": str(path), "policy": POLICY, **LOG}, request_log={"path": str(tmp_path / "requests.log"), **LOG})
-    hooks = HookServer(tmp_path / "hooks")
+    server = started(audit_log={"path": str(path), "policy": POLICY, **LOG}, request_log={"path": str(tmp_path / "requests.log"), **LOG})
     hooks.on("/add", lambda r: {**patched({"op": "add", "path": "/data", "value": {"by": "webhook"}})(r), "auditAnnotations": {"seen": "yes"}})  # type: ignore[dict-item]
     server.create("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations", {"metadata": {"name": "m"}, "webhooks": [hooks.hook("/add")]})
     server.create("/api/v1/namespaces", {"metadata": {"name": "n"}})
@@ -89,12 +105,10 @@ def test_the_audit_log_says_who_did_what_as_its_policy_wants(tmp_path: Path) -> 
 
     lines = (tmp_path / "requests.log").read_text()
     assert 'verb="GET" URI="/api/v1/namespaces/n/configmaps/c"' in lines and 'user="bob" resp=403' in lines
-    server.close()
-    hooks.close()
 
 
-def test_an_audit_log_that_cannot_be_written_fails_its_check_and_nothing_else(tmp_path: Path) -> None:
-    server = started(tmp_path / "s", audit_log={"path": "/dev/full", "policy": POLICY, **LOG})
+def test_an_audit_log_that_cannot_be_written_fails_its_check_and_nothing_else(started: Callable[..., Server]) -> None:
+    server = started(audit_log={"path": "/dev/full", "policy": POLICY, **LOG})
     server.create("/api/v1/namespaces", {"metadata": {"name": "n"}})
     end = time.monotonic() + 15
     while server.request("GET", "/livez/log")[0] == 200:
@@ -102,4 +116,3 @@ def test_an_audit_log_that_cannot_be_written_fails_its_check_and_nothing_else(tm
         time.sleep(0.05)
     assert server.request("GET", "/livez/log") == (500, b"internal server error: /dev/full: No space left on device\n")
     server.create("/api/v1/namespaces", {"metadata": {"name": "m"}})
-    server.close()
