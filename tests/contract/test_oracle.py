@@ -44,7 +44,7 @@ def differences(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str,
         told = folder / "told.json"
         command = [sys.executable, str(TOOL), "check", "--kubeconfig", str(server.folder / "kubeconfig")]
         command += ["--jobs", "4", "--deadline", "3", "--json", str(told), *(str(RECORDS / f) for f in MEASURED)]
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
         assert told.exists(), ran.stderr
         results = json.loads(told.read_text())
     finally:
