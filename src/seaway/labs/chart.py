@@ -1,9 +1,9 @@
-"""Pictures of results as SVG text: bars side by side, on a linear or a logarithmic scale; pure."""
+"""Pictures of results as SVG text: bars side by side, lines, pictures under each other; linear or logarithmic scales; pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from xml.sax.saxutils import escape
 
 COLORS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#9d755d")
@@ -26,56 +26,109 @@ def _ticks(top: float, log: bool, low: float) -> list[float]:
     return [n * step for n in range(math.ceil(top / step) + 1)]
 
 
+class _Plot:
+    """The frame of a picture: title, scale and legend. `height` is that of a value, from `base` upwards."""
+
+    def __init__(
+        self, title: str, values: Sequence[float], label: Callable[[float], str], axis: str, log: bool
+    ) -> None:
+        positive = [v for v in values if v > 0]
+        self._log = log
+        self._low = 10.0 ** math.floor(math.log10(min(positive, default=1))) if log else 0.0
+        ticks = _ticks(max(positive, default=1.0), log, self._low or 1.0)
+        self._top = ticks[-1]
+        self.base = HEIGHT - BOTTOM
+        self.parts = [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
+            'font-family="system-ui, sans-serif" fill="#222">',
+            f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
+            _text(WIDTH / 2, 24, title, 15, weight="bold"),
+        ]
+        for value in ticks:
+            y = self.base - self.height(value)
+            self.parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#ddd"/>')
+            self.parts.append(_text(LEFT - 6, y + 4, label(value), 11, "end"))
+        if axis:
+            self.parts.append(_text(LEFT, TOP - 10, axis, 11, "start"))
+
+    def height(self, value: float) -> float:
+        plot = HEIGHT - TOP - BOTTOM
+        if value <= 0:
+            return 0.0
+        if self._log:
+            return plot * math.log10(max(value / self._low, 1.0)) / max(math.log10(self._top / self._low), 1e-9)
+        return plot * value / self._top
+
+    def done(self, names: Iterable[str]) -> str:
+        x = float(LEFT)
+        for s, name in enumerate(names):
+            color = COLORS[s % len(COLORS)]
+            self.parts.append(f'<rect x="{x:.1f}" y="{HEIGHT - 24}" width="12" height="12" fill="{color}"/>')
+            self.parts.append(_text(x + 18, HEIGHT - 14, name, 12, "start"))
+            x += 36 + 7 * len(name)
+        return "\n".join([*self.parts, "</svg>"]) + "\n"
+
+
+def _plain(value: float) -> str:
+    return f"{value:g}"
+
+
 def bars(
     title: str,
     groups: Sequence[str],
     series: Mapping[str, Sequence[float]],
-    label: Callable[[float], str] = lambda v: f"{v:g}",
+    label: Callable[[float], str] = _plain,
     axis: str = "",
     log: bool = False,
 ) -> str:
     """A group of bars for each of `groups`, a bar in it for each of `series`, its value on top."""
-    values = [v for row in series.values() for v in row if v > 0]
-    low = 10.0 ** math.floor(math.log10(min(values, default=1))) if log else 0.0
-    ticks = _ticks(max(values, default=1.0), log, low or 1.0)
-    top = ticks[-1]
-    inner, plot = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-
-    def height(value: float) -> float:
-        if value <= 0:
-            return 0.0
-        if log:
-            return plot * math.log10(max(value / low, 1.0)) / max(math.log10(top / low), 1e-9)
-        return plot * value / top
-
-    base = HEIGHT - BOTTOM
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        'font-family="system-ui, sans-serif" fill="#222">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        _text(WIDTH / 2, 24, title, 15, weight="bold"),
-    ]
-    for value in ticks:
-        y = base - height(value)
-        parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#ddd"/>')
-        parts.append(_text(LEFT - 6, y + 4, label(value), 11, "end"))
-    if axis:
-        parts.append(_text(LEFT, TOP - 10, axis, 11, "start"))
-    slot = inner / max(len(groups), 1)
+    plot = _Plot(title, [v for row in series.values() for v in row], label, axis, log)
+    slot = (WIDTH - LEFT - RIGHT) / max(len(groups), 1)
     width = min(slot * 0.8 / max(len(series), 1), 70)
     for g, group in enumerate(groups):
         start = LEFT + slot * g + (slot - width * len(series)) / 2
         for s, row in enumerate(series.values()):
-            tall, x = height(row[g]), start + s * width
-            parts.append(
-                f'<rect x="{x + 1:.1f}" y="{base - tall:.1f}" width="{width - 2:.1f}" height="{tall:.1f}" '
+            tall, x = plot.height(row[g]), start + s * width
+            plot.parts.append(
+                f'<rect x="{x + 1:.1f}" y="{plot.base - tall:.1f}" width="{width - 2:.1f}" height="{tall:.1f}" '
                 f'fill="{COLORS[s % len(COLORS)]}"/>'
             )
-            parts.append(_text(x + width / 2, base - tall - 4, label(row[g]), 10))
-        parts.append(_text(LEFT + slot * (g + 0.5), base + 18, group, 12))
-    x = float(LEFT)
-    for s, name in enumerate(series):
-        parts.append(f'<rect x="{x:.1f}" y="{HEIGHT - 24}" width="12" height="12" fill="{COLORS[s % len(COLORS)]}"/>')
-        parts.append(_text(x + 18, HEIGHT - 14, name, 12, "start"))
-        x += 36 + 7 * len(name)
+            plot.parts.append(_text(x + width / 2, plot.base - tall - 4, label(row[g]), 10))
+        plot.parts.append(_text(LEFT + slot * (g + 0.5), plot.base + 18, group, 12))
+    return plot.done(series)
+
+
+def lines(
+    title: str,
+    xs: Sequence[float],
+    series: Mapping[str, Sequence[float]],
+    label: Callable[[float], str] = _plain,
+    axis: str = "",
+    across: str = "",
+) -> str:
+    """A line for each of `series` over the numbers `xs`, both scales linear: what grows evenly is straight."""
+    plot = _Plot(title, [v for row in series.values() for v in row], label, axis, False)
+    inner, most = WIDTH - LEFT - RIGHT - 40, max(xs)
+    at = [LEFT + inner * x / most for x in xs]
+    for x, value in zip(at, xs, strict=True):
+        plot.parts.append(_text(x, plot.base + 18, f"{value:,.0f}", 11))
+    if across:
+        plot.parts.append(_text(WIDTH - RIGHT, plot.base + 34, across, 11, "end"))
+    for s, row in enumerate(series.values()):
+        color = COLORS[s % len(COLORS)]
+        points = [(x, plot.base - plot.height(v)) for x, v in zip(at, row, strict=True)]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        plot.parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2.5"/>')
+        plot.parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{color}"/>' for x, y in points]
+        plot.parts.append(_text(points[-1][0] + 8, points[-1][1] + 4, label(row[-1]), 10, "start"))
+    return plot.done(series)
+
+
+def under(*pictures: str) -> str:
+    """Pictures under each other, as one."""
+    height = HEIGHT * len(pictures)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">'
+    ]
+    parts += [f'<g transform="translate(0 {HEIGHT * n})">\n{picture}</g>' for n, picture in enumerate(pictures)]
     return "\n".join([*parts, "</svg>"]) + "\n"

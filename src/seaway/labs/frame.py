@@ -20,6 +20,10 @@ LABS = {
         "seaway.labs.termination",
         "requests lost while pods are replaced under load: no hook, a signal handler, a preStop sleep",
     ),
+    "proxy-modes": (
+        "seaway.labs.proxymodes",
+        "what the number of Services costs a connection and a change: iptables against nftables and eBPF",
+    ),
 }
 
 
