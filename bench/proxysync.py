@@ -32,9 +32,9 @@ from seaway.labs import manyservices
 from seaway.labs.proxyrig import PLANES, SYSCTLS, own_lock
 from seaway.proxy.conntrack import KernelConntrack
 from seaway.proxy.kernel import KernelError, Nftables
+from seaway.proxy.modes import open_plane
 from seaway.proxy.planes import Plane
 from seaway.proxy.process import Proxy
-from seaway.proxy.run import open_plane
 from seaway.proxy.table import Delta, ServiceTable
 
 Tree = dict[str, Any]

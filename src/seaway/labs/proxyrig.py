@@ -29,7 +29,7 @@ from seaway.cluster.layout import mac
 from seaway.labs import connections, manyservices
 from seaway.proxy.ebpf import cgroup
 from seaway.proxy.kernel import KernelError, Nftables
-from seaway.proxy.run import open_plane
+from seaway.proxy.modes import open_plane
 
 Tree = dict[str, Any]
 CLIENT, SERVER = ("10.244.0.11",), ("10.244.0.12", "10.244.0.13")
