@@ -19,7 +19,8 @@ OWN = "9:name=systemd:/x\n4:memory:/session/1\n1:cpu,cpuacct:/\n0::/user\n"
     ("mounts", "own", "want"),
     [
         (V1, OWN, {"memory": Parent("/sys/fs/cgroup/memory/session/1", 1), "cpu": Parent("/sys/fs/cgroup/cpu,cpuacct", 1)}),
-        (HYBRID, OWN, {"memory": Parent("/sys/fs/cgroup/memory/session/1", 1), "cpu": Parent("/sys/fs/cgroup/cpu,cpuacct", 1)}),
+        (HYBRID, OWN, {"memory": Parent("/sys/fs/cgroup/memory/session/1", 1), "cpu": Parent("/sys/fs/cgroup/cpu,cpuacct", 1),
+                       "sockets": Parent("/sys/fs/cgroup/unified", 2)}),
         (V2, "0::/user.slice/x\n", {"memory": Parent("/sys/fs/cgroup", 2), "cpu": Parent("/sys/fs/cgroup", 2)}),
         ("proc /proc proc rw 0 0\n", "", {}),
     ],
@@ -38,6 +39,10 @@ def test_controllers_are_found_in_both_versions(mounts: str, own: str, want: dic
 )
 def test_limits_are_read(resources: dict, want: Limits) -> None:
     assert limits({"resources": resources}) == want
+
+
+def test_a_group_for_programs_at_sockets_has_no_limits_to_write() -> None:
+    assert settings(Limits(64 << 20, 1500, 1500), "sockets", 2) == []
 
 
 @pytest.mark.parametrize(
