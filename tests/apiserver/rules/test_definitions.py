@@ -244,6 +244,8 @@ def test_a_status_without_stored_versions_tells_the_one_that_stores() -> None:
         tree["status"]["storedVersions"] = none
         DEFINITIONS.default(tree)
         assert tree["status"]["storedVersions"] == ["v2"]
+        sent = {**tree, "spec": {}, "status": {"storedVersions": none}}
+        assert DEFINITIONS.part("status").prepare(sent, tree) == {**tree, "status": {"storedVersions": ["v2"]}}
 
 
 def test_formats_that_nobody_knows_are_told_once() -> None:

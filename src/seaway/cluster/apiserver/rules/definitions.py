@@ -44,13 +44,17 @@ def default(tree: Tree) -> None:
         for one in every(schema) if schema else ():
             if "default" in one and one["default"] is None:
                 del one["default"]
-    status, stored = tree.get("status") or {}, _stored_version(spec)
-    if stored is not None and not status.get("storedVersions"):
-        tree["status"] = {**status, "storedVersions": [stored]}
+    _default_stored(tree)
 
 
 def _stored_version(spec: Tree) -> str | None:
     return next((v.get("name") or "" for v in spec.get("versions") or () if v.get("storage")), None)
+
+
+def _default_stored(tree: Tree) -> None:
+    status, stored = tree.get("status") or {}, _stored_version(tree.get("spec") or {})
+    if stored is not None and not status.get("storedVersions"):
+        tree["status"] = {**status, "storedVersions": [stored]}
 
 
 def begin(tree: Tree) -> None:
@@ -166,6 +170,13 @@ def revalidate(tree: Tree, old: Tree) -> list[Cause]:
     return found + _approval_causes(tree, old) + _preserve_causes(tree, old)
 
 
+def prepare_status(new: Tree, old: Tree) -> Tree:
+    """The status is new, and so is the metadata, which Kubernetes means to keep and does not (issue 137681)."""
+    result = {**old, "metadata": new["metadata"], "status": new.get("status") or {}}
+    _default_stored(result)
+    return result
+
+
 def validate_status(tree: Tree, old: Tree) -> list[Cause]:
     return _status_names(tree)
 
@@ -202,5 +213,5 @@ DEFINITIONS = Rule(
     prepare=prepare,
     revalidate=revalidate,
     warnings=warnings,
-    parts={"status": Part(validate=validate_status)},
+    parts={"status": Part(prepare_status, validate_status)},
 )
