@@ -109,12 +109,19 @@ def left_behind() -> list[str]:
         elif words[0] not in ("}", "type"):
             found.append(f"{table}: {line}")
     for family in ("ip", "ip6"):
-        names = Path(f"/proc/net/{family}_tables_names")
-        for name in names.read_text().split() if names.exists() else ():
+        for name in _legacy_tables(family):
             lines = _said(f"{family}tables-legacy-save", "-t", name)
             found += [x for x in lines if x.startswith("-A") or (x.startswith(":") and x.split()[0][1:] not in XCHAINS)]
     found += _said("ipset", "list", "-name")
     return found
+
+
+def _legacy_tables(family: str) -> list[str]:
+    """The tables that iptables' older backend has; root's secret in a user namespace, where that backend cannot be used."""
+    try:
+        return Path(f"/proc/net/{family}_tables_names").read_text().split()
+    except (FileNotFoundError, PermissionError):
+        return []
 
 
 def _said(*command: str) -> list[str]:

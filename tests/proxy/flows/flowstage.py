@@ -30,7 +30,8 @@ class Stage:
     """The API, the agents and the streams of a scene. Without `network` it plays in the namespace that it is in."""
 
     def __init__(self, mode: str, network: bool = True) -> None:
-        self.mode, self.api = mode, FakeApi()
+        self.mode, _, backend = mode.partition("/")
+        self.api = FakeApi()
         self.agents: dict[str, flownet.Agent] = {}
         self.group = ""
         if network:
@@ -40,7 +41,7 @@ class Stage:
             flownet.start_servers(self.agents, [8080], [80])
         self.slices: dict[str, list[str]] = {}
         facts = flowdata.node_facts({})
-        self.settings = flowplanes.settings(facts, mode)
+        self.settings = flowplanes.settings(facts, self.mode, backend or "auto")
         self.api.put(
             {
                 "apiVersion": "v1",
@@ -167,9 +168,11 @@ class Stage:
             await asyncio.sleep(0.02)
 
     async def go_on(self, seconds: float) -> None:
-        """Time in which the streams go on, each of them."""
+        """Time in which the streams go on, each of them; on a busy machine as much more as they need."""
         before = {s["name"]: s["count"] for s in await self._all("peek")}
         await asyncio.sleep(seconds)
-        stuck = [s for s in await self._all("peek") if s["count"] == before[s["name"]]]
-        if stuck:
-            raise AssertionError(f"streams that went no further: {stuck}")
+        deadline = time.monotonic() + LONG
+        while stuck := [s for s in await self._all("peek") if s["count"] == before[s["name"]]]:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"streams that went no further: {stuck}")
+            await asyncio.sleep(0.05)
