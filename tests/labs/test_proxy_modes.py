@@ -15,7 +15,7 @@ import pytest
 
 from seaway.client.errors import Unavailable
 from seaway.labs import chart, manyservices, proxymodes, proxyrig
-from seaway.labs.frame import Stage
+from seaway.labs.frame import Options, Stage
 from seaway.labs.rates import rates
 from seaway.proxy import plan
 from seaway.services.resolve import resolve
@@ -44,6 +44,12 @@ def test_what_grows_evenly_is_a_straight_line() -> None:
     slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in itertools.pairwise(steep)]
     assert slopes[0] == pytest.approx(slopes[1], rel=0.01) and slopes[0] < 0
     assert len({y for _, y in flat}) == 1
+
+
+def test_labels_of_lines_that_end_together_do_not_cover_each_other() -> None:
+    svg = chart.lines("t", (1, 2), {name: [5, end] for name, end in (("a", 5.0), ("b", 5.01), ("c", 1.0))}, lambda v: f"<{v}>")
+    found = {e.text: float(e.attrib["y"]) for e in xml.fromstring(svg).iter(f"{NS}text") if (e.text or "").startswith("<5.0")}
+    assert found["<5.0>"] - found["<5.01>"] >= 12, "the higher one stands higher"
 
 
 def test_pictures_under_each_other_are_one_picture() -> None:
@@ -87,11 +93,46 @@ def test_a_mode_that_cannot_be_measured_says_why(monkeypatch: pytest.MonkeyPatch
     assert "open files" in proxyrig.missing("userspace", 1 << 40) and proxyrig.missing("nftables") == ""
 
 
+class FakeRig:
+    """A rig of a kernel that refuses eBPF at any size."""
+
+    def __init__(self, mode: str, services: int) -> None:
+        self.mode, self.services = mode, services
+
+    def __enter__(self) -> FakeRig:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def ready(self) -> float:
+        if self.mode == "ebpf":
+            raise Unavailable("the node in mode ebpf has ended: Operation not permitted")
+        return 0.1
+
+    def changes(self, count: int, within: float) -> list[float]:
+        return [0.001] * count
+
+    def connect(self, target: str, seconds: float) -> tuple[float, float]:
+        return 1000.0, 0.001
+
+
+def test_a_mode_that_the_kernel_refuses_is_left_out_with_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxymodes, "Rig", FakeRig)
+    monkeypatch.setattr(proxyrig, "missing", lambda mode: "no tool" if mode == "iptables-legacy" else "")
+    said: list[str] = []
+    found = proxymodes.run(Stage(said.append, lambda _: pytest.fail("no cluster is needed")), Options(quick=True))
+    assert {row[0].split(",")[0] for row in found.rows} == {"iptables-nft", "nftables"}
+    assert {"Left out: iptables-legacy (no tool).",
+            "Left out: ebpf (the node in mode ebpf has ended: Operation not permitted)."} <= set(found.notes)
+    assert "iptables-legacy is left out: no tool" in said
+
+
 @pytest.mark.kernel
 def test_new_connections_cost_more_among_many_services_in_iptables_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxymodes, "WITHIN", 0.5)
     stage = Stage(lambda _: None, lambda _: pytest.fail("no cluster is needed"))
-    found, changes = proxymodes.measure(stage, ("iptables-nft", "nftables"), (10, 1500), 4)
+    found, changes, _ = proxymodes.measure(stage, ("iptables-nft", "nftables"), (10, 1500), 4)
     result = proxymodes.result((10, 1500), found, changes, {})
     iptables, nftables = (
         result.numbers[f"ratio/{mode}/1500"] / result.numbers[f"ratio/{mode}/10"] for mode in ("iptables-nft", "nftables")

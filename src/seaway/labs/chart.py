@@ -120,8 +120,20 @@ def lines(
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         plot.parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2.5"/>')
         plot.parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{color}"/>' for x, y in points]
-        plot.parts.append(_text(points[-1][0] + 8, points[-1][1] + 4, label(row[-1]), 10, "start"))
+    ends = _apart([plot.base - plot.height(row[-1]) for row in series.values()])
+    for y, row in zip(ends, series.values(), strict=True):
+        plot.parts.append(_text(at[-1] + 8, y + 4, label(row[-1]), 10, "start"))
     return plot.done(series)
+
+
+def _apart(heights: Sequence[float], gap: float = 12.0) -> list[float]:
+    """Places for labels near `heights` that do not cover each other, in the same order; the lowest stays where it is."""
+    places = [0.0] * len(heights)
+    free = math.inf
+    for n in sorted(range(len(heights)), key=lambda n: -heights[n]):
+        places[n] = min(heights[n], free)
+        free = places[n] - gap
+    return places
 
 
 def under(*pictures: str) -> str:

@@ -12,6 +12,7 @@ import os
 import statistics
 from collections.abc import Mapping, Sequence
 
+from seaway.client.errors import Unavailable
 from seaway.labs import chart, proxyrig
 from seaway.labs.frame import Options, Result, Stage
 from seaway.labs.proxyrig import BASES, Rig
@@ -27,20 +28,28 @@ def sizes_of(options: Options) -> tuple[int, ...]:
 
 def measure(
     stage: Stage, modes: Sequence[str], sizes: Sequence[int], rounds: int
-) -> tuple[dict[Place, Rate], dict[tuple[str, int], float]]:
-    """(rates by place, seconds of one change by mode and size)."""
+) -> tuple[dict[Place, Rate], dict[tuple[str, int], float], dict[str, str]]:
+    """(rates by place, seconds of one change by mode and size, modes that this kernel refuses and why)."""
     changes: dict[tuple[str, int], float] = {}
+    refused: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
         places = [(stack.enter_context(Rig(base, 0)), "direct") for base in BASES]
         places += [(stack.enter_context(Rig(mode, size)), "last") for mode in modes for size in sizes]
         for rig, _ in places:
-            rig.ready()
+            try:
+                rig.ready()
+            except Unavailable as e:
+                if rig.mode in BASES:
+                    raise
+                refused[rig.mode] = str(e)
+                stage.say(str(e))
+        places = [(rig, target) for rig, target in places if rig.mode not in refused]
         for rig, _ in places[len(BASES) :]:
             changes[rig.mode, rig.services] = change = statistics.median(rig.changes(CHANGES, WITHIN))
             stage.say(f"{rig.mode}, {rig.services:,} Services: one change takes {change * 1000:.1f} ms")
         stage.say(f"{rounds} rounds of new connections over all of them")
         taken = [{(r.mode, r.services, t): r.connect(t, SECONDS) for r, t in places} for _ in range(rounds)]
-    return rates(taken), changes
+    return rates(taken), changes, refused
 
 
 def result(
@@ -109,5 +118,5 @@ def run(stage: Stage, options: Options) -> Result:
         stage.say(f"{mode} is left out: {why}")
     stage.say(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs")
     sizes = sizes_of(options)
-    found, changes = measure(stage, modes, sizes, 2 * options.runs if options.quick else 4 * options.runs)
-    return result(sizes, found, changes, left_out)
+    found, changes, refused = measure(stage, modes, sizes, (2 if options.quick else 4) * options.runs)
+    return result(sizes, found, changes, left_out | refused)
