@@ -172,7 +172,7 @@ async def churn(stage: Stage, seconds: float = 4.0) -> None:
 
 ORDER = ("nftables", "iptables", "ebpf", "userspace", "iptables", "nftables", "ebpf", "nftables")
 # Where there is IPVS, in User-mode Linux: there is no nftables there.
-ORDER_IPVS = ("iptables", "ipvs", "iptables", "ipvs", "iptables")
+ORDER_IPVS = ("iptables", "ipvs", "userspace", "ipvs", "iptables")
 
 
 async def switch(stage: Stage) -> None:
