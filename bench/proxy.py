@@ -152,7 +152,7 @@ def connections(modes: list[str], counts: tuple[int, ...], rounds: int, seconds:
             if mode == "ebpf":
                 ratio = worst.cpu / found[mode, count, "direct"].cpu
                 row(f"ebpf: of direct on the same node, {count:,} Services", f"{ratio:.2f}", f"goal {goal:.2f}", ratio >= goal)
-                row("      of direct on a node without any rule", f"{worst.cpu_of_bare:.2f}", "the rules beneath cost all connections", None)
+                row("      of direct on a node without any rule", f"{worst.cpu_of_bare:.2f}", "conntrack and the packets' rules cost the rest", None)
             else:
                 ratio = worst.cpu_of_tracked
                 row(f"{mode}: of direct with conntrack, {count:,} Services", f"{ratio:.2f}", f"goal {goal:.2f}", ratio >= goal)
