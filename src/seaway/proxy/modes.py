@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from seaway.proxy.configuration import Settings
 from seaway.proxy.ebpf import cgroup
@@ -89,21 +90,28 @@ def _iptables_left(mode: str) -> list[str]:
     return told
 
 
-def _ipvs_left(mode: str, backend: str) -> list[str]:
+def _ipvs_left(mode: str, backend: str, ended: Callable[[], bool]) -> list[str]:
     """The virtual servers of IPVS mode, once their last connection has ended or a minute has passed."""
     if not present():
         return []
     try:
         plane = _ipvs(Iptables(backend))
-        plane.drain(DRAIN)
-        plane.cleanup(SHARED if mode == "iptables" else frozenset())
+        if not plane.drain(DRAIN, ended):
+            return []
+        by_iptables = mode == "iptables" or (mode == "userspace" and _no_nftables())
+        plane.cleanup(SHARED if by_iptables else frozenset())
     except KernelError as e:
         return [f"what IPVS mode has left stays: {e}"]
     return ["removed the virtual servers that IPVS mode has left"]
 
 
-def leftovers(wanted: Settings) -> list[str]:
-    """Removes what a proxy in another mode has left here; says what that was. It may wait for connections to end."""
+def _never() -> bool:
+    return False
+
+
+def leftovers(wanted: Settings, ended: Callable[[], bool] = _never) -> list[str]:
+    """Removes what a proxy in another mode has left here; says what that was. It may wait for connections to end: `ended` says
+    whether the proxy that waits has ended itself."""
     mode = wanted.mode
     told = _programs_left(wanted.cgroup) if mode != "ebpf" else []
     if mode in ("iptables", "ipvs"):
@@ -111,7 +119,7 @@ def leftovers(wanted: Settings) -> list[str]:
     if mode not in ("iptables", "userspace") or (mode == "userspace" and not _no_nftables()):
         told += _iptables_left(mode)
     if mode != "ipvs":
-        told += _ipvs_left(mode, wanted.backend)
+        told += _ipvs_left(mode, wanted.backend, ended)
     return told
 
 

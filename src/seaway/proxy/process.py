@@ -36,7 +36,7 @@ GOING = "ToBeDeletedByClusterAutoscaler"
 AUDIT_SHARE = 20  # an audit that takes a second comes every twenty at the most
 
 
-def nothing_left() -> list[str]:
+def nothing_left(ended: Callable[[], bool]) -> list[str]:
     return []
 
 
@@ -55,11 +55,11 @@ class Proxy:
         conntrack: Conntrack,
         settings: Settings,
         local_addresses: Callable[[], tuple[str, ...]] = no_addresses,
-        leftovers: Callable[[], list[str]] = nothing_left,
+        leftovers: Callable[[Callable[[], bool]], list[str]] = nothing_left,
     ) -> None:
         self.plane, self.conntrack, self.settings = plane, conntrack, settings
         self.node = settings.node
-        self._local_addresses, self._leftovers = local_addresses, leftovers
+        self._local_addresses, self._leftovers, self._ended = local_addresses, leftovers, False
         self.services = Informer(api, kind_of("services"))
         self.slices = Informer(api, kind_of("endpointslices.discovery.k8s.io"))
         self.nodes = Informer(api, kind_of("nodes"), "", {"fieldSelector": f"metadata.name={settings.node}"})
@@ -177,6 +177,12 @@ class Proxy:
 
     async def run(self) -> None:
         """Syncs until cancelled. Nothing is programmed before Services and slices are both listed."""
+        try:
+            await self._run()
+        finally:
+            self._ended = True
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.health_ports.run())
             group.create_task(self._clean_flows())
@@ -200,7 +206,7 @@ class Proxy:
                     group.create_task(self._clean_leftovers())
 
     async def _clean_leftovers(self) -> None:
-        for line in await asyncio.to_thread(self._leftovers):
+        for line in await asyncio.to_thread(self._leftovers, lambda: self._ended):
             log.info("%s", line)
 
     def _try_sync(self) -> None:

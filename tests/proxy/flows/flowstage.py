@@ -81,7 +81,7 @@ class Stage:
         settings = self.settings._replace(mode=mode or self.mode)
         plane = open_plane(settings)
         found = Proxy(
-            self.api, plane, KernelConntrack(), settings, addresses.local, lambda: leftovers(settings)
+            self.api, plane, KernelConntrack(), settings, addresses.local, lambda ended: leftovers(settings, ended)
         )
         task = asyncio.ensure_future(found.run())
         try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from seaway.proxy.iptables import render
-from seaway.proxy.iptables.names import endpoint_text
+from seaway.proxy.iptables.names import NODE_PORTS, OF_SERVICES, SERVICES, endpoint_text
 from seaway.proxy.iptables.render import LARGE, State
 from seaway.proxy.iptables.tool import Held, Tool
 from seaway.proxy.kernel import KernelError
@@ -73,12 +73,14 @@ class IptablesPlane:
         """Nothing to do: rules and connections stay."""
 
     def leads_to(self, family: int, backends: Collection[Backend]) -> bool:
-        """Whether the kernel's chains still name one of some endpoints; False where they are gone or another's."""
-        there = {f"--to-destination {endpoint_text(b)}" for b in backends}
-        rules = (rule for chain in self._tool.save(family).get("nat", {}).values() for rule in chain)
-        return any(
-            rule.partition("--to-destination")[1] and rule[rule.index("--to-destination") :] in there for rule in rules
-        )
+        """Whether packets are still led to one of some endpoints; False where another mode has made the chains its own."""
+        chains = self._tool.save(family).get("nat", {})
+        entries = [rule.rpartition("-j ")[2] for rule in chains.get(SERVICES, ())]
+        if NODE_PORTS in entries:
+            entries += [rule.rpartition("-j ")[2] for rule in chains.get(NODE_PORTS, ())]
+        there = {endpoint_text(b) for b in backends}
+        ends = (rule.partition("--to-destination ")[2] for rules in chains.values() for rule in rules)
+        return any(name.startswith(OF_SERVICES) for name in entries) and any(end in there for end in ends)
 
     def cleanup(self, families: Collection[int] = (4, 6), kept: frozenset[tuple[str, str]] = frozenset()) -> None:
         for family in families:

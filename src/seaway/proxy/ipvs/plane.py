@@ -175,26 +175,27 @@ class IpvsPlane:
             return "virtual servers differ"
         if self._device.held(family) != {address for base, address in wanted if base == sets.HELD}:
             return "the addresses of kube-ipvs0 differ"
-        counts = {t: {c: len(r) for c, r in chains.items()} for t, chains in rules.chains(self._facts[family]).items()}
-        if rules.hooks(held) or any(
-            len(held.get(t, {}).get(c, ())) != n for t, own in counts.items() for c, n in own.items()
-        ):
-            return "iptables rules differ"
-        return ""
+        for name, chains in rules.chains(self._facts[family]).items():
+            for chain, own in chains.items():
+                if len(held.get(name, {}).get(chain, ())) != len(own):
+                    return f"{chain} of {name} has not its {len(own)} rules"
+        return "a built-in chain no longer leads to ours" if rules.hooks(held) else ""
 
     async def retire(self) -> None:
         """Virtual servers stay, and carry on by themselves."""
 
-    def drain(self, bound: float) -> None:
-        """Waits until the last connection has ended, or for `bound` seconds; another mode has the new ones already."""
+    def drain(self, bound: float, ended: Callable[[], bool]) -> bool:
+        """Waits until the last connection has ended, or for `bound` seconds; another mode has the new ones already. False where
+        who waits has ended first: by then it may be IPVS's turn again."""
         end = time.monotonic() + bound
-        while time.monotonic() < end and any(
-            found.connections
-            for f in (4, 6)
-            for place in self._kernel.servers(f)
-            for found in self._kernel.destinations(f, place)
-        ):
+        while time.monotonic() < end and not ended():
+            there = (
+                d for f in (4, 6) for place in self._kernel.servers(f) for d in self._kernel.destinations(f, place)
+            )
+            if not any(found.connections for found in there):
+                break
             time.sleep(0.5)
+        return not ended()
 
     def cleanup(self, kept: frozenset[tuple[str, str]] = frozenset()) -> None:
         for family in (4, 6):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Collection, Hashable
 from typing import Protocol
@@ -16,6 +17,7 @@ from seaway.proxy.userspace import translate
 from seaway.proxy.userspace.relay import Relays
 from seaway.proxy.userspace.translate import Ends, RelayKey
 
+log = logging.getLogger("kube-proxy")
 TAKEOVER, DRAIN = 2.0, 60.0  # seconds for another proxy to take over, and for connections to end
 LOCALHOST = {4: "127.0.0.1", 6: "::1"}
 
@@ -104,8 +106,11 @@ class UserspacePlane:
         carried to its end, or to the bound."""
         await asyncio.sleep(TAKEOVER)
         for family, relays in self.relays.items():
-            if self._redirect.leads_to(family, relays.places().values()):
-                self._redirect.cleanup((family,))
+            try:
+                if self._redirect.leads_to(family, relays.places().values()):
+                    self._redirect.cleanup((family,))
+            except KernelError as e:
+                log.warning("the way to this process's relays cannot be removed: %s", e)
         end = time.monotonic() + DRAIN
         while any(r.connections() for r in self.relays.values()) and time.monotonic() < end:
             await asyncio.sleep(0.1)
