@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -82,8 +83,12 @@ def test_lists_selectors_and_patches(light: Client, namespace: str) -> None:
 
 
 def test_watches_go_on_and_logs_are_read(light: Client) -> None:
+    end = time.monotonic() + 30
     listed = light.list(ConfigMap)
-    assert "kube-root-ca.crt" in {c.metadata.name for c in listed}
+    while "kube-root-ca.crt" not in {c.metadata.name for c in listed}:
+        assert time.monotonic() < end, "a controller writes it into each namespace"
+        time.sleep(0.05)
+        listed = light.list(ConfigMap)
     began = listed.resourceVersion
     for name in ("w0", "w1"):
         light.create(configmap(name, watched="yes"))

@@ -30,6 +30,11 @@ GRPC = (  # settings, headers with :status 200, SERVING, trailers with grpc-stat
 )
 PODS = """
 apiVersion: v1
+kind: Service
+metadata: {name: other}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: v1
 kind: Pod
 metadata: {name: ordered}
 spec:
@@ -121,11 +126,6 @@ spec:
     image: python
     command: [python3, -c, "GRPC"]
     readinessProbe: {grpc: {port: 9000, service: live}, periodSeconds: 1}
----
-apiVersion: v1
-kind: Service
-metadata: {name: other}
-spec: {ports: [{port: 80}]}
 ---
 apiVersion: v1
 kind: Pod

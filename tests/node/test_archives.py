@@ -334,3 +334,11 @@ def test_names_are_completed_as_docker_does(text: str, want: str) -> None:
 def test_what_is_no_name_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="couldn't parse image name"):
         parse(text)
+
+
+def test_who_looks_for_an_image_takes_no_change_from_who_waits_for_one(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    assert not store.changed()
+    (tmp_path / "images.json").write_text('{"images": []}')
+    store.find("shop/late:1")
+    assert store.changed() and not store.changed()

@@ -190,7 +190,7 @@ def main(argv: list[str]) -> int:
     began = time.monotonic()
     try:
         launch.down(place.of(NAME))  # one that an interrupted demo left
-        config = up.read_config(argparse.Namespace(config="", name=NAME, nodes=args.nodes, proxy_mode=""))
+        config = up.read_config(up.options().parse_args(["--name", NAME, "--nodes", str(args.nodes)]))
         where = up.start(config, "", [], up.Progress())
     except (ConfigError, LaunchError) as e:
         print(f"seaway demo: {e}", file=sys.stderr)

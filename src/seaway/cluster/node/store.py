@@ -51,6 +51,7 @@ class Store:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self._stamp: tuple[int, int] = (0, 0)
+        self._told: tuple[int, int] = (0, 0)
         self._images: tuple[Tree, ...] = ()
 
     @property
@@ -58,10 +59,10 @@ class Store:
         return os.path.join(self.folder, "layers")
 
     def changed(self) -> bool:
-        """Whether the index is another than at the last look."""
-        before = self._stamp
+        """Whether the index is another than when this was last asked: who looks for an image in between takes nothing away."""
         self.images()
-        return before != self._stamp
+        before, self._told = self._told, self._stamp
+        return before != self._told
 
     def images(self) -> tuple[Tree, ...]:
         path = os.path.join(self.folder, INDEX)
