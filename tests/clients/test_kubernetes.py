@@ -72,9 +72,18 @@ def test_typed_objects_live_patched_in_every_way(core: client.CoreV1Api, namespa
     with pytest.raises(ApiException) as refused:
         apps.replace_namespaced_deployment("web", namespace, stale)
     assert (refused.value.status, refused.value.reason) == (409, "Conflict")
-    scale = apps.read_namespaced_deployment_scale("web", namespace)
-    scale.spec.replicas = 3
-    assert apps.replace_namespaced_deployment_scale("web", namespace, scale).spec.replicas == 3
+
+    def scaled() -> bool:
+        """The controller writes the status meanwhile: a conflict is to be tried again, as kubectl scale does."""
+        scale = apps.read_namespaced_deployment_scale("web", namespace)
+        scale.spec.replicas = 3
+        try:
+            return bool(apps.replace_namespaced_deployment_scale("web", namespace, scale).spec.replicas == 3)
+        except ApiException as e:
+            assert e.status == 409
+            return False
+
+    wait_for(scaled, 30, "a scale without a conflict")
     ready = lambda: apps.read_namespaced_deployment_status("web", namespace).status.ready_replicas == 3  # noqa: E731
     wait_for(ready, 30, "three replicas are ready")
     apps.delete_namespaced_deployment("web", namespace, propagation_policy="Foreground")

@@ -10,7 +10,6 @@ from pathlib import Path
 import flowcgroup
 import flowrun
 import pytest
-import uml
 
 HERE = Path(__file__).resolve().parent
 MODES = ("nftables", "iptables", "userspace", *(["ebpf"] if flowcgroup.possible() else []))
@@ -80,11 +79,3 @@ def test_a_proxy_in_another_mode_takes_over_and_nobody_notices(upheavals: Runnin
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_a_proxy_killed_in_the_middle_of_syncs_loses_and_leaks_nothing(kernel: str, upheavals: Running) -> None:
     _played(upheavals, f"kill {kernel}")
-
-
-@pytest.mark.soak
-def test_iptables_ipvs_and_userspace_take_over_from_each_other_under_load() -> None:
-    """In User-mode Linux, where there is IPVS: no new connection fails, open ones go on to their end."""
-    assert uml.missing() == ""
-    ended = uml.run([sys.executable, str(HERE / "flowscenes.py"), "switch", "iptables/legacy"], 300, ("ip_vs", "br_netfilter"))
-    assert ended.status == 0 and "switch" in ended.out, ended.err[-1500:]

@@ -1,0 +1,21 @@
+"""Modes of kube-proxy that this kernel has not, under load: in User-mode Linux."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+PROXY = Path(__file__).resolve().parents[1] / "proxy"
+sys.path.insert(0, str(PROXY / "uml"))
+
+import uml  # noqa: E402
+
+
+@pytest.mark.soak
+def test_iptables_ipvs_and_userspace_take_over_from_each_other_under_load() -> None:
+    """No new connection fails, open ones go on to their end."""
+    assert uml.missing() == ""
+    ended = uml.run([sys.executable, str(PROXY / "flows" / "flowscenes.py"), "switch", "iptables/legacy"], 300, ("ip_vs", "br_netfilter"))
+    assert ended.status == 0 and "switch" in ended.out, ended.err[-1500:]
