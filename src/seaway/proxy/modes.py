@@ -23,7 +23,6 @@ from seaway.proxy.userspace.plane import Redirect, UserspacePlane
 
 log = logging.getLogger("kube-proxy")
 DRAIN = 60.0  # seconds that connections of another mode are waited for
-BUILT = ("nftables", "iptables", "ipvs", "ebpf", "userspace")
 
 
 def open_plane(wanted: Settings) -> Plane:

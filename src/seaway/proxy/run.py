@@ -21,6 +21,7 @@ from seaway.proxy import addresses, health, tracing
 from seaway.proxy.configuration import (
     HEALTHZ,
     METRICS,
+    MODES,
     PRIMARY,
     BadConfiguration,
     Settings,
@@ -32,7 +33,7 @@ from seaway.proxy.configuration import (
 from seaway.proxy.conntrack import KernelConntrack
 from seaway.proxy.iptables.tool import BACKENDS
 from seaway.proxy.kernel import KernelError
-from seaway.proxy.modes import BUILT, leftovers, open_plane
+from seaway.proxy.modes import leftovers, open_plane
 from seaway.proxy.planes import Plane
 from seaway.proxy.process import Proxy
 
@@ -56,7 +57,7 @@ def options() -> argparse.ArgumentParser:
     add("--config", default="", help="a KubeProxyConfiguration file; other flags but a few then do not count")
     add("--kubeconfig", default="", help="path to a kubeconfig; the pod's ServiceAccount otherwise")
     add("--hostname-override", default="", help="the node's name (default: $NODE_NAME, else the host's name)")
-    add("--proxy-mode", default="nftables", choices=BUILT, help="how packets are steered")
+    add("--proxy-mode", default="nftables", choices=MODES, help="how packets are steered")
     add("--cluster-cidr", default="", help="pod ranges, separated by commas: sources outside them are masqueraded")
     add("--service-cidr", default="", help="Service ranges: unallocated addresses in them are dropped")
     add(

@@ -11,17 +11,17 @@ from typing import Any
 import flowcgroup
 from flowdata import NodeFacts, World
 
-from seaway.proxy import addresses, plan
+from seaway.proxy import addresses, configuration, plan
 from seaway.proxy.configuration import Settings
 from seaway.proxy.ledger import Ledger
+from seaway.proxy.modes import open_plane
 from seaway.proxy.plan import Place
-from seaway.proxy.run import BUILT, open_plane
 from seaway.proxy.table import Facts, ServicePart, ServiceTable
 from seaway.services.resolve import SERVICE_NAME, resolve
 
 Tree = dict[str, Any]
 Owner = tuple[str, str]
-MODES: tuple[str, ...] = tuple(m for m in BUILT if m != "ebpf" or flowcgroup.possible())
+MODES: tuple[str, ...] = tuple(m for m in configuration.MODES if m != "ebpf" or flowcgroup.possible())
 
 
 def settings(facts: NodeFacts, mode: str, backend: str = "auto") -> Settings:
