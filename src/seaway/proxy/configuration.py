@@ -1,6 +1,7 @@
 """How the proxy is set up: upstream's flags, and a kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration; pure.
 
-As upstream, a file given by --config holds alone: of the flags only --hostname-override, --kubeconfig and --cleanup still count.
+As upstream, a file given by --config holds alone: of the flags only --hostname-override, --cleanup and those that a file has no
+field for (--service-cidr, --iptables-backend, --cgroup-path) still count, and --kubeconfig where the file names none.
 What a file asks for and this proxy has no use for is named; what is no field at all is an error.
 """
 

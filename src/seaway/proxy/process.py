@@ -104,15 +104,11 @@ class Proxy:
                 for name in self._service_of(tree):
                     key = Key(*name.split("/", 1))
                     self._dirty(key, True)
-                    when = (
-                        seconds((tree["metadata"].get("annotations") or {}).get(TRIGGER))
-                        if tree is change.new
-                        else None
-                    )
-                    if (
-                        when is not None and self.last_sync
-                    ):  # what happened before the start is not this process's latency
-                        self._triggers.setdefault(key, []).append(when)
+                    # What happened before the start is not this process's latency.
+                    if tree is change.new and self.last_sync:
+                        when = seconds((tree["metadata"].get("annotations") or {}).get(TRIGGER))
+                        if when is not None:
+                            self._triggers.setdefault(key, []).append(when)
 
     def _node_changed(self, change: Change) -> None:
         before, after = (_place_of(t) if t else None for t in (change.old, change.new))
