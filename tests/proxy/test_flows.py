@@ -81,8 +81,9 @@ table = KernelConntrack()
 for family, vip, pod in ((4, "10.9.9.9", "10.1.0.1"), (6, "fd99::9", "fd00::1")):
     found = table.udp(family)
     assert [(f.address, f.port, f.answers) for f in found] == [(vip, 53, (pod, 5353))] * 3, found
-    table.forget(family, found[0])
-    table.forget(family, found[0])
+    table.forget(family, found[:1])
+    table.forget(family, found[:1])
+    table.forget(family, [])
     assert table.udp(family) == [f for f in found if f != found[0]]
 print("well")
 """

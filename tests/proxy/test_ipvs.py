@@ -107,11 +107,12 @@ class FakeKernel:
         self.log.append(f"{'new' if new else 'set'} {place.address}")
 
     def remove(self, where):
-        if isinstance(where, str):
-            self.addresses.discard(where)
+        if isinstance(where, list):
+            self.addresses -= set(where)
+            self.log += [f"remove {address}" for address in where]
         else:
             del self.there[where]
-        self.log.append(f"remove {where if isinstance(where, str) else where.address}")
+            self.log.append(f"remove {where.address}")
 
     def put_destination(self, place, end, weight, new):
         assert new == (end not in self.there[place])
@@ -138,9 +139,9 @@ class FakeKernel:
     def open(self):
         pass
 
-    def add(self, address):
-        self.addresses.add(address)
-        self.log.append(f"add {address}")
+    def add(self, addresses):
+        self.addresses |= set(addresses)
+        self.log += [f"add {address}" for address in addresses]
 
     def save(self, family):
         return {}

@@ -243,8 +243,9 @@ class Proxy:
 
     def _clean(self, family: int, affected: Affected, chosen: Callable[..., list[Flow]]) -> None:
         began = time.monotonic()
-        for flow in chosen(self.conntrack.udp(family), affected):
-            self.conntrack.forget(family, flow)
+        found = chosen(self.conntrack.udp(family), affected)
+        self.conntrack.forget(family, found)
+        for _ in found:
             self.metrics.forgotten.inc(FAMILY[family])
         self.metrics.reconciled.observe(time.monotonic() - began, FAMILY[family])
 

@@ -7,6 +7,7 @@ Sockets belong to network namespaces: every namespace with a process in the node
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import os
 import socket
@@ -14,12 +15,11 @@ import struct
 import threading
 from collections.abc import Callable
 
+from seaway.proxy.netlink import Link, Request
 from seaway.proxy.table import Backend
 
 log = logging.getLogger("kube-proxy")
 SOCK_DIAG, BY_FAMILY, DESTROY = 4, 20, 21
-REQUEST, ACK, DUMP = 0x1, 0x4, 0x300
-ERROR, DONE = 2, 3
 NEWNET = 0x40000000
 ESTABLISHED = 1
 UDP = 17
@@ -93,49 +93,24 @@ def _end_all(cgroup: str, family: int, ends: set[Backend], used: Used) -> None:
             os.close(fd)
 
 
-def _request(kind: int, flags: int, family: int, sockid: bytes) -> bytes:
-    """A message with an inet_diag_req_v2."""
+def _wanted(family: int, sockid: bytes) -> bytes:
+    """An inet_diag_req_v2."""
     kernel = socket.AF_INET if family == 4 else socket.AF_INET6
-    body = struct.pack("=BBBxI", kernel, UDP, 0, 1 << ESTABLISHED) + sockid
-    return struct.pack("=IHHII", 16 + len(body), kind, REQUEST | flags, 1, 0) + body
+    return struct.pack("=BBBxI", kernel, UDP, 0, 1 << ESTABLISHED) + sockid
 
 
 def _end_here(family: int, ends: set[Backend], used: Used) -> None:
     """Ends the sockets of this thread's namespace."""
     kernel, width = (socket.AF_INET, 4) if family == 4 else (socket.AF_INET6, 16)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG) as link:
-        link.settimeout(5)
-        link.send(_request(BY_FAMILY, DUMP, family, bytes(48)))
+    with Link(SOCK_DIAG) as link:
         chosen = []
-        for body in _replies(link):
+        for body in link.dump(BY_FAMILY, _wanted(family, bytes(48))):
             sockid = body[4:52]
             _, port, _, destination = ID.unpack_from(sockid)
             (cookie,) = struct.unpack_from("=Q", sockid, 40)
             end = (socket.inet_ntop(kernel, destination[:width]), port)
             if end in ends and used(cookie, end):
-                chosen.append(sockid)
-        for sockid in chosen:
-            link.send(_request(DESTROY, ACK, family, sockid))
-            try:
-                for _ in _replies(link):
-                    pass
-            except FileNotFoundError:
-                pass  # it has ended by itself
-
-
-def _replies(link: socket.socket) -> list[bytes]:
-    found: list[bytes] = []
-    while True:
-        data = link.recv(1 << 18)
-        at = 0
-        while at < len(data):
-            length, kind = struct.unpack_from("=IH", data, at)
-            if kind == DONE:
-                return found
-            if kind == ERROR:
-                (code,) = struct.unpack_from("=i", data, at + 16)
-                if code:
-                    raise OSError(-code, os.strerror(-code))
-                return found
-            found.append(data[at + 16 : at + length])
-            at += (length + 3) & ~3
+                chosen.append(Request(DESTROY, _wanted(family, sockid)))
+        for code in link.each(chosen):
+            if code not in (0, errno.ENOENT):  # that one has ended by itself
+                raise OSError(code, os.strerror(code))

@@ -7,14 +7,13 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Iterable
 
-from seaway.proxy.ipvs.netlink import attribute, attributes
 from seaway.proxy.kernel import KernelError
+from seaway.proxy.netlink import CREATE, EXCL, Link, Request, attribute, attributes
 
 NAME = "kube-ipvs0"
 NEWLINK, DELLINK, NEWADDR, DELADDR, GETADDR = 16, 17, 20, 21, 22
-REQUEST, ACK, EXCL, CREATE, DUMP = 1, 4, 0x200, 0x400, 0x300
-ERROR, DONE = 2, 3
 IFNAME, LINKINFO, INFO_KIND = 3, 18, 1
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, NODAD = 1, 2, 8, 0x02
 # Without vs/conntrack masquerading is skipped in silence; the other three let endpoints that are gone be forgotten.
@@ -37,31 +36,21 @@ class Device:
 
     def __init__(self) -> None:
         self._index = 0
+        self._link = Link(socket.NETLINK_ROUTE)
 
-    def _ask(self, kind: int, flags: int, body: bytes, tolerate: int = 0) -> list[bytes]:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as link:
-            link.settimeout(10)
-            link.send(struct.pack("=IHHII", 16 + len(body), kind, REQUEST | ACK | flags, 1, 0) + body)
-            found: list[bytes] = []
-            while True:
-                data, at = link.recv(1 << 17), 0
-                while at < len(data):
-                    length, what = struct.unpack_from("=IH", data, at)
-                    if what == DONE:
-                        return found
-                    if what == ERROR:
-                        (code,) = struct.unpack_from("=i", data, at + 16)
-                        if code and -code != tolerate:
-                            raise KernelError(f"{NAME}: {os.strerror(-code)}")
-                        return found
-                    found.append(data[at + 16 : at + length])
-                    at += (length + 3) & ~3
+    def _each(self, requests: list[Request], tolerate: int) -> None:
+        try:
+            refused = [code for code in self._link.each(requests) if code not in (0, tolerate)]
+        except OSError as e:
+            raise KernelError(f"{NAME}: {e.strerror}") from e
+        if refused:
+            raise KernelError(f"{NAME}: {os.strerror(refused[0])}")
 
     def open(self) -> None:
         """Makes the interface where it is missing, and sets the sysctls."""
         body = struct.pack("=BBHiII", 0, 0, 0, 0, 0, 0) + attribute(IFNAME, NAME.encode() + b"\0")
         body += attribute(LINKINFO, attribute(INFO_KIND, b"dummy"))
-        self._ask(NEWLINK, EXCL | CREATE, body, errno.EEXIST)
+        self._each([Request(NEWLINK, body, EXCL | CREATE)], errno.EEXIST)
         self._index = socket.if_nametoindex(NAME)
         for path, value in SYSCTLS.items():
             with contextlib.suppress(FileNotFoundError), open(f"/proc/sys/{path}", "w") as f:
@@ -71,7 +60,11 @@ class Device:
         """The addresses on it."""
         kernel = socket.AF_INET if family == 4 else socket.AF_INET6
         found = set()
-        for answer in self._ask(GETADDR, DUMP, struct.pack("=BBBBI", kernel, 0, 0, 0, 0)):
+        try:
+            answers = self._link.dump(GETADDR, struct.pack("=BBBBI", kernel, 0, 0, 0, 0))
+        except OSError as e:
+            raise KernelError(f"{NAME}: {e.strerror}") from e
+        for answer in answers:
             (index,) = struct.unpack_from("=I", answer, 4)
             tree = dict(attributes(answer[8:]))
             raw = tree.get(IFA_LOCAL) or tree.get(IFA_ADDRESS)
@@ -79,25 +72,25 @@ class Device:
                 found.add(socket.inet_ntop(kernel, raw))
         return found
 
-    def change(self, kind: int, address: str) -> None:
+    def _address(self, address: str) -> bytes:
         kernel, length = (socket.AF_INET6, 128) if ":" in address else (socket.AF_INET, 32)
         raw = socket.inet_pton(kernel, address)
         body = struct.pack("=BBBBI", kernel, length, 0, 0, self._index)
-        body += attribute(IFA_LOCAL, raw) + attribute(IFA_ADDRESS, raw) + attribute(IFA_FLAGS, struct.pack("=I", NODAD))
-        self._ask(
-            kind,
-            EXCL | CREATE if kind == NEWADDR else 0,
-            body,
-            errno.EEXIST if kind == NEWADDR else errno.EADDRNOTAVAIL,
+        return (
+            body
+            + attribute(IFA_LOCAL, raw)
+            + attribute(IFA_ADDRESS, raw)
+            + attribute(IFA_FLAGS, struct.pack("=I", NODAD))
         )
 
-    def add(self, address: str) -> None:
-        self.change(NEWADDR, address)
+    def add(self, addresses: Iterable[str]) -> None:
+        self._each([Request(NEWADDR, self._address(a), EXCL | CREATE) for a in addresses], errno.EEXIST)
 
-    def remove(self, address: str) -> None:
-        self.change(DELADDR, address)
+    def remove(self, addresses: Iterable[str]) -> None:
+        self._each([Request(DELADDR, self._address(a)) for a in addresses], errno.EADDRNOTAVAIL)
 
     def close(self) -> None:
         """Removes the interface and with it its addresses."""
         body = struct.pack("=BBHiII", 0, 0, 0, 0, 0, 0) + attribute(IFNAME, NAME.encode() + b"\0")
-        self._ask(DELLINK, 0, body, errno.ENODEV)
+        self._each([Request(DELLINK, body)], errno.ENODEV)
+        self._link.close()

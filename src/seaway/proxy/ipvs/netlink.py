@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import struct
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from seaway.proxy.ipvs.servers import Address
 from seaway.proxy.kernel import KernelError
+from seaway.proxy.netlink import Link, attribute, attributes
 from seaway.proxy.table import Backend
 
 GENERIC, CONTROLLER, GET_FAMILY = 16, 16, 3
-REQUEST, ACK, DUMP = 1, 4, 0x300
-ERROR, DONE = 2, 3
 NEW_SERVICE, SET_SERVICE, DEL_SERVICE, GET_SERVICE, NEW_DEST, SET_DEST, DEL_DEST, GET_DEST = range(1, 9)
 SERVICE, DEST = 1, 2  # IPVS_CMD_ATTR_
 FAMILY, PROTOCOL, ADDRESS, PORT, SCHEDULER, FLAGS, TIMEOUT, NETMASK = 1, 2, 3, 4, 6, 7, 8, 9  # IPVS_SVC_ATTR_
@@ -34,18 +31,6 @@ class Destination(NamedTuple):
     connections: int
 
 
-def attribute(kind: int, data: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(data), kind) + data + b"\0" * (-len(data) % 4)
-
-
-def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, at)
-        yield kind & 0x3FFF, data[at + 4 : at + length]
-        at += max((length + 3) & ~3, 4)
-
-
 def _address(text: str) -> bytes:
     return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text).ljust(16, b"\0")
 
@@ -54,55 +39,41 @@ def _text(family: int, data: bytes) -> str:
     return socket.inet_ntop(KERNEL[family], data[: 4 if family == 4 else 16])
 
 
+def _body(command: int, payload: bytes) -> bytes:
+    """After a struct genlmsghdr."""
+    return struct.pack("=BBH", command, 1, 0) + payload
+
+
 class Ipvs:
     """One socket, opened at first use."""
 
     def __init__(self) -> None:
-        self._socket: socket.socket | None = None
+        self._link = Link(GENERIC)
         self._family = 0
 
-    def _open(self) -> socket.socket:
-        if self._socket is None:
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, GENERIC)
-            self._socket.settimeout(10)
-            self._socket.bind((0, 0))
+    def _number(self) -> int:
+        """The number that the kernel has given to its IPVS."""
+        if not self._family:
             try:
-                answers = self._ask(CONTROLLER, GET_FAMILY, 0, attribute(2, b"IPVS\0"), 1)
-            except KernelError as e:
-                self._socket = None
+                answers = self._link.ask(CONTROLLER, _body(GET_FAMILY, attribute(2, b"IPVS\0")))
+            except OSError as e:
                 raise KernelError("this kernel has no IPVS (modprobe ip_vs)") from e
-            (self._family,) = struct.unpack("=H", dict(attributes(answers[0]))[1])
-        return self._socket
+            (self._family,) = struct.unpack("=H", dict(attributes(answers[0][4:]))[1])
+        return self._family
 
-    def _ask(self, kind: int, command: int, flags: int, body: bytes, version: int = 1) -> list[bytes]:
+    def _listed(self, command: int, body: bytes) -> list[bytes]:
         """The attributes of each answer."""
-        assert self._socket is not None
-        message = struct.pack("=BBH", command, version, 0) + body
-        self._socket.send(struct.pack("=IHHII", 16 + len(message), kind, REQUEST | ACK | flags, 1, 0) + message)
-        found: list[bytes] = []
-        while True:
-            data, at = self._socket.recv(1 << 18), 0
-            while at < len(data):
-                length, what = struct.unpack_from("=IH", data, at)
-                if what == DONE:
-                    return found
-                if what == ERROR:
-                    (code,) = struct.unpack_from("=i", data, at + 16)
-                    if code:
-                        error = KernelError(f"IPVS command {command}: {os.strerror(-code)}")
-                        error.__cause__ = OSError(-code, os.strerror(-code))
-                        raise error
-                    return found
-                found.append(data[at + 20 : at + length])
-                at += (length + 3) & ~3
+        try:
+            return [answer[4:] for answer in self._link.dump(self._number(), _body(command, body))]
+        except OSError as e:
+            raise KernelError(f"IPVS command {command}: {e.strerror}") from e
 
     def _command(self, command: int, body: bytes, tolerate: int = 0) -> None:
-        self._open()
         try:
-            self._ask(self._family, command, 0, body)
-        except KernelError as e:
-            if not (isinstance(e.__cause__, OSError) and e.__cause__.errno == tolerate):
-                raise
+            self._link.ask(self._number(), _body(command, body))
+        except OSError as e:
+            if e.errno != tolerate:
+                raise KernelError(f"IPVS command {command}: {e.strerror}") from e
 
     @staticmethod
     def _service(place: Address) -> bytes:
@@ -152,9 +123,8 @@ class Ipvs:
 
     def servers(self, family: int) -> dict[Address, tuple[str, int]]:
         """address -> (scheduler, seconds) of the virtual servers there are."""
-        self._open()
         found = {}
-        for answer in self._ask(self._family, GET_SERVICE, DUMP, b""):
+        for answer in self._listed(GET_SERVICE, b""):
             tree = dict(attributes(dict(attributes(answer)).get(SERVICE, b"")))
             if ADDRESS not in tree or struct.unpack("=H", tree[FAMILY])[0] != KERNEL[family]:
                 continue
@@ -165,9 +135,8 @@ class Ipvs:
         return found
 
     def destinations(self, family: int, place: Address) -> list[Destination]:
-        self._open()
         found = []
-        for answer in self._ask(self._family, GET_DEST, DUMP, attribute(SERVICE, self._service(place))):
+        for answer in self._listed(GET_DEST, attribute(SERVICE, self._service(place))):
             tree = dict(attributes(dict(attributes(answer)).get(DEST, b"")))
             if D_ADDRESS in tree:
                 (port,), (weight,) = struct.unpack("!H", tree[D_PORT]), struct.unpack("=I", tree[D_WEIGHT])

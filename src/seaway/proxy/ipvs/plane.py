@@ -109,16 +109,12 @@ class IpvsPlane:
     ) -> None:
         """New addresses and members first, then virtual servers, then what is gone: no packet meets half a Service."""
         fresh, gone = wanted - held, held - wanted
-        for base, address in sorted(fresh):
-            if base == sets.HELD:
-                self._device.add(address)
+        self._device.add(sorted(address for base, address in fresh if base == sets.HELD))
         self._ipset.apply(sets.changed(family, set(), fresh))
         for place, server in changed.items():
             self._serve(place, server, there.get(place))
         self._ipset.apply(sets.changed(family, gone, set()))
-        for base, address in sorted(gone):
-            if base == sets.HELD:
-                self._device.remove(address)
+        self._device.remove(sorted(address for base, address in gone if base == sets.HELD))
 
     def _serve(self, place: Address, server: Server | None, old: Server | None) -> None:
         if server is None:
