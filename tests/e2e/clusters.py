@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -149,12 +150,41 @@ class Cluster:
     def outside(self, *command: str, origin: str = "outside", check: bool = True) -> str:
         return self.seaway("outside", "--name", self.name, "--from", origin, "--", *command, check=check).stdout
 
+    def ask_for_shim(self, node: str, netns: str, uid: str) -> None:
+        """Asks for a shim, as the agent of a node does for a pod."""
+        root = f"/proc/{self.pids('init')[0]}/root{self.folder}/private"
+        folder = f"{self.folder}/private/nodes/{node}/pods/{uid}"
+        args = {"folder": folder, "uid": uid, "namespace": "default", "name": "asked", "hostNetwork": False, "hostname": "asked"}
+        request = {"name": "shim", "target": "seaway.cluster.node.shim:main", "netns": netns, "fds": [], "args": args,
+                   "log": f"{folder}/shim.log"}
+        inside = os.open(root, os.O_PATH)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+                sock.connect(f"/proc/self/fd/{inside}/zygote.sock")
+                sock.send(json.dumps(request).encode())
+                assert json.loads(sock.recv(4096))["pid"]
+        finally:
+            os.close(inside)
+
     def processes(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(self.seaway("status", "--name", self.name, "-o", "json").stdout)[0]["processes"]
         return found
 
     def pids(self, name: str) -> list[int]:
         return [p["pid"] for p in self.processes() if p["name"] == name]
+
+
+def left(cluster: Cluster) -> str:
+    """The pods and the shims that there are, with the folder that each shim speaks into: for a failure's message."""
+    shims = []
+    for pid in cluster.pids("shim"):
+        try:
+            shims.append(f"shim {pid}: {os.readlink(f'/proc/{pid}/fd/1')}")
+        except OSError as e:
+            shims.append(f"shim {pid}: {e}")
+    pods = cluster.kubectl("get", "pods", "-A", "-o", "custom-columns=N:.metadata.namespace,P:.metadata.name,"
+                           "UID:.metadata.uid,PHASE:.status.phase,DELETED:.metadata.deletionTimestamp", check=False)
+    return "\n".join([pods, *shims])
 
 
 def starts(cluster: Cluster, pods: list[dict[str, Any]]) -> list[str]:
@@ -167,12 +197,12 @@ def starts(cluster: Cluster, pods: list[dict[str, Any]]) -> list[str]:
     return found
 
 
-def wait_for(check: Callable[[], Any], within: float = 60.0, what: str = "") -> Any:
-    """Polls until `check` gives something true, and returns it."""
+def wait_for(check: Callable[[], Any], within: float = 60.0, what: str | Callable[[], str] = "") -> Any:
+    """Polls until `check` gives something true, and returns it. `what`: what is waited for, or tells what is there instead."""
     end = time.monotonic() + within
     while True:
         found = check()
         if found:
             return found
-        assert time.monotonic() < end, f"not within {within} s: {what or check}"
+        assert time.monotonic() < end, f"not within {within} s: {what() if callable(what) else what or check}"
         time.sleep(0.1)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from clusters import STARTER, Cluster, starts, wait_for
+from clusters import STARTER, Cluster, left, starts, wait_for
 
 FILE = """
 apiVersion: seaway.dev/v1alpha1
@@ -190,4 +190,20 @@ def test_agents_killed_while_pods_start_run_each_once_and_lose_none(quick: Clust
     wait_for(lambda: len(quick.pids("shim")) == system + want, 10, "a shim a pod")
     quick.kubectl("delete", "pods", "-l", "app=starter", "--wait=false")
     kill_agents(quick, random.Random(4), 3)
-    wait_for(lambda: len(quick.pids("shim")) == system, 60, "none is left")
+    wait_for(lambda: len(quick.pids("shim")) == system, 60, lambda: f"{system} shims are left: {left(quick)}")
+
+
+def test_a_shim_that_is_asked_for_twice_or_too_late_ends_with_its_pod(quick: Cluster) -> None:
+    """A killed agent's request may be answered when its successor has a shim, or when the pod has gone."""
+    wait_for(lambda: len(quick.pids("shim")) == len(quick.get("pods", "-A")["items"]), 60, lambda: left(quick))
+    system = len(quick.pids("shim"))
+    node = f"{quick.name}-control-plane"
+    names = [f"twice-{n}" for n in range(6)]
+    pinned = STARTER.replace("spec:\n", f"spec:\n  nodeName: {node}\n", 1)
+    quick.apply("---".join(pinned.format(name=n) for n in names))
+    wait_for(lambda: len(running(quick, "starter")) == len(names), 60, "every pod runs")
+    for pod in running(quick, "starter"):
+        quick.ask_for_shim(node, "node-0", pod["metadata"]["uid"])
+    quick.ask_for_shim(node, "node-0", "a-pod-that-has-gone")
+    quick.kubectl("delete", "pods", "-l", "app=starter", "--wait=false")
+    wait_for(lambda: len(quick.pids("shim")) == system, 30, lambda: f"{system} shims are left: {left(quick)}")

@@ -9,7 +9,7 @@ import signal
 import time
 
 import pytest
-from clusters import LOADER, SPARED, STARTER, Cluster, starts, wait_for, web
+from clusters import LOADER, SPARED, STARTER, Cluster, left, starts, wait_for, web
 
 SECONDS = 150
 
@@ -74,9 +74,10 @@ def test_agents_killed_while_pods_come_and_go_lose_and_double_none() -> None:
             wait_for(settled, within=60, what=f"{want} pods")
             addresses = [p["status"]["podIP"] for p in cluster.get("pods")["items"]]
             assert len(set(addresses)) == len(addresses)
-            wait_for(lambda want=want: len(cluster.pids("shim")) == want + system, within=60, what="a shim a pod, no more")
+            wait_for(lambda want=want: len(cluster.pids("shim")) == want + system, within=60,
+                     what=lambda want=want: f"a shim for each of {want} + {system} pods, no more: {left(cluster)}")
         cluster.kubectl("scale", "deployment/web", "--replicas=0")
-        wait_for(lambda: len(cluster.pids("shim")) == system)
+        wait_for(lambda: len(cluster.pids("shim")) == system, what=lambda: f"{system} shims are left: {left(cluster)}")
         for node in cluster.get("nodes")["items"]:
             name = node["metadata"]["name"]
             own = [p for p in cluster.get("pods", "-A")["items"] if p["spec"]["nodeName"] == name and not p["spec"].get("hostNetwork")]
@@ -120,7 +121,7 @@ def test_everything_killed_while_pods_start_runs_each_pod_once() -> None:
             assert all(p["status"]["containerStatuses"][0]["restartCount"] == 0 for p in pods)
             assert len({p["status"]["podIP"] for p in pods}) == len(pods)
             cluster.kubectl("delete", "pods", "-l", "app=starter", "--wait=false")
-            wait_for(lambda: len(cluster.pids("shim")) == system, within=90, what="no shim is left")
+            wait_for(lambda: len(cluster.pids("shim")) == system, within=90, what=lambda: f"{system} shims are left: {left(cluster)}")
             wait_for(lambda: "starter" not in cluster.kubectl("get", "pods", "--show-labels", check=False), within=60)
             waves += 1
         print(f"{waves} waves, {kills} kills")

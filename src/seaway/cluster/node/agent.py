@@ -21,7 +21,7 @@ from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import STRATEGIC, Rest, kind_of, wait_ready
 from seaway.cluster.layout import NodeLayout, load
-from seaway.cluster.node import applets, images, podstatus, pulling, registration, rootfs
+from seaway.cluster.node import applets, housekeeping, images, podstatus, pulling, registration, rootfs
 from seaway.cluster.node.cgroups import Cgroups
 from seaway.cluster.node.debian import Fetched
 from seaway.cluster.node.kubelet import serve
@@ -93,6 +93,7 @@ class Agent:
         self.host = rootfs.Host.look()
         self.addresses = Addresses(self.layout)
         self.workers: dict[str, PodWorker] = {}
+        self._discards: set[asyncio.Task[None]] = set()  # the loop itself holds tasks weakly
         self.allocatable = {"cpu": str(os.cpu_count() or 1), "memory": f"{_memory_kib()}Ki", "pods": str(MAX_PODS)}
         self.events = Events(api, "kubelet", self.name)
         self.objects = Objects(api, self._object_changed)
@@ -169,27 +170,8 @@ class Agent:
         self.objects.forget(uid)
         self.tokens.forget(uid)
         if worker and not worker.killing:
-            asyncio.ensure_future(worker.discard())
-
-    async def adopt(self) -> None:
-        """Shims from before this agent: their addresses are taken; those of pods that are no more are ended."""
-        root = os.path.join(self.folder, "pods")
-        wanted = {p["metadata"]["uid"] for p in self.pods.all()}
-        for uid in os.listdir(root):
-            if uid in wanted:
-                continue
-            path = os.path.join(root, uid, "shim.sock")
-            from seaway.cluster.node.shims import Shim, ShimError
-
-            try:
-                shim = await Shim.connect(path, lambda m: None, lambda: None, within=0.0)
-                await shim.ask("stop")
-                shim.close()
-            except ShimError:
-                pass
-            shutil.rmtree(os.path.join(root, uid), ignore_errors=True)
-        for uid in self.cgroups.pods() - wanted:
-            self.forget_groups(uid)
+            self._discards.add(task := asyncio.ensure_future(worker.discard()))
+            task.add_done_callback(self._discards.discard)
 
     async def write_status(self, worker: PodWorker, status: Tree) -> int | None:
         """Writes a pod's status; the resourceVersion it made (0: the pod is gone), None where it has to be tried again.
@@ -224,11 +206,11 @@ class Agent:
             except (ApiStatusError, Unavailable):
                 await asyncio.sleep(0.2)
         self.workers.pop(worker.uid, None)
-        self.forget_groups(worker.uid)
         self.objects.forget(worker.uid)
         self.tokens.forget(worker.uid)
-        shutil.rmtree(worker.folder, ignore_errors=True)
         worker.task.cancel()
+        await housekeeping.clear(worker.folder)
+        self.forget_groups(worker.uid)
 
     def forget_groups(self, uid: str, tries: int = 20) -> None:
         """A pod's cgroups go when its last process has."""
@@ -254,6 +236,7 @@ class Agent:
             for pod in self.pods.all():
                 self._pod_changed(Change(key_of(pod), None, pod))
             group.create_task(self.power.watch())
+            group.create_task(housekeeping.run(self))
             print(f"agent of {self.name}: ready", flush=True)
 
     async def _recover(self) -> None:
@@ -267,7 +250,7 @@ class Agent:
                 and os.path.exists(os.path.join(self.folder, "pods", uid, "shim.sock"))
             ):
                 self.addresses.take(uid, [str(ipaddress.ip_address(a)) for a in addresses])
-        await self.adopt()
+        await housekeeping.tidy(self)
 
 
 def _memory_kib() -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import time
 import traceback
 from dataclasses import replace
@@ -17,6 +16,7 @@ from seaway.api.tree import Key, get, key_of
 from seaway.cluster.node import (
     admission,
     ending,
+    housekeeping,
     lifecycle,
     messages,
     mounts,
@@ -69,6 +69,7 @@ class PodWorker:
         self.wake = asyncio.Event()
         self.wake.set()
         self.killing = False
+        self.ending: asyncio.Task[None] | None = None  # of a pod that is deleted
         self.unmounted = ""
         self.token_due = 0.0
         self.task = asyncio.ensure_future(self._run())
@@ -88,7 +89,7 @@ class PodWorker:
     # the loop
 
     async def _run(self) -> None:
-        while True:
+        while not self._ended():
             self.wake.clear()
             later: float | None
             try:
@@ -102,8 +103,6 @@ class PodWorker:
                 traceback.print_exc()
                 self.agent.event(self.pod, "Warning", "FailedSync", f"Error syncing pod, will be tried again: {e}")
                 later = MOUNT_RETRY
-            if later is None and self._ended():
-                return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.wake.wait(), later)
 
@@ -294,20 +293,27 @@ class PodWorker:
         if self.killing:
             return
         self.killing = True
-        asyncio.ensure_future(ending.end(self))
+        self.ending = asyncio.ensure_future(ending.end(self))
+        self.ending.add_done_callback(self._end_tried)
+
+    def _end_tried(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or task.exception() is None:
+            return
+        traceback.print_exception(task.exception())
+        self.killing = False
+        asyncio.get_running_loop().call_later(MOUNT_RETRY, self.wake.set)
 
     async def discard(self) -> None:
-        """A pod that the API server no longer knows: its processes go at once."""
+        """A pod that the API server no longer knows: its processes go at once. First its own turn is over, so that nothing of
+        it is made anew meanwhile."""
         self.killing = True
-        path = os.path.join(self.folder, "shim.sock")
-        if self.shim is None and os.path.exists(path):
-            with contextlib.suppress(ShimError):
-                self.shim = await Shim.connect(path, self.on_event, lambda: None, within=0.0)
+        self.task.cancel()
+        self.wake.set()  # a wait that ends in that moment takes no notice of being cancelled
+        await asyncio.wait([self.task])
         for name in list(self.probing):
             probing.stop(self, name)
         await sandbox.stop(self)
-        self.task.cancel()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        await housekeeping.clear(self.folder)
         self.agent.forget_groups(self.uid)
 
     async def report(self, final: bool = False) -> None:

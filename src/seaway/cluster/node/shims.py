@@ -109,7 +109,11 @@ class Shim:
         except OSError as e:
             self.close(lost=True)
             raise ShimGone(str(e)) from e
-        answer = await asyncio.wait_for(future, ANSWER_WITHIN)
+        try:
+            answer = await asyncio.wait_for(future, ANSWER_WITHIN)
+        except TimeoutError as e:
+            self._waiting.pop(number, None)
+            raise ShimError(f"the shim has not answered within {ANSWER_WITHIN:.0f} s") from e
         if answer.get("error"):
             raise ShimError(answer["error"])
         return answer
