@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from seaway.cluster.node import housekeeping, shim
+from seaway.cluster.node import housekeeping, shimlock
 
 
 def lock(folder: Path) -> int:
@@ -94,10 +94,10 @@ def test_a_second_shim_ends_at_once_where_the_first_answers(tmp_path: Path) -> N
         listener.listen(8)
         began = time.monotonic()
         with pytest.raises(OSError, match="another shim holds"):
-            shim.only_one(str(tmp_path / "shim.lock"), str(path))
-        assert time.monotonic() - began < shim.LOCK_TRIES * 0.02
+            shimlock.take(str(tmp_path))
+        assert time.monotonic() - began < shimlock.TRIES * shimlock.PAUSE
     os.close(held)
-    os.close(shim.only_one(str(tmp_path / "shim.lock"), str(path)))
+    os.close(shimlock.take(str(tmp_path)))
 
 
 def test_a_shim_whose_folder_went_while_it_waited_does_not_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +107,6 @@ def test_a_shim_whose_folder_went_while_it_waited_does_not_begin(tmp_path: Path,
         (tmp_path / "shim.lock").unlink()
         os.close(held)
 
-    monkeypatch.setattr(shim.time, "sleep", goes)
+    monkeypatch.setattr(shimlock.time, "sleep", goes)
     with pytest.raises(OSError, match="is gone, and with it its pod"):
-        shim.only_one(str(tmp_path / "shim.lock"), str(tmp_path / "shim.sock"))
+        shimlock.take(str(tmp_path))

@@ -1,18 +1,17 @@
 """What is left on a node of pods that are no more: their shims, folders and cgroups (kubelet HandlePodCleanups).
 
 A shim may begin after its pod has gone: an agent that was killed had asked for it, or the zygote was slow. So what is left is
-looked for time and again, and a folder goes only when no shim has it: whoever holds `shim.lock` is the folder's only one.
+looked for time and again, and a folder goes only when no shim has it (shimlock).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
-import shutil
 from typing import TYPE_CHECKING
 
+from seaway.cluster.node import shimlock
 from seaway.cluster.node.shims import Shim, ShimError
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ async def clear(folder: str) -> bool:
     last child has not gone; to be tried again."""
     for _ in range(TRIES):
         await _stop(os.path.join(folder, "shim.sock"))
-        if _remove(folder):
+        if shimlock.remove(folder):
             return True
         await asyncio.sleep(PAUSE)
     return False
@@ -41,23 +40,6 @@ async def _stop(path: str) -> None:
             await shim.ask("stop")
         finally:
             shim.close()
-
-
-def _remove(folder: str) -> bool:
-    """Removes a folder that no shim has; the lock is held meanwhile, so that none begins in it."""
-    try:
-        lock = os.open(os.path.join(folder, "shim.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except FileNotFoundError:
-        return True
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
-        return True
-    finally:
-        os.close(lock)
 
 
 async def tidy(agent: Agent) -> None:

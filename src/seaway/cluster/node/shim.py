@@ -9,7 +9,6 @@ connected. Ops: state, network, start, signal, exec, attach, close-stdin, tcp, s
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import select
@@ -21,14 +20,12 @@ from collections.abc import Callable
 from typing import Any
 
 from seaway.cluster.fabric import build, linux
-from seaway.cluster.node import container
+from seaway.cluster.node import container, shimlock
 from seaway.cluster.node.outputs import LogFile, Output, Sink
 from seaway.cluster.node.stdio import Born
 
 Plan = dict[str, Any]
 START_FAILED = 128
-LOCK_TRIES = 100
-DYING_TRIES = 10  # as long, the children of one that has died may still seem to be one that answers
 
 
 def apart(run: Callable[..., None], *args: Any) -> None:
@@ -59,37 +56,6 @@ def join(addresses: list[str], mac: str) -> None:
     build.leaf("eth0", tuple(ipaddress.ip_address(a) for a in addresses), mac)
 
 
-def only_one(path: str, answers: str) -> int:
-    """A pod has one shim. An agent that is killed after it has asked for one, and before that answers, leaves the next agent
-    to ask again: the second ends. One that has just died keeps the lock until its last child has gone."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    for tries in range(LOCK_TRIES):
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except OSError:
-            if tries > DYING_TRIES and _alive(answers):
-                raise OSError(f"another shim holds {path}") from None
-            time.sleep(0.02)
-    else:
-        raise OSError(f"another shim holds {path}")
-    # The file may have gone with the pod's folder while we waited (housekeeping): then nobody would ever find us.
-    if not os.path.exists(path) or not os.path.samestat(os.stat(path), os.fstat(fd)):
-        raise OSError(f"{path} is gone, and with it its pod")
-    return fd
-
-
-def _alive(path: str) -> bool:
-    """Whether a shim listens there."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as sock:
-        try:
-            with linux.socket_path(path) as short:
-                sock.connect(short)
-        except OSError:
-            return False
-        return True
-
-
 def join_groups(plan: Plan) -> None:
     """Into the container's cgroups, while their files are still in sight."""
     for path in plan.get("cgroups") or ():
@@ -100,8 +66,7 @@ def join_groups(plan: Plan) -> None:
 class Shim:
     def __init__(self, args: Plan) -> None:
         self.folder: str = args["folder"]
-        path = os.path.join(self.folder, "shim.sock")
-        self.lock = only_one(os.path.join(self.folder, "shim.lock"), path)
+        self.lock = shimlock.take(self.folder)
         self.state: Plan = {
             "uid": args["uid"],
             "namespace": args["namespace"],
@@ -150,6 +115,7 @@ class Shim:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self.alive_read, self.alive_write = os.pipe2(os.O_CLOEXEC)  # a child sees its end when we are gone
+        path = os.path.join(self.folder, "shim.sock")
         if os.path.exists(path):
             os.unlink(path)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
