@@ -17,5 +17,5 @@ import uml  # noqa: E402
 def test_iptables_ipvs_and_userspace_take_over_from_each_other_under_load() -> None:
     """No new connection fails, open ones go on to their end."""
     assert uml.missing() == ""
-    ended = uml.run([sys.executable, str(PROXY / "flows" / "flowscenes.py"), "switch", "iptables/legacy"], 300, ("ip_vs", "br_netfilter"))
+    ended = uml.run([sys.executable, str(PROXY / "flows" / "flowscenes.py"), "switch", "iptables/legacy"], 600, ("ip_vs", "br_netfilter"))
     assert ended.status == 0 and "switch" in ended.out, ended.err[-1500:]

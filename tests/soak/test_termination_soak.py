@@ -26,4 +26,7 @@ def test_a_rolling_restart_loses_requests_only_without_a_hook(tmp_path: Path) ->
         runs.setdefault(way, []).append((int(rate), int(lost)))
     assert {way: len(found) for way, found in runs.items()} == {"no hook": 3, "signal handler": 3, "preStop sleep": 3}
     assert all(lost > 0 for _, lost in runs["no hook"])
-    assert all(lost == 0 and rate >= 300 for way in ("signal handler", "preStop sleep") for rate, lost in runs[way])
+    for way in ("signal handler", "preStop sleep"):
+        assert all(lost == 0 for _, lost in runs[way])
+        # The load is open: its rate says what the machine gave the loader, which a neighbour may take in one run.
+        assert max(rate for rate, _ in runs[way]) >= 300 and min(rate for rate, _ in runs[way]) >= 200
