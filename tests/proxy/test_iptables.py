@@ -106,6 +106,19 @@ def test_several_pod_ranges_are_told_apart_by_a_chain() -> None:
     assert "--dport 80 -j KUBE-OUTSIDERS" in text
 
 
+@pytest.mark.parametrize("family", [4, 6])
+def test_golden_of_pods_that_are_told_by_their_interface(family: int) -> None:
+    texts = []
+    for link in ("cni0", "veth*"):
+        place = PLACES[family]._replace(cluster_cidrs=(), pod_link=link)
+        parts = [plan.part(service(family, 1, 2, local=True, node_port=30001), place)]
+        texts += render.whole(plan.table(family, parts, place), {}, render.LARGE)[0]
+    path = GOLDEN.parent / "iptables" / f"interface-{family}.txt"
+    if os.environ.get("GOLDEN"):
+        path.write_text("".join(texts))
+    assert "".join(texts) == path.read_text()
+
+
 def test_node_ports_are_the_nodes_addresses_or_all_of_them() -> None:
     assert render.fixed(Facts(4, frozenset({"172.30.0.2"})))["nat"]["KUBE-SERVICES"][-1].endswith(" -d 172.30.0.2/32 -j KUBE-NODEPORTS")
     assert render.fixed(Facts(4, every_address=True))["nat"]["KUBE-SERVICES"][-1].endswith(" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS")

@@ -190,6 +190,17 @@ def test_golden_of_each_kind_of_answer(family: int) -> None:
     assert found == path.read_text()
 
 
+@pytest.mark.parametrize("family", [4, 6])
+def test_golden_of_pods_that_are_told_by_their_interface(family: int) -> None:
+    place = PLACES[family]._replace(cluster_cidrs=(), pod_link="veth*")
+    parts = [plan.part(service(family, 1, 2, local=True, node_port=30001, affinity=stays), place) for stays in (0, 60)]
+    found = "".join(render.cold(plan.table(family, parts[:1], place))[0] + render.cold(plan.table(family, parts[1:], place))[0])
+    path = GOLDEN / f"interface-{family}.nft"
+    if os.environ.get("GOLDEN"):
+        path.write_text(found)
+    assert found == path.read_text() and "@cluster-cidrs" not in found
+
+
 def replay(text: str, held: dict) -> None:
     """A kernel in eight lines: elements as sets of keys; what it would refuse fails here."""
     for line in text.splitlines():

@@ -1,38 +1,34 @@
-"""How the proxy is set up: upstream's flags, and a kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration; pure.
-
-As upstream, a file given by --config holds alone: of the flags only --hostname-override, --cleanup and those that a file has no
-field for (--service-cidr, --iptables-backend, --cgroup-path) still count, and --kubeconfig where the file names none.
-What a file asks for and this proxy has no use for is named; what is no field at all is an error.
-"""
+"""How the proxy is set up, and what its flags' texts mean; pure. `configfile` reads a KubeProxyConfiguration."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from seaway.proxy.plan import Place
 
-Tree = dict[str, Any]
-API_VERSION, KIND = "kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration"
 MODES = ("nftables", "iptables", "ipvs", "ebpf", "userspace")
 HEALTHZ, METRICS = 10256, 10249
-DETECT = ("ClusterCIDR", "NodeCIDR")
+CLUSTER_CIDR, NODE_CIDR, BRIDGE, PREFIX = "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"
+DETECT = (CLUSTER_CIDR, NODE_CIDR, BRIDGE, PREFIX)
 PRIMARY = "primary"
 
 
 class Settings(NamedTuple):
     """`families`: 4, 6 or both. Periods in seconds. `node_port_addresses`: ranges, or ("primary",). `healthz` and `metrics` are
-    (address, port), port 0 for none. `scheduler` is IPVS's, `backend` the iptables tool's,
-    `cgroup` the node's group in the hierarchy of version 2."""
+    (address, port), port 0 for none; `hard_fail`: where they cannot be had the proxy ends. `scheduler` is IPVS's, which leaves
+    virtual servers in `exclude_cidrs` alone; `backend` is the iptables tool's, `cgroup` the node's group in the hierarchy of
+    version 2. `pod_link` is how `detect_local` tells pods by their interface: its name, or what names begin with.
+    `bind_address` stands for the node's own address of its family."""
 
     node: str = ""
     mode: str = "nftables"
     families: tuple[int, ...] = (4, 6)
     cluster_cidrs: tuple[str, ...] = ()
     service_cidrs: tuple[str, ...] = ()
-    detect_local: str = "ClusterCIDR"
+    detect_local: str = CLUSTER_CIDR
     masquerade_all: bool = False
     masquerade_bit: int = 14
     node_port_addresses: tuple[str, ...] = ()
@@ -45,6 +41,11 @@ class Settings(NamedTuple):
     backend: str = "auto"
     localhost_node_ports: bool = True
     cgroup: str = "/"
+    pod_link: str = ""
+    bind_address: str = ""
+    hard_fail: bool = False
+    exclude_cidrs: tuple[str, ...] = ()
+    strict_arp: bool = False
 
     @property
     def mark(self) -> int:
@@ -78,17 +79,22 @@ class Settings(NamedTuple):
     ) -> Place:
         """The node that a plan is for, of what its Node says: `addresses` its own, `pod_cidrs` its pods' ranges.
         `local` gives the addresses that the kernel has."""
+        if self.bind_address:
+            addresses = (self.bind_address, *(a for a in addresses if (":" in a) != (":" in self.bind_address)))
+        ranges = {CLUSTER_CIDR: self.cluster_cidrs, NODE_CIDR: pod_cidrs}
+        links = {BRIDGE: self.pod_link, PREFIX: self.pod_link + "*"}
         return Place(
             self.node,
             zone,
             addresses,
-            pod_cidrs if self.detect_local == "NodeCIDR" else self.cluster_cidrs,
+            ranges.get(self.detect_local, ()),
             self.service_cidrs,
             self.masquerade_all,
             self.served_addresses(addresses, local),
             self.mark,
             self.every_address,
             self.localhost,
+            links.get(self.detect_local, ""),
         )
 
 
@@ -105,14 +111,14 @@ _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "µs": 1e-6
 
 
 def duration(text: str) -> float:
-    """Seconds of a Go duration: 1s, 500ms, 1m30s."""
-    rest = text.removeprefix("+")
+    """Seconds of a Go duration: 1s, 500ms, -1m30s."""
+    sign, rest = (-1.0, text[1:]) if text.startswith("-") else (1.0, text.removeprefix("+"))
     if rest == "0":
         return 0.0
     parts = re.findall(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|us|µs|ns|m|s)", rest)
     if not parts or "".join(a + b for a, b in parts) != rest:
         raise BadConfiguration(f"{text!r} is no duration such as 1s or 500ms")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return sign * sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def cidrs(text: str, field: str) -> tuple[str, ...]:
@@ -144,88 +150,19 @@ def endpoint(text: str, default: tuple[str, int], field: str) -> tuple[str, int]
         raise BadConfiguration(f"{field}: {host!r} is no IP address") from None
 
 
-# Fields that mean nothing here, by the reason that is told for them.
-_IDLE: dict[str, str] = {
-    "portRange": "obsolete upstream",
-    "oomScoreAdj": "set by the pod",
-    "conntrack": "left to the node",
-    "winkernel": "not Windows",
-    "windowsRunAsService": "not Windows",
-    "featureGates": "no gates here",
-    "enableProfiling": "no profiler here",
-    "showHiddenMetricsForVersion": "no hidden metrics",
-    "configSyncPeriod": "changes are watched",
-    "logging": "one format",
-    "bindAddressHardFail": "ports are tried again",
-}
-_KNOWN = {
-    "apiVersion", "kind", "mode", "bindAddress", "healthzBindAddress", "metricsBindAddress", "clientConnection", "iptables",
-    "ipvs", "nftables", "detectLocalMode", "detectLocal", "clusterCIDR", "nodePortAddresses", "hostnameOverride",
-    "ipv4Only", "udpIdleTimeout", "syncPeriod", "minSyncPeriod",
-}  # fmt: skip
-_SECTION = {"masqueradeBit", "masqueradeAll", "syncPeriod", "minSyncPeriod"}
-_SECTIONS = {
-    "iptables": _SECTION | {"localhostNodePorts"},
-    "nftables": _SECTION,
-    "ipvs": {"syncPeriod", "minSyncPeriod", "scheduler", "excludeCIDRs", "strictARP", "tcpTimeout", "tcpFinTimeout",
-             "udpTimeout"},
-}  # fmt: skip
+# What the kernel takes as a name (dev_valid_name), without what rules would read as more than a name.
+_LINK = re.compile(r'[^\s/:"\\*+]{1,15}')
 
 
-def from_document(document: object, base: Settings, service_cidrs: tuple[str, ...] = ()) -> tuple[Settings, list[str]]:
-    """(settings of a configuration file, what in it means nothing here); BadConfiguration names the field."""
-    if not isinstance(document, dict) or document.get("kind") != KIND or document.get("apiVersion") != API_VERSION:
-        raise BadConfiguration(f"no {KIND} of {API_VERSION}")
-    unknown = sorted(k for k in document if k not in _KNOWN and k not in _IDLE)
-    if unknown:
-        raise BadConfiguration(f'unknown field "{unknown[0]}"')
-    mode = str(document.get("mode") or base.mode)
-    if mode not in MODES:
-        raise BadConfiguration(f"mode: {mode!r} is none of {', '.join(MODES)}")
-    section = _section(document, mode if mode in _SECTIONS else "nftables")
-    for name in _SECTIONS:
-        _section(document, name)
-    detect = str(document.get("detectLocalMode") or base.detect_local)
-    if detect not in DETECT:
-        raise BadConfiguration(f"detectLocalMode: {detect!r} is not supported here; one of {', '.join(DETECT)} is")
-    ranges = document.get("nodePortAddresses") or []
-    if not isinstance(ranges, list):
-        raise BadConfiguration("nodePortAddresses: must be a list of ranges")
-    ports = (PRIMARY,) if ranges == [PRIMARY] else cidrs(",".join(map(str, ranges)), "nodePortAddresses")
-    bit = section.get("masqueradeBit", base.masquerade_bit)
-    if not isinstance(bit, int) or not 0 <= bit < 32:
-        raise BadConfiguration(f"masqueradeBit: {bit!r} is not within 0 and 31")
-    connection = document.get("clientConnection") or {}
-    settings = base._replace(
-        node=str(document.get("hostnameOverride") or base.node),
-        mode=mode,
-        cluster_cidrs=cidrs(str(document.get("clusterCIDR") or ""), "clusterCIDR"),
-        service_cidrs=service_cidrs or base.service_cidrs,
-        detect_local=detect,
-        masquerade_all=bool(section.get("masqueradeAll", False)),
-        masquerade_bit=bit,
-        node_port_addresses=ports,
-        min_sync_period=_period(section, "minSyncPeriod", base.min_sync_period),
-        sync_period=_period(section, "syncPeriod", base.sync_period) or base.sync_period,
-        healthz=endpoint(str(document.get("healthzBindAddress") or ""), base.healthz, "healthzBindAddress"),
-        metrics=endpoint(str(document.get("metricsBindAddress") or ""), base.metrics, "metricsBindAddress"),
-        kubeconfig=str(connection.get("kubeconfig") or base.kubeconfig),
-        localhost_node_ports=_section(document, "iptables").get("localhostNodePorts") is not False,
-        scheduler=str(_section(document, "ipvs").get("scheduler") or base.scheduler),
-    )
-    return settings, [f"{k}: {why}" for k, why in _IDLE.items() if document.get(k)]
-
-
-def _section(document: Mapping[str, Any], name: str) -> Tree:
-    found = document.get(name) or {}
-    if not isinstance(found, dict):
-        raise BadConfiguration(f"{name}: must be an object")
-    unknown = sorted(set(found) - _SECTIONS[name])
-    if unknown:
-        raise BadConfiguration(f'unknown field "{name}.{unknown[0]}"')
-    return found
-
-
-def _period(section: Tree, name: str, default: float) -> float:
-    value = section.get(name)
-    return default if value in (None, "") else duration(str(value))
+def pod_link(detect: str, mode: str, bridge: str, prefix: str, fields: tuple[str, str]) -> str:
+    """The interface, or the beginning of interfaces' names, that a mode of telling pods needs; `fields` are what sets them."""
+    if detect not in (BRIDGE, PREFIX):
+        return ""
+    if mode == "userspace":
+        raise BadConfiguration(
+            f"{detect}: in userspace mode pods are told by their ranges only (ClusterCIDR, NodeCIDR)"
+        )
+    name, field = (bridge, fields[0]) if detect == BRIDGE else (prefix, fields[1])
+    if not _LINK.fullmatch(name):
+        raise BadConfiguration(f"{field}: {name!r} is no name of an interface")
+    return name

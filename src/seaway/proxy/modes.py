@@ -30,7 +30,8 @@ def open_plane(wanted: Settings) -> Plane:
     if wanted.mode == "iptables":
         return IptablesPlane(Iptables(wanted.backend))
     if wanted.mode == "ipvs":
-        return _ipvs(Iptables(wanted.backend), wanted.scheduler)
+        tool, device = Iptables(wanted.backend), Device(wanted.strict_arp)
+        return IpvsPlane(tool, Ipset(), Ipvs(), device, wanted.scheduler, wanted.exclude_cidrs)
     if wanted.mode == "userspace":
         return UserspacePlane(_redirect(wanted.backend))
     kernel = Nftables()
@@ -48,8 +49,8 @@ def _redirect(backend: str) -> Redirect:
     return IptablesPlane(Iptables(backend))
 
 
-def _ipvs(tool: Iptables, scheduler: str = "rr") -> IpvsPlane:
-    return IpvsPlane(tool, Ipset(), Ipvs(), Device(), scheduler)
+def _ipvs(tool: Iptables) -> IpvsPlane:
+    return IpvsPlane(tool, Ipset(), Ipvs(), Device())
 
 
 def _programs_left(path: str) -> list[str]:

@@ -43,6 +43,7 @@ class Place(NamedTuple):
     mark: int = 0x4000
     every_address: bool = False
     localhost: bool = True
+    pod_link: str = ""
 
 
 def _backends(choice: Choice) -> tuple[Backend, ...]:
@@ -137,6 +138,7 @@ def facts(family: int, place: Place) -> Facts:
         place.mark,
         place.every_address,
         place.localhost,
+        pod_link=place.pod_link,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import ipaddress
 import logging
 import os
 import signal
@@ -18,7 +19,10 @@ from seaway.client.kubeconfig import Credentials, CredentialsError
 from seaway.client.rest import Rest
 from seaway.metrics import process as measures
 from seaway.proxy import addresses, health, tracing
+from seaway.proxy.configfile import from_document
 from seaway.proxy.configuration import (
+    CLUSTER_CIDR,
+    DETECT,
     HEALTHZ,
     METRICS,
     MODES,
@@ -28,7 +32,7 @@ from seaway.proxy.configuration import (
     cidrs,
     duration,
     endpoint,
-    from_document,
+    pod_link,
 )
 from seaway.proxy.conntrack import KernelConntrack
 from seaway.proxy.iptables.tool import BACKENDS
@@ -42,9 +46,28 @@ log = logging.getLogger("kube-proxy")
 
 def _duration(text: str) -> float:
     try:
-        return duration(text)
+        found = duration(text)
     except BadConfiguration as e:
         raise argparse.ArgumentTypeError(str(e)) from None
+    if found < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is less than nothing")
+    return found
+
+
+def _bit(text: str) -> int:
+    if not text.isdecimal() or int(text) > 31:
+        raise argparse.ArgumentTypeError(f"{text!r} is not within 0 and 31")
+    return int(text)
+
+
+def _address(text: str) -> str:
+    if not text:
+        return ""
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no IP address") from None
+    return "" if found.is_unspecified else str(found)
 
 
 def options() -> argparse.ArgumentParser:
@@ -62,11 +85,31 @@ def options() -> argparse.ArgumentParser:
     add("--service-cidr", default="", help="Service ranges: unallocated addresses in them are dropped")
     add(
         "--detect-local-mode",
-        default="ClusterCIDR",
-        choices=["ClusterCIDR", "NodeCIDR"],
-        help="how pods are told by range",
+        default=CLUSTER_CIDR,
+        choices=DETECT,
+        help="how pods are told: by the cluster's or the node's ranges, or by the interface that they come by",
+    )
+    add("--pod-bridge-interface", default="", help="the bridge that pods come by, for BridgeInterface")
+    add(
+        "--pod-interface-name-prefix",
+        default="",
+        help="what the names of pods' interfaces begin with, for InterfaceNamePrefix",
     )
     add("--masquerade-all", action="store_true", help="masquerade everything that goes to a ClusterIP")
+    add("--iptables-masquerade-bit", type=_bit, default=14, help="the bit of packet marks that is ours (default 14)")
+    add("--ipvs-scheduler", default="rr", help="in ipvs mode, the scheduler of Services that name none (default rr)")
+    add("--ipvs-exclude-cidrs", default="", help="in ipvs mode, ranges in which virtual servers are somebody else's")
+    add(
+        "--ipvs-strict-arp",
+        action="store_true",
+        help="in ipvs mode, only the interface with an address answers ARP for it",
+    )
+    add("--bind-address", type=_address, default="", help="the node's address, where it is not what its Node says")
+    add(
+        "--bind-address-hard-fail",
+        action="store_true",
+        help="end where the ports of /healthz and /metrics cannot be opened",
+    )
     add("--nodeport-addresses", default="", help="ranges of the node's addresses that serve node ports, or `primary`")
     add("--healthz-bind-address", default="", help="address and port of /healthz and /livez")
     add("--healthz-port", type=int, default=HEALTHZ, help="port of /healthz and /livez; 0 turns it off")
@@ -110,9 +153,9 @@ def settings(args: argparse.Namespace) -> Settings:
                 document = yaml.safe_load(f)
         except (OSError, ValueError, yaml.YAMLError) as e:
             raise BadConfiguration(str(e)) from None
-        found, idle = from_document(document, base, services)
-        for line in idle:
-            log.warning("%s: not used (%s)", args.config, line)
+        found, told = from_document(document, base, services)
+        for line in told:
+            log.warning("%s: %s", args.config, line)
         if args.hostname_override:
             found = found._replace(node=args.hostname_override)
         return found
@@ -123,7 +166,20 @@ def settings(args: argparse.Namespace) -> Settings:
         cluster_cidrs=cidrs(args.cluster_cidr, "--cluster-cidr"),
         service_cidrs=services,
         detect_local=args.detect_local_mode,
+        pod_link=pod_link(
+            args.detect_local_mode,
+            args.proxy_mode,
+            args.pod_bridge_interface,
+            args.pod_interface_name_prefix,
+            ("--pod-bridge-interface", "--pod-interface-name-prefix"),
+        ),
+        bind_address=args.bind_address,
+        hard_fail=args.bind_address_hard_fail,
         masquerade_all=args.masquerade_all,
+        masquerade_bit=args.iptables_masquerade_bit,
+        scheduler=args.ipvs_scheduler,
+        exclude_cidrs=cidrs(args.ipvs_exclude_cidrs, "--ipvs-exclude-cidrs"),
+        strict_arp=args.ipvs_strict_arp,
         node_port_addresses=(PRIMARY,) if ports == PRIMARY else cidrs(ports, "--nodeport-addresses"),
         min_sync_period=args.min_sync_period,
         sync_period=args.sync_period or 30.0,

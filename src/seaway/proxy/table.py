@@ -59,10 +59,11 @@ class Way(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What holds for all Services of a family on this node. `cluster_cidrs` empty: nobody can tell pods from others, all are
-    outsiders. `node_addresses`: those on which node ports are served. `mark`: the one bit of packet marks that is ours.
-    `every_address`: node ports are served on whatever address the node has, these being only those it has now,
-    `localhost` says whether 127.0.0.1 is among them. `masquerade` False: no source is ever changed."""
+    """What holds for all Services of a family on this node. Pods are told by `cluster_cidrs`, or by `pod_link`, the interface
+    that they come by (`cni0`, or `veth*` for all that begin so); where both are empty nobody can tell, and all are outsiders.
+    `node_addresses`: those on which node ports are served. `mark`: the one bit of packet marks that is ours. `every_address`:
+    node ports are served on whatever address the node has, these being only those it has now, `localhost` says whether
+    127.0.0.1 is among them. `masquerade` False: no source is ever changed."""
 
     family: int
     node_addresses: frozenset[str] = frozenset()
@@ -73,6 +74,11 @@ class Facts(msgspec.Struct, frozen=True):
     every_address: bool = False
     localhost: bool = True
     masquerade: bool = True
+    pod_link: str = ""
+
+    @property
+    def tells_pods(self) -> bool:
+        return bool(self.cluster_cidrs or self.pod_link)
 
 
 class ServicePart(msgspec.Struct, frozen=True):

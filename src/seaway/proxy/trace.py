@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from seaway.proxy.plan import Place
-from seaway.proxy.table import BALANCER, CLUSTER, Backend, Refusal, ServiceTable, Split, Target, Way
+from seaway.proxy.table import BALANCER, CLUSTER, Backend, Facts, Refusal, ServiceTable, Split, Target, Way
 from seaway.services.resolve import Endpoint, Port, Resolved
 from seaway.services.topology import cluster_choice
 
@@ -19,13 +20,15 @@ FORWARD, REJECT, DROP, PASS = "forward", "reject", "drop", "pass"
 
 
 class Packet(NamedTuple):
-    """The first packet of a connection. `from_node`: it is this node's own."""
+    """The first packet of a connection. `from_node`: it is this node's own. `link`: the interface that it comes by, where pods
+    are told by that."""
 
     source: str
     protocol: str
     address: str
     port: int
     from_node: bool = False
+    link: str = ""
 
 
 class Verdict(NamedTuple):
@@ -44,6 +47,13 @@ def inside(address: str, ranges: Iterable[str]) -> bool:
     """Whether an address is in one of the ranges."""
     found = ipaddress.ip_address(address)
     return any(found in ipaddress.ip_network(r) for r in ranges)
+
+
+def is_pods(facts: Facts, packet: Packet) -> bool:
+    """Whether a packet counts as a pod's."""
+    if facts.pod_link:
+        return not packet.from_node and bool(packet.link) and fnmatchcase(packet.link, facts.pod_link)
+    return inside(packet.source, facts.cluster_cidrs)
 
 
 def trace(table: ServiceTable, packet: Packet) -> Verdict:
@@ -85,7 +95,7 @@ def _called(way: Way, packet: Packet) -> str:
 def _decided(table: ServiceTable, packet: Packet, way: Way) -> Verdict:
     answer, facts = way.answer, table.facts
     reasons = [_called(way, packet)]
-    pod = inside(packet.source, facts.cluster_cidrs)
+    pod = is_pods(facts, packet)
     if isinstance(answer, Refusal):
         if answer.verdict == REJECT:
             reasons.append("it has no endpoint anywhere that could answer")
@@ -132,7 +142,7 @@ def _masquerade(table: ServiceTable, packet: Packet, way: Way, answer: Target, p
     if table.facts.masquerade_all:
         reasons.append("masquerade-all is set")
         return True
-    if table.facts.cluster_cidrs and not pod:
+    if table.facts.tells_pods and not pod:
         reasons.append(f"{packet.source} is no pod's address: masqueraded, so that the answer comes back this way")
         return True
     return False

@@ -67,7 +67,8 @@ STATES: dict[str, Tree] = {
 
 
 class NodeFacts(NamedTuple):
-    """What a proxy is told about its node. `node_port_addresses` empty: the mode's own default."""
+    """What a proxy is told about its node. `node_port_addresses` empty: the mode's own default. `pod_link`: the interface that
+    pods come by, `leg-*` for all that begin so."""
 
     name: str
     zone: str
@@ -77,6 +78,7 @@ class NodeFacts(NamedTuple):
     masquerade_all: bool
     node_port_addresses: tuple[str, ...]
     localhost_node_ports: bool
+    pod_link: str = ""
 
 
 class World(NamedTuple):
@@ -252,11 +254,12 @@ def node_facts(short: Tree) -> NodeFacts:
         NODE,
         short.get("zone", "za"),
         tuple(address("node", f) for f in both),
-        CLUSTER_CIDRS if short.get("detector", True) else (),
+        CLUSTER_CIDRS if short.get("detector", True) and not short.get("interface") else (),
         SERVICE_CIDRS if short.get("serviceCIDRs", True) else (),
         bool(short.get("masqueradeAll", False)),
         tuple(ports),
         bool(short.get("localhostNodePorts", True)),
+        str(short.get("interface", "")),
     )
 
 

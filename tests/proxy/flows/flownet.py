@@ -57,6 +57,11 @@ def place_of(client: str) -> str:
     return next(place for place, sites in PLACES.items() if CLIENTS[client] in sites)
 
 
+def link_of(place: str) -> str:
+    """The node's end of the veth to a place."""
+    return {"network": "eth0", "other": "eth1", "x": "eth2", "outside": "out"}.get(place, f"leg-{place}")
+
+
 class Agent:
     """A process in a namespace, and the socket to talk to it."""
 
@@ -119,7 +124,7 @@ def build_network(beyond: list[str], group: str = "") -> dict[str, Agent]:
             theirs += [ipaddress.ip_address(a) for f in (4, 6) for a in CROWD[f]]
         fd = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
         batch = Batch()
-        near = {"network": "eth0", "other": "eth1", "x": "eth2"}.get(place, f"leg-{place}")
+        near = link_of(place)
         batch.veth(near, mac(number, 1), "eth0", mac(number, 2), fd)
         batch.commit()
         os.close(fd)

@@ -36,6 +36,10 @@ def settings(facts: NodeFacts, mode: str, backend: str = "auto") -> Settings:
         localhost_node_ports=facts.localhost_node_ports,
         backend=backend,
         cgroup=f"/{flowcgroup.name()}",  # never the machine's own
+        detect_local=configuration.CLUSTER_CIDR
+        if not facts.pod_link
+        else configuration.PREFIX if facts.pod_link.endswith("*") else configuration.BRIDGE,
+        pod_link=facts.pod_link.removesuffix("*"),
     )
 
 

@@ -6,7 +6,7 @@ import flowdata
 import flowplanes
 import pytest
 from flowdata import SITES, Flow, address
-from flownet import HELD
+from flownet import HELD, link_of, place_of
 
 from seaway.proxy.table import ServiceTable
 from seaway.proxy.trace import DROP, FORWARD, PASS, REJECT, Packet, Verdict, trace
@@ -32,7 +32,7 @@ def packets(flow: Flow) -> list[Packet]:
         for source in flow.sources:
             # The kernel's choice: who talks to an address of its own has that one.
             chosen = source or (to if to in own else address("node", flow.family))
-            found.append(Packet(chosen, flow.protocol, to, port, flow.client == "node"))
+            found.append(Packet(chosen, flow.protocol, to, port, flow.client == "node", link_of(place_of(flow.client))))
     return found
 
 

@@ -32,7 +32,7 @@ def of_way(way: Way | None, facts: Facts) -> Wanted | None:
     if facts.masquerade_all and way.kind == CLUSTER:
         return None
     answer = way.answer
-    if isinstance(answer, Split) and not facts.cluster_cidrs:
+    if isinstance(answer, Split) and not facts.tells_pods:
         return None  # who cannot tell pods from others lets nobody through to all
     # Sockets of the cgroup are pods' and the node's own: policy Local lets both through to all endpoints.
     ends = answer.everywhere if isinstance(answer, Split) else answer.backends

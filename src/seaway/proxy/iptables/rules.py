@@ -82,6 +82,8 @@ class _Port:
         ranges = self.facts.cluster_cidrs
         if self.facts.masquerade_all:
             return (f"{to} -j {MARK_MASQ}",)
+        if self.facts.pod_link:
+            return (f"! -i {link(self.facts)} {to} -j {MARK_MASQ}",)
         if not ranges:
             return ()
         return (f"! -s {ranges[0]} {to} -j {MARK_MASQ}" if len(ranges) == 1 else f"{to} -j {OUTSIDERS}",)
@@ -99,6 +101,11 @@ class _Port:
             for where in node_port_matches(self.facts):
                 rule = f"{said} {where} -p {self.protocol} -m {self.protocol} --dport {key[1]} -j {target}"
                 self.shared.add((FILTER, EXTERNAL, rule))
+
+
+def link(facts: Facts) -> str:
+    """The interface that pods come by, as iptables writes one; `+` stands for whatever follows."""
+    return facts.pod_link.replace("*", "+")
 
 
 def node_port_matches(facts: Facts) -> list[str]:
@@ -119,7 +126,8 @@ def _external(port: _Port, answer: Target | Split, whole: str, local: str) -> No
         return
     pods = comment(f"pod traffic for {port.title} external destinations")
     node = comment(f"route LOCAL traffic for {port.title} external destinations")
-    rules = [f"-s {cidr} {pods} -j {whole}" for cidr in port.facts.cluster_cidrs]
+    told = [f"-i {link(port.facts)}"] if port.facts.pod_link else [f"-s {cidr}" for cidr in port.facts.cluster_cidrs]
+    rules = [f"{who} {pods} -j {whole}" for who in told]
     rules += [f"{node} -m addrtype --src-type LOCAL -j {MARK_MASQ}", f"{node} -m addrtype --src-type LOCAL -j {whole}"]
     port.chains[EXT + port.hash] = (*rules, *([f"-j {local}"] if answer.local else []))
 

@@ -24,6 +24,8 @@ SYSCTLS = {
     "net/ipv4/vs/expire_nodest_conn": "1",
     "net/ipv4/vs/expire_quiescent_template": "1",
 }
+# No other interface answers ARP for the addresses of kube-ipvs0: load balancers by ARP need that.
+STRICT_ARP = {"net/ipv4/conf/all/arp_ignore": "1", "net/ipv4/conf/all/arp_announce": "2"}
 
 
 def present() -> bool:
@@ -34,8 +36,9 @@ def present() -> bool:
 class Device:
     """The interface; made when it is first needed."""
 
-    def __init__(self) -> None:
+    def __init__(self, strict_arp: bool = False) -> None:
         self._index = 0
+        self._sysctls = SYSCTLS | STRICT_ARP if strict_arp else SYSCTLS
         self._link = Link(socket.NETLINK_ROUTE)
 
     def _each(self, requests: list[Request], tolerate: int) -> None:
@@ -52,7 +55,7 @@ class Device:
         body += attribute(LINKINFO, attribute(INFO_KIND, b"dummy"))
         self._each([Request(NEWLINK, body, EXCL | CREATE)], errno.EEXIST)
         self._index = socket.if_nametoindex(NAME)
-        for path, value in SYSCTLS.items():
+        for path, value in self._sysctls.items():
             with contextlib.suppress(FileNotFoundError), open(f"/proc/sys/{path}", "w") as f:
                 f.write(value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
@@ -21,9 +22,18 @@ DRAIN = 900.0  # seconds after which an endpoint that is gone loses the connecti
 
 
 class IpvsPlane:
-    """`scheduler` is every virtual server's unless its Service says another."""
+    """`scheduler` is every virtual server's unless its Service says another; those in `excluded` ranges are not ours."""
 
-    def __init__(self, tool: Tool, ipset: Ipset, kernel: Ipvs, device: Device, scheduler: str = "rr") -> None:
+    def __init__(
+        self,
+        tool: Tool,
+        ipset: Ipset,
+        kernel: Ipvs,
+        device: Device,
+        scheduler: str = "rr",
+        excluded: tuple[str, ...] = (),
+    ) -> None:
+        self._excluded = [ipaddress.ip_network(cidr) for cidr in excluded]
         self._tool, self._ipset, self._kernel, self._device, self._scheduler = tool, ipset, kernel, device, scheduler
         self._facts: dict[int, Facts] = {}
         self._servers: dict[int, dict[Address, Server]] = {}
@@ -46,12 +56,13 @@ class IpvsPlane:
         members.update(sets.of_hairpins(table.hairpins))
         held = sets.held(family, self._ipset.held())
         wanted = servers.of_table(table, self._scheduler)
+        there = self._there(family)
         self._exchange(
             family,
             held,
             set(members),
-            {**{p: None for p in self._kernel.servers(family)}, **wanted},
-            self._there(family),
+            {**{p: None for p in there}, **wanted},
+            there,
         )
         self._tool.restore(family, rules.text(facts))
         hooks = rules.hooks(self._tool.save(family))
@@ -60,9 +71,11 @@ class IpvsPlane:
         self._members[family], self._servers[family], self._facts[family] = members, wanted, facts
 
     def _there(self, family: int) -> dict[Address, Server]:
-        """The virtual servers that the kernel has. Endpoints of weight 0 are leaving, and count as gone."""
+        """The virtual servers that the kernel has, without others'. Endpoints of weight 0 are leaving, and count as gone."""
         found = {}
         for place, (scheduler, seconds) in self._kernel.servers(family).items():
+            if any(ipaddress.ip_address(place.address) in network for network in self._excluded):
+                continue
             ends = self._kernel.destinations(family, place)
             for end in ends:
                 if not end.weight:

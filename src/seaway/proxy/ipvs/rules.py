@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seaway.proxy.iptables.rules import link
 from seaway.proxy.ipvs import sets
 from seaway.proxy.table import Facts
 
@@ -42,6 +43,8 @@ def chains(facts: Facts) -> dict[str, Chains]:
     inside: list[str] = []
     if facts.masquerade_all:
         inside = [f"{asks(sets.CLUSTER_IP)} -j {MARK}"]
+    elif facts.pod_link:
+        inside = [f"! -i {link(facts)} {asks(sets.CLUSTER_IP)} -j {MARK}"]
     elif pods:
         inside = [f"-s {cidr} {asks(sets.CLUSTER_IP)} -j RETURN" for cidr in pods]
         inside.append(f"{asks(sets.CLUSTER_IP)} -j {MARK}")

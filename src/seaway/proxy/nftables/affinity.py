@@ -11,8 +11,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from seaway.proxy.nftables.layout import PROTOCOLS, draw, family_name
-from seaway.proxy.table import Answer, Backend, Refusal, Split, Target
+from seaway.proxy.nftables.layout import PROTOCOLS, draw, family_name, from_inside
+from seaway.proxy.table import Answer, Backend, Facts, Refusal, Split, Target
 
 PREFIXES = ("affinity-", "endpoint-")
 
@@ -68,10 +68,9 @@ def _add_pool(found: Objects, family: int, title: str, backends: tuple[Backend, 
     return name
 
 
-def objects(family: int, answers: Iterable[Answer]) -> Objects:
+def objects(facts: Facts, answers: Iterable[Answer]) -> Objects:
     """What the answers of one Service port need."""
-    found = Objects({}, {})
-    f = family_name(family)
+    found, family = Objects({}, {}), facts.family
     for answer in answers:
         if isinstance(answer, Refusal) or not answer.affinity:
             continue
@@ -79,7 +78,7 @@ def objects(family: int, answers: Iterable[Answer]) -> Objects:
             _add_pool(found, family, answer.title, answer.backends, answer.affinity)
             continue
         whole = _add_pool(found, family, answer.title, answer.everywhere, answer.affinity)
-        rules = [f"{f} saddr @cluster-cidrs goto {whole}", f"fib saddr type local goto {whole}-masq"]
+        rules = from_inside(facts, whole, f"{whole}-masq")
         if answer.local:
             rules.append(f"goto {_add_pool(found, family, answer.title, answer.local, answer.affinity)}")
         found.chains[chain_of(answer)] = tuple(rules)

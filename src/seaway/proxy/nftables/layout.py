@@ -28,23 +28,37 @@ def comment(title: str) -> str:
 def skeleton(facts: Facts) -> list[str]:
     """The fixed part: maps, hooks, refusals, and a chain whose name says which layout this is."""
     lines = _skeleton(facts)
-    return [*lines, f"add chain {family_name(facts.family)} {TABLE} {layout_name(lines, facts.family)}"]
+    return [*lines, f"add chain {family_name(facts.family)} {TABLE} {layout_name(lines, facts)}"]
 
 
-def layout_name(lines: list[str], family: int) -> str:
+def layout_name(lines: list[str], facts: Facts) -> str:
     """A name that changes with anything in the layout, the shapes of chains that come later included."""
-    whole = [*lines, *slot_chains(family, 0), *count_chains(family, 2), *split_chains(family, 1, 2)]
+    family = facts.family
+    whole = [*lines, *slot_chains(family, 0), *count_chains(family, 2), *split_chains(facts, 1, 2)]
     return "layout-" + hashlib.sha256("\n".join(whole).encode()).hexdigest()[:12]
 
 
 def _to_cluster_ips(facts: Facts) -> list[str]:
-    """Who is masqueraded on the way to a ClusterIP: all, or what is no pod, where pods can be told by their range."""
+    """Who is masqueraded on the way to a ClusterIP: all, or what is no pod, where pods can be told."""
     f = family_name(facts.family)
     if facts.masquerade_all:
         return [f"{f} daddr @cluster-ips jump mark-masquerade"]
-    if facts.cluster_cidrs:
-        return [f"{f} daddr @cluster-ips {f} saddr != @cluster-cidrs jump mark-masquerade"]
+    if facts.tells_pods:
+        return [f"{f} daddr @cluster-ips {_pods(facts, '!= ')} jump mark-masquerade"]
     return []
+
+
+def _pods(facts: Facts, unless: str = "") -> str:
+    """What matches packets of pods, or with `!= ` all others (pkg/proxy/util/localdetector.go). What the node itself sends has
+    no interface that it came by, and so is no pod's."""
+    if facts.pod_link:
+        return f'iifname {unless}"{facts.pod_link}"'
+    return f"{family_name(facts.family)} saddr {unless}@cluster-cidrs"
+
+
+def from_inside(facts: Facts, pods: str, node: str) -> list[str]:
+    """Rules of policy Local: pods go on to one chain, what the node sends to another."""
+    return [f"{_pods(facts)} goto {pods}", f"fib saddr type local goto {node}"]
 
 
 def _skeleton(facts: Facts) -> list[str]:
@@ -156,18 +170,15 @@ def count_chains(family: int, count: int) -> list[str]:
     return lines
 
 
-def split_chains(family: int, local: int, everywhere: int) -> list[str]:
+def split_chains(facts: Facts, local: int, everywhere: int) -> list[str]:
     """The chains of policy Local for `local` endpoints here of `everywhere` (TestInternalExternalMasquerade): pods and the
     node are let through to all, outsiders to those here. None here: what falls through is dropped by `refuse`."""
-    f = family_name(family)
+    f = family_name(facts.family)
     lines = []
     for way in WAYS:
         name = f"{way}local-{local}-of-{everywhere}"
-        lines += [
-            f"add chain {f} {TABLE} {name}",
-            f"add rule {f} {TABLE} {name} {f} saddr @cluster-cidrs goto {way}n{everywhere}",
-            f"add rule {f} {TABLE} {name} fib saddr type local goto {way}n{everywhere}-masq",
-        ]
+        inside = from_inside(facts, f"{way}n{everywhere}", f"{way}n{everywhere}-masq")
+        lines += [f"add chain {f} {TABLE} {name}", *(f"add rule {f} {TABLE} {name} {rule}" for rule in inside)]
         if local:
             lines.append(f"add rule {f} {TABLE} {name} {draw(_slots(way, 'local-slot', local))}")
     return lines

@@ -67,7 +67,7 @@ class State:
         for count in sorted(counts - self.counts):
             lines += count_chains(family, count)
         for local, everywhere in sorted(pairs - self.pairs):
-            lines += split_chains(family, local, everywhere)
+            lines += split_chains(self.facts, local, everywhere)
         self.counts |= counts
         self.pairs |= pairs
         return lines
@@ -86,7 +86,7 @@ class State:
         first: list[str] = []
         last: list[str] = []
         for title in sorted(touched):
-            wanted = objects(self.facts.family, self.staying.get(title, {}).values())
+            wanted = objects(self.facts, self.staying.get(title, {}).values())
             make, remove = exchange(self.f, self.made.get(title, Objects({}, {})), wanted)
             first += make
             last += remove
@@ -106,7 +106,7 @@ class State:
         for count in self.counts:
             lines += count_chains(family, count)
         for local, everywhere in self.pairs:
-            lines += split_chains(family, local, everywhere)
+            lines += split_chains(self.facts, local, everywhere)
         for made in self.made.values():
             lines += exchange(self.f, Objects({}, {}), made)[0]
         chains: dict[str, int] = {}
