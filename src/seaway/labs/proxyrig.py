@@ -28,6 +28,8 @@ from seaway.cluster.fabric.rtnetlink import Batch, index_of
 from seaway.cluster.layout import mac
 from seaway.labs import connections, manyservices
 from seaway.proxy.ebpf import cgroup
+from seaway.proxy.iptables.tool import Iptables
+from seaway.proxy.ipvs.netlink import Ipvs
 from seaway.proxy.kernel import KernelError, Nftables
 from seaway.proxy.modes import open_plane
 
@@ -42,6 +44,7 @@ PLANES = {
     "iptables-nft": ("iptables", "nft"),
     "ebpf": ("ebpf", "auto"),
     "userspace": ("userspace", "auto"),
+    "ipvs": ("ipvs", "legacy"),
 }
 SYSCTLS = {
     **build.SYSCTLS,
@@ -55,6 +58,7 @@ TRACKING = """add table ip tracking
 add chain ip tracking forward { type filter hook forward priority 0; }
 add rule ip tracking forward ct state invalid drop
 """
+TRACKING_IPTABLES = "*filter\n-A FORWARD -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n"
 
 
 # Inside
@@ -122,6 +126,14 @@ def _client(ask: int, answer: int) -> None:
     os._exit(0)
 
 
+def _track() -> None:
+    """Makes the kernel track connections, by nftables or, where it has none, iptables."""
+    if Nftables().lacking():
+        Iptables("legacy").restore(4, TRACKING_IPTABLES)
+    else:
+        Nftables().nft(TRACKING)
+
+
 def own_lock() -> None:
     """The legacy tool's lock file is this mount namespace's own: nobody else waits for large tables, nor is waited for."""
     linux.mount("tmpfs", "/run", "tmpfs")
@@ -140,7 +152,7 @@ def serve(mode: str, services: int, group: str) -> None:
     book: manyservices.Book | None = None
     seconds = 0.0
     if mode == "conntrack":
-        Nftables().nft(TRACKING)
+        _track()
     elif mode in PLANES:
         named, backend = PLANES[mode]
         wanted = manyservices.settings(named, backend, "/" + os.path.basename(group))
@@ -206,11 +218,13 @@ def missing(mode: str, services: int = 0) -> str:
         return f"it needs a socket for each, and a process may have {most:,} open files"
     if mode == "ebpf" and not group_root():
         return "needs root and a cgroup hierarchy of version 2" if os.geteuid() else "no cgroup hierarchy of version 2"
-    if mode.startswith("iptables"):
-        try:
+    try:
+        if mode.startswith("iptables"):
             open_plane(manyservices.settings(*PLANES[mode]))
-        except KernelError as e:
-            return str(e)
+        elif mode == "ipvs":
+            Ipvs().servers(4)
+    except KernelError as e:
+        return str(e)
     return ""
 
 
