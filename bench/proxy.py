@@ -1,6 +1,6 @@
 """make bench PART=proxy: what the data planes cost. First the proxy itself (from its lists to the kernel, one change, CPU, memory),
 next to kube-proxy's own nftables layout loaded the same way; then new connections through a Service against direct ones. All in
-network namespaces of its own.
+network namespaces of its own; IPVS, which many kernels lack, in User-mode Linux against direct connections of that kernel.
 
 The machine may have other work, so each figure stands beside what it is compared with in the same run, and connections are
 counted for a CPU second as well (client, server, kernel and relay together): that is what the ratios with goals are of.
@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import proxysync
+import proxyuml
 from rig import row, scratch
 
+from seaway.client.errors import Unavailable
 from seaway.labs import proxyrig
 from seaway.labs.frame import table
 from seaway.labs.proxyrig import PLANES, Rig
-from seaway.labs.rates import rates
+from seaway.labs.rates import Place, Quickest, Rate, rates
 
 Tree = dict[str, Any]
 SIZES = (1000, 10_000, 44_000)
@@ -35,6 +37,9 @@ PATIENCE = 120.0  # seconds for one process
 COUNTS = (10, 1000, 10_000)
 RATIOS = {"ebpf": 0.95, "nftables": 0.85}
 FLAT = 0.93  # of the rate at 10 Services, at 10,000
+# What this kernel lacks is measured in User-mode Linux, and iptables there too, to compare the kernels.
+ELSEWHERE = ("ipvs", "iptables-legacy")
+ELSEWHERE_ROUNDS, ELSEWHERE_SECONDS = 40, 0.08
 
 
 # The proxy itself
@@ -122,7 +127,7 @@ def syncs(modes: list[str], sizes: tuple[int, ...], changes: int, folder: Path) 
 # Connections
 
 
-def connections(modes: list[str], counts: tuple[int, ...], rounds: int, seconds: float) -> None:
+def connections(modes: list[str], counts: tuple[int, ...], rounds: int, seconds: float) -> dict[Place, Rate]:
     """Every mode and number of Services has a rig of its own; rounds go over all of them."""
     with contextlib.ExitStack() as stack:
         rigs = [stack.enter_context(Rig(base, 0)) for base in proxyrig.BASES]
@@ -134,7 +139,8 @@ def connections(modes: list[str], counts: tuple[int, ...], rounds: int, seconds:
                 rigs.append(stack.enter_context(Rig(mode, count)))
         for rig in rigs:
             print(f"  {rig.mode}, {rig.services:,} Services: programmed in {rig.ready():.1f} s", file=sys.stderr, flush=True)
-        places = [(r, t) for r in rigs for t in (("direct",) if r.mode in proxyrig.BASES else ("direct", "first", "last"))]
+        targets = {**dict.fromkeys(proxyrig.BASES, ("direct",)), "ipvs": ("last",)}  # ipvs: see proxyuml
+        places = [(r, t) for r in rigs for t in targets.get(r.mode, ("direct", "first", "last"))]
         taken = [{(r.mode, r.services, t): r.connect(t, seconds) for r, t in places} for _ in range(rounds)]
     found = rates(taken)
     rows = []
@@ -162,6 +168,37 @@ def connections(modes: list[str], counts: tuple[int, ...], rounds: int, seconds:
             continue
         ratio, flat = found[mode, many, "last"].cpu / found[mode, few, "last"].cpu, mode in RATIOS
         row(f"{mode}: the last of {many:,} against the last of {few:,}", f"{ratio:.2f}", "goal: flat" if flat else "", ratio >= FLAT if flat else None)
+    return found
+
+
+def elsewhere(counts: tuple[int, ...]) -> dict[Place, Quickest]:
+    """IPVS against direct connections on the same kernel."""
+    print(f"\nNew connections in User-mode Linux, the quickest tenth of {ELSEWHERE_ROUNDS} interleaved rounds of {ELSEWHERE_SECONDS:g} s; "
+          f"load average {os.getloadavg()[0]:.1f}\n")
+    try:
+        found = proxyuml.measure(list(ELSEWHERE), counts, ELSEWHERE_ROUNDS, ELSEWHERE_SECONDS)
+    except Unavailable as e:
+        print(f"left out: {e}")
+        return {}
+    rows = [
+        (f"{mode}, direct" if not count else f"{mode}, {count:,} Services, {target}", f"{one.rate:,.0f}", f"{one.of_tracked:.2f}", f"{one.of_bare:.2f}")
+        for (mode, count, target), one in found.items()
+    ]
+    print(f"{table(('new connections', 'a second', 'of tracked', 'of bare'), rows)}\n")
+    few, many = counts[0], counts[-1]
+    ratio = found["ipvs", many, "last"].rate / found["ipvs", few, "last"].rate
+    row(f"ipvs: of direct with conntrack, {many:,} Services", f"{found['ipvs', many, 'last'].of_tracked:.2f}", "on the same kernel", None)
+    row(f"ipvs: the last of {many:,} against the last of {few:,}", f"{ratio:.2f}", "goal: flat", ratio >= FLAT)
+    return found
+
+
+def together(counts: tuple[int, ...], here: dict[Place, Rate], there: dict[Place, Quickest]) -> None:
+    """Every mode's last Service beside each other, each against direct connections with conntrack on its own kernel."""
+    ratios = {(mode, count): one.cpu_of_tracked for (mode, count, target), one in here.items() if target == "last"}
+    ratios |= {(f"{mode} (User-mode Linux)", count): one.of_tracked for (mode, count, target), one in there.items() if target == "last"}
+    modes = dict.fromkeys(mode for mode, _ in ratios)
+    rows = [(mode, *(f"{ratios[mode, c]:.2f}" if (mode, c) in ratios else "-" for c in counts)) for mode in modes]
+    print(f"\nThrough the last of so many Services, of direct with conntrack\n\n{table(('mode', *(f'{c:,}' for c in counts)), rows)}\n")
 
 
 def main() -> None:
@@ -177,8 +214,11 @@ def main() -> None:
     modes = args.modes.split(",")
     if set(modes) - set(PLANES):
         parser.error(f"--modes: one or more of {', '.join(PLANES)}")
+    ipvs = "ipvs" in modes
     for mode in list(modes):
         if reason := proxyrig.missing(mode):
+            if mode == "ipvs":
+                reason = f"{reason}; its connections are measured in User-mode Linux"
             print(f"{mode} is left out: {reason}")
             modes.remove(mode)
     print(f"{os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f}: wall clock figures include what else runs here\n")
@@ -186,7 +226,9 @@ def main() -> None:
         with scratch() as folder:
             syncs(modes, tuple(map(int, args.sizes.split(","))), args.changes, Path(folder))
     if args.only != "sync":
-        connections(modes, tuple(map(int, args.counts.split(","))), args.rounds, args.seconds)
+        counts = tuple(map(int, args.counts.split(",")))
+        here = connections(modes, counts, args.rounds, args.seconds) if modes else {}
+        together(counts, here, elsewhere(counts) if ipvs else {})
 
 
 if __name__ == "__main__":

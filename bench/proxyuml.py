@@ -1,8 +1,9 @@
-"""New connections inside User-mode Linux, which has IPVS: rigs of `seaway.labs.proxyrig` on that kernel; `bench/proxy.py` boots it.
+"""New connections inside User-mode Linux, which has IPVS: rigs of `seaway.labs.proxyrig` on that kernel, boots and all.
 
     python bench/proxyuml.py MODES COUNTS ROUNDS SECONDS
 
-Prints JSON lines: {"mode", "services", "programmed"} for each rig, then {"rounds": [[[mode, Services, target], rate, CPU], ...]}.
+is what runs inside. It prints JSON lines: {"mode", "services", "programmed"} for each rig, then {"rounds": [[[mode, Services,
+target], rate, CPU], ...]}.
 """
 
 from __future__ import annotations
@@ -12,15 +13,35 @@ import json
 import sys
 from pathlib import Path
 
+from seaway.client.errors import Unavailable
 from seaway.labs import proxyrig
 from seaway.labs.proxyrig import BASES, Rig
+from seaway.labs.rates import Place, Quickest, quickest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "proxy" / "uml"))
+
+import uml
+
+PATIENCE = 400.0
 
 
-TRACKED = 1 << 18  # connections that the kernel may know of; its own bound is for the little memory that it has
+def measure(modes: list[str], counts: tuple[int, ...], rounds: int, seconds: float) -> dict[Place, Quickest]:
+    """Boots, runs this file in there, reads what it says. That kernel has one CPU, and is a process itself: rounds in which
+    something else of this machine has run say nothing."""
+    if reason := uml.missing():
+        raise Unavailable(reason)
+    job = [str(Path(__file__).resolve()), ",".join(modes), ",".join(map(str, counts)), str(rounds), str(seconds)]
+    ended = uml.run([sys.executable, *job], PATIENCE, ("ip_vs", "br_netfilter"))
+    if ended.status != 0:
+        raise Unavailable((ended.err.strip().splitlines() or [f"it ended with {ended.status}"])[-1])
+    *programmed, last = map(json.loads, ended.out.splitlines())
+    for one in programmed:
+        told = f"{one['mode']}, {one['services']:,} Services, in User-mode Linux: programmed in {one['programmed']} s"
+        print(f"  {told}", file=sys.stderr, flush=True)
+    return quickest([{(mode, count, target): rate for (mode, count, target), rate, _ in r} for r in last["rounds"]])
 
 
 def main(modes: list[str], counts: list[int], rounds: int, seconds: float) -> None:
-    Path("/proc/sys/net/netfilter/nf_conntrack_max").write_text(str(TRACKED))
     with contextlib.ExitStack() as stack:
         rigs = []
         # One CPU: one after the other.

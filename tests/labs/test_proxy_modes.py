@@ -16,7 +16,7 @@ import pytest
 from seaway.client.errors import Unavailable
 from seaway.labs import chart, manyservices, proxymodes, proxyrig
 from seaway.labs.frame import Options, Stage
-from seaway.labs.rates import rates
+from seaway.labs.rates import quickest, rates
 from seaway.proxy import plan
 from seaway.services.resolve import resolve
 
@@ -34,6 +34,16 @@ def test_ratios_are_those_of_a_round_and_a_bad_round_does_not_count() -> None:
     assert (found.of_bare, found.of_tracked) == (0.25, 0.5)
     assert (found.cpu, found.cpu_of_bare, found.cpu_of_tracked) == (0.25, 0.25, 0.5)
     assert rates([round_of(1, 2, 4)])["bare", 0, "direct"].of_tracked == 2
+
+
+def test_of_a_kernel_that_is_interrupted_the_quickest_tenth_counts() -> None:
+    def once(busy: float) -> dict:
+        return {place: rate for place, (rate, _) in round_of(1, 2, 4, busy).items()}
+
+    rounds = [once(busy) for busy in [1] * 12 + [7, 9, 30] * 6]
+    freak = {place: 100.0 for place in rounds[0]}
+    found = quickest([freak, *rounds])["nftables", 10, "last"]
+    assert (found.rate, found.of_bare, found.of_tracked) == (0.25, 0.25, 0.5)
 
 
 def test_what_grows_evenly_is_a_straight_line() -> None:
@@ -172,3 +182,13 @@ def test_a_proxy_is_measured_from_its_lists_to_the_kernel() -> None:
     _, cold, cpu, change, p99, times, *_ = rows["nftables, 600"]
     assert all(float(figure.split()[0]) > 0 for figure in (cold, cpu, change, p99)) and times == "5"
     assert rows["kube-proxy's layout, 600"][1].endswith(" s"), "all of it was loaded"
+
+
+@pytest.mark.kernel
+def test_ipvs_is_measured_against_direct_connections_of_the_same_kernel() -> None:
+    bench = Path(__file__).resolve().parents[2] / "bench"
+    program = "import proxyuml; print(proxyuml.measure(['ipvs'], (3,), 2, 0.05)['ipvs', 3, 'last'])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, cwd=bench)
+    assert done.returncode == 0, done.stderr
+    (ratio,) = re.findall(r"of_tracked=([\d.]+)", done.stdout)
+    assert 0 < float(ratio) < 100 and "ipvs, 3 Services, in User-mode Linux: programmed in" in done.stderr

@@ -34,6 +34,11 @@ def test_each_way_in_is_a_virtual_server_and_policy_local_leaves_those_here() ->
     assert Address("172.30.0.2", "tcp", 30080) not in servers.of_table(table(Y, external_local=True), "rr")
 
 
+def test_open_connections_keep_the_virtual_server_of_a_service_without_endpoints() -> None:
+    found = servers.of_table(table(ports=(Port("http", "TCP", 80, 30080, ()),)), "rr")
+    assert found[Address("10.96.0.1", "tcp", 80)] == found[Address("172.30.0.2", "tcp", 30080)] == Server("rr", 0, ())
+
+
 def test_a_service_asks_for_its_own_scheduler_and_an_unknown_one_is_the_default() -> None:
     assert {s.scheduler for s in servers.of_table(table(X, scheduler="sed"), "rr").values()} == {"sed"}
     assert {s.scheduler for s in servers.of_table(table(X, scheduler="nonsense"), "wlc").values()} == {"wlc"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -19,3 +20,13 @@ def test_iptables_ipvs_and_userspace_take_over_from_each_other_under_load() -> N
     assert uml.missing() == ""
     ended = uml.run([sys.executable, str(PROXY / "flows" / "flowscenes.py"), "switch", "iptables/legacy"], 600, ("ip_vs", "br_netfilter"))
     assert ended.status == 0 and "switch" in ended.out, ended.err[-1500:]
+
+
+@pytest.mark.soak
+def test_in_ipvs_mode_too_neither_changes_nor_kills_of_the_proxy_lose_or_leak() -> None:
+    assert uml.missing() == ""
+    job = [sys.executable, str(PROXY / "flows" / "umlscenes.py"), "ipvs/legacy", "kill", "churn 30"]
+    ended = uml.run(job, 300, ("ip_vs", "br_netfilter"))
+    told = {t["played"]: t for t in map(json.loads, ended.out.splitlines())}
+    assert set(told) == {"kill", "churn"}, ended.err[-1500:]
+    assert all(t["status"] == 0 for t in told.values()), told

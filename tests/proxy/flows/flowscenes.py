@@ -21,6 +21,11 @@ import flowcgroup
 from flowagent import TALK
 from flowstage import Stage
 
+from seaway.proxy.configuration import Settings
+from seaway.proxy.iptables.tool import Iptables
+from seaway.proxy.ipvs.device import Device
+from seaway.proxy.ipvs.netlink import Ipvs
+from seaway.proxy.ipvs.settool import Ipset
 from seaway.proxy.planes import Plane
 from seaway.proxy.run import leftovers, open_plane
 
@@ -89,7 +94,8 @@ HELD = [
 
 
 async def tcp(stage: Stage) -> None:
-    """Open connections survive everything: their endpoint's end, the Service's deletion, the proxy's death and return."""
+    """Open connections survive everything: their endpoint's end, the Service's deletion (but for IPVS, where it ends them), the
+    proxy's death and return."""
     stage.put("web", _tcp(1, {"a": "ready"}))
     async with stage.proxy() as proxy:
         await stage.go(HELD)
@@ -100,14 +106,22 @@ async def tcp(stage: Stage) -> None:
         stage.put("web", _tcp(1, {}))
         await stage.settled(proxy)
         await stage.go_on(0.2)
-        stage.remove("web")
-        await stage.settled(proxy)
-        await stage.go_on(0.2)
+        if stage.mode != "ipvs":
+            stage.remove("web")
+            await stage.settled(proxy)
+            await stage.go_on(0.2)
     await stage.go_on(0.2)
     stage.put("web", _tcp(1, {"b": "ready"}))
     async with stage.proxy() as proxy:
         await stage.settled(proxy)
         await stage.go_on(0.3)
+        if stage.mode == "ipvs":
+            for stream in await stage.peek():
+                if [word for _, word in stream["went"]] != ["a"]:
+                    raise AssertionError(f"a connection was cut: {stream}")
+            stage.remove("web")
+            await stage.meet(lambda word: word not in PODS, "the end with the Service")
+            return
     for stream in await stage.halt():
         if [word for _, word in stream["went"]] != ["a"]:
             raise AssertionError(f"a connection was cut: {stream}")
@@ -232,11 +246,13 @@ async def victim(stage: Stage, seed: float) -> None:
             await asyncio.sleep(chooser.random() * 0.01)
 
 
-def _held(mode: str) -> list[str]:
+def _held(settings: Settings) -> list[str]:
     """What the kernel holds for Services, in an order of its own."""
-    if mode == "iptables":
-        lines = [x for tool in ("iptables-save", "ip6tables-save") for x in _printed(tool)]
-        return sorted(x.partition(" [")[0] for x in lines if x.startswith(("-A", ":")))
+    if settings.mode in ("iptables", "ipvs"):
+        tool = Iptables(settings.backend)
+        kept = {(f, t, c): rules for f in (4, 6) for t, chains in tool.save(f).items() for c, rules in chains.items()}
+        found = [f"{place} {rule}" for place, rules in kept.items() for rule in ("", *rules)]
+        return sorted(found + (_held_by_ipvs() if settings.mode == "ipvs" else []))
     found = []
     for entry in json.loads("".join(_printed("nft", "-j", "list", "ruleset")))["nftables"]:
         for kind in ("map", "set"):
@@ -244,6 +260,19 @@ def _held(mode: str) -> list[str]:
                 elements = sorted(json.dumps(e, sort_keys=True) for e in entry[kind].get("elem", []))
                 found += [f"{entry[kind]['family']} {entry[kind]['name']} {e}" for e in elements]
     return sorted(found)
+
+
+def _held_by_ipvs() -> list[str]:
+    """Virtual servers with the endpoints that get connections, sets, addresses."""
+    kernel, device = Ipvs(), Device()
+    device.open()
+    found = [f"{name} {member}" for name, members in Ipset().held().items() for member in ("", *members)]
+    for family in (4, 6):
+        found += [f"address {a}" for a in device.held(family)]
+        for place, how in kernel.servers(family).items():
+            found.append(f"{place} {how}")
+            found += [f"{place} {d.end}" for d in kernel.destinations(family, place) if d.weight]
+    return found
 
 
 def _printed(*command: str) -> list[str]:
@@ -259,7 +288,7 @@ async def kill(stage: Stage, rounds: float = 5) -> None:
         await stage.settled(proxy)
     await stage.go(THROUGH)
     for turn in range(int(rounds)):
-        argv = [sys.executable, str(Path(__file__).resolve()), "victim", stage.mode, str(turn)]
+        argv = [sys.executable, str(Path(__file__).resolve()), "victim", f"{stage.mode}/{stage.settings.backend}", str(turn)]
         with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
             assert process.stdout
             # Killed while it takes over, or later among its changes.
@@ -271,7 +300,7 @@ async def kill(stage: Stage, rounds: float = 5) -> None:
     async with stage.proxy() as proxy:
         await stage.settled(proxy)
         await stage.go_on(0.2)
-        warm = _held(stage.mode)
+        warm = _held(stage.settings)
         failed = [s for s in await stage.halt() if s["went"] or s["count"] < 20]
         if failed:
             raise AssertionError(f"connections failed: {failed}")
@@ -280,7 +309,7 @@ async def kill(stage: Stage, rounds: float = 5) -> None:
     plane: Plane = open_plane(stage.settings)
     for table in tables:
         plane.whole(table)
-    cold = _held(stage.mode)
+    cold = _held(stage.settings)
     if warm != cold:
         raise AssertionError(f"missing {sorted(set(cold) - set(warm))[:5]}, leaked {sorted(set(warm) - set(cold))[:5]}")
 

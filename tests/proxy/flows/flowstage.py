@@ -147,6 +147,9 @@ class Stage:
     async def halt(self) -> list[Tree]:
         return await self._all("halt")
 
+    async def peek(self) -> list[Tree]:
+        return await self._all("peek")
+
     async def meet(self, good: Callable[[str], bool], what: str) -> None:
         """Until every stream's last word is good."""
         deadline = time.monotonic() + LONG

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import flowcgroup
 import flowrun
 import pytest
+import uml
 
 HERE = Path(__file__).resolve().parent
 MODES = ("nftables", "iptables", "userspace", *(["ebpf"] if flowcgroup.possible() else []))
 KERNELS = tuple(m for m in MODES if m != "userspace")  # modes whose state outlives the process
+IPVS = ("udp", "tcp", "churn")  # in User-mode Linux, whose only CPU takes its time
 Running = dict[str, tuple[subprocess.Popen[bytes], Path]]
 
 
@@ -30,6 +34,27 @@ def _side_by_side(scenes: Iterable[tuple[str, str]], make: pytest.TempPathFactor
         for process, _ in running.values():
             process.kill()
             process.wait()
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """The scenes in IPVS mode, on their own kernel, beside the others."""
+    assert uml.missing() == ""
+    folder = tmp_path_factory.mktemp("ipvs")
+    job = [sys.executable, str(HERE / "umlscenes.py"), "ipvs/legacy", *IPVS]
+    process = uml.start(folder, job, 150, ("ip_vs", "br_netfilter"))
+    try:
+        yield process, folder
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def early(request: pytest.FixtureRequest) -> None:
+    """The longest begins first."""
+    if any("elsewhere" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("elsewhere")
 
 
 @pytest.fixture(scope="module", params=MODES)
@@ -79,3 +104,13 @@ def test_a_proxy_in_another_mode_takes_over_and_nobody_notices(upheavals: Runnin
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_a_proxy_killed_in_the_middle_of_syncs_loses_and_leaks_nothing(kernel: str, upheavals: Running) -> None:
     _played(upheavals, f"kill {kernel}")
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("scene", IPVS)
+def test_the_same_holds_in_ipvs_mode(scene: str, elsewhere: tuple[subprocess.Popen[bytes], Path]) -> None:
+    process, folder = elsewhere
+    process.wait(170)
+    told: dict[str, dict[str, Any]] = {t["played"]: t for t in map(json.loads, (folder / "out").read_text().splitlines())}
+    assert set(told) == set(IPVS), (folder / "err").read_text()[-1500:]
+    assert told[scene]["status"] == 0 and json.loads(told[scene]["out"])["scene"] == scene, told[scene]["err"][-1500:]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 libc = ctypes.CDLL(None, use_errno=True)
 POWER_OFF = 0x4321FEDC
+TRACKED = ("/proc/sys/net/netfilter/nf_conntrack_max", "262144")  # of all namespaces; its own bound is for a small machine
 
 
 def mount(source: str, target: str, kind: str, data: str = "") -> None:
@@ -50,6 +51,8 @@ def main(path: str) -> None:
         with open(folder / "out", "wb") as out, open(folder / "err", "wb") as err:
             for name in job["modules"]:
                 subprocess.run(["/run/modprobe", name], stdout=err, stderr=err, env=environment)
+            if os.path.exists(TRACKED[0]):
+                Path(TRACKED[0]).write_text(TRACKED[1])
             process = subprocess.Popen(job["job"], stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment)
             deadline = time.monotonic() + job["timeout"]
             while time.monotonic() < deadline:

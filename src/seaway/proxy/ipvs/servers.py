@@ -27,12 +27,15 @@ class Server(NamedTuple):
 
 
 def of_way(way: Way | None, scheduler: str) -> Server | None:
-    """The virtual server of a way in; None where nobody answers."""
-    if way is None or isinstance(way.answer, Refusal):
+    """The virtual server of a way in; None where packets are dropped. A way that is refused, for want of endpoints, keeps its own
+    for connections that are open: new ones do not come as far."""
+    if way is None:
         return None
-    answer = way.answer
-    ends = answer.local if isinstance(answer, Split) else answer.backends
     chosen = way.scheduler if way.scheduler in SCHEDULERS else scheduler
+    answer = way.answer
+    if isinstance(answer, Refusal):
+        return Server(chosen, 0, ()) if answer.verdict == "reject" else None
+    ends = answer.local if isinstance(answer, Split) else answer.backends
     return Server(chosen, answer.affinity, ends) if ends else None
 
 
