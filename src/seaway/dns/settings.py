@@ -74,6 +74,9 @@ class Forward:
     health_domain: Name = ROOT
     failfast_all_unhealthy: bool = False
     next_on: tuple[str, ...] = ()  # rcodes (NXDOMAIN, SERVFAIL) that make the next `forward` be asked
+    next_on_nodata: bool = False  # the same for NOERROR without a record
+    failover_on: tuple[str, ...] = ()  # rcodes that make the next upstream of this `forward` be asked
+    source: str = ""  # the address that is asked from; empty: the kernel's choice
     tls: Tls | None = None
 
 
@@ -95,6 +98,9 @@ class Cache:
     serve_stale: float = 0.0  # seconds after its end that an answer may still be given; 0: never
     stale_verify: bool = False  # whether the upstream is asked, for a moment, before a stale answer is given
     stale_verify_timeout: float = 0.0  # 0: the server's own
+    stale_ttl: int = 0  # the TTL that a stale answer is given with
+    stale_recheck: float = 0.0  # seconds after a failed refresh in which the upstream is not asked again; 0: none
+    stale_prefer_positive: bool = False  # whether a stale answer goes before a denial that is kept
     keepttl: bool = False
     disable_success: tuple[Name, ...] | None = None  # zones in which nothing is kept; () = all
     disable_denial: tuple[Name, ...] | None = None
@@ -111,13 +117,15 @@ class Hosts:
     reverse: bool = True
     reload: float = 5.0  # seconds between looks at the file; 0: never
     fallthrough: tuple[Name, ...] | None = None
+    fallthrough_types: bool = False  # whether the types that a hosts file cannot hold fall through for its own names too
 
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
     """One rule of the `rewrite` plugin. `field`: name, type, class, ttl, rcode, edns0. For names, `match` is exact, prefix,
     suffix, substring or regex; `answer_auto` turns the names of the answer back; `answers` are explicit (match, from, to)
-    turns of names ("name") and values ("value") in it. For ttl and rcode, `old` and `new` are the texts of the rule."""
+    turns of names ("name") and values ("value") in it. For ttl and rcode, `match` and `old` say which names, `new` is the TTL
+    ("30", "5-60", "30-") or the rcode that takes the place of `rcode`. Names are in lower case and end with a dot."""
 
     field: str
     match: str = "exact"
@@ -126,6 +134,7 @@ class Rewrite:
     stop: bool = True
     answer_auto: bool = False
     answers: tuple[tuple[str, str, str], ...] = ()  # (name or value, regex, replacement)
+    rcode: str = ""
     edns: tuple[str, ...] = ()  # field edns0: the words after it
 
 
@@ -146,6 +155,7 @@ class Autopath:
 
     zones: tuple[Name, ...] = ()  # empty: the block's
     file: str = ""
+    cluster: bool = True  # whether the cluster's own search domains are walked
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +168,20 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
-class Errors:
-    """The `errors` plugin. `consolidate`: (seconds, regex) rows that gather alike lines; `stacktrace` has no meaning here."""
+class Consolidation:
+    """Error lines that `pattern` is found in are counted for `period` seconds, then named in one line."""
 
-    consolidate: tuple[tuple[float, str], ...] = ()
+    period: float
+    pattern: str
+    level: str = "error"  # error, warning, info, debug
+    show_first: bool = False  # whether the first is logged at once
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """The `errors` plugin. Of `consolidate`, the first whose pattern is found counts; `stacktrace` has no meaning here."""
+
+    consolidate: tuple[Consolidation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +205,8 @@ class Block:
     loadbalance: bool = False  # whether the addresses of an answer take turns
     loop: bool = False
     bufsize: int = 0  # the most that is sent by UDP; 0: the server's own
+    minimal: bool = False  # whether answers go without authority and additional records where they may
+    hinfo_for_any: bool = False  # RFC 8482: queries of type ANY get one HINFO record
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +219,7 @@ class Settings:
     ready: str = ":8181"
     metrics: str = ":9153"
     reload: float = 30.0  # seconds between looks at the Corefile; 0: never
+    reload_jitter: float = 0.0  # seconds around `reload` that servers spread themselves over
     workers: int = 0  # processes that answer by UDP; 0: as many as there are processors, at most 4
     client_limit: int = 0  # queries a second that one client address is answered by one worker; 0: any number
     ignored: tuple[str, ...] = ()  # what was asked for and has no effect here, a sentence each
