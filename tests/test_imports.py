@@ -12,7 +12,11 @@ PURE = """
 api.facts api.kinds api.quantities api.selectors api.tree client.reflector services.resolve services.topology
 proxy.plan proxy.table proxy.ledger proxy.flows proxy.trace proxy.configuration proxy.nftables.layout proxy.nftables.affinity
 proxy.nftables.elements proxy.iptables.names proxy.iptables.rules proxy.iptables.render
-proxy.ebpf.layout proxy.ebpf.entries proxy.ebpf.elf proxy.ipvs.servers proxy.ipvs.sets proxy.ipvs.rules proxy.userspace.translate proxy.userspace.choice proxy.nftables.render proxy.nftables.listing dns.zone dns.message dns.answer cluster.config cluster.layout cluster.scheduler.fit
+proxy.ebpf.layout proxy.ebpf.entries proxy.ebpf.elf proxy.ipvs.servers proxy.ipvs.sets proxy.ipvs.rules proxy.userspace.translate proxy.userspace.choice proxy.nftables.render proxy.nftables.listing dns.zone dns.message dns.answer dns.settings dns.patterns dns.patternsyntax
+dns.corefile.answering dns.corefile.blocks dns.corefile.cache dns.corefile.description dns.corefile.forward dns.corefile.kubernetes
+dns.corefile.lines dns.corefile.listening dns.corefile.outside dns.corefile.plugins dns.corefile.problems dns.corefile.quantities
+dns.corefile.reading dns.corefile.rewrite dns.corefile.scope dns.corefile.serving dns.corefile.telling dns.corefile.tokens
+dns.corefile.upstreams dns.corefile.zones cluster.config cluster.layout cluster.scheduler.fit
 cluster.scheduler.snapshot cluster.scheduler.resources cluster.scheduler.interpod cluster.scheduler.spread
 cluster.scheduler.filters cluster.scheduler.scores cluster.scheduler.preemption cluster.scheduler.decide cluster.scheduler.claims
 cluster.scheduler.queue cluster.workloads.nodehealth cluster.node.nodestatus cluster.node.grpcprobe

@@ -119,7 +119,7 @@ def autopath(found: Sequence[Directive], scope: Scope) -> Autopath:
     try:
         scope.outside.text(path)
     except (OSError, UnicodeDecodeError):
-        hint = meant(source, ("@kubernetes", "kubernetes"))
+        hint = meant("@" + source, ("@kubernetes",))
         raise line.error(f"the file {path} cannot be read{hint}") from None
     return Autopath(listed, path, cluster=False)
 

@@ -110,7 +110,7 @@ def key(token: Token) -> Key:
     try:
         if not rest:
             raise ValueError("there is no zone; the root is .")
-        if rest.startswith(":"):
+        if rest.startswith(":") and "/" not in rest:
             raise ValueError(f"there is no zone before the port; for all zones write .{rest}")
         zones, port = zones_of(rest)
     except ValueError as e:
