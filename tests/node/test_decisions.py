@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seaway.cluster.node import container, crilogs, environment, images, lifecycle, probes, rootfs, volumes
+from seaway.cluster.node import container, crilogs, environment, images, lifecycle, probes, volumes
 from seaway.cluster.node.lifecycle import Container, Start, Waiting
 
 
@@ -134,23 +134,6 @@ def test_a_host_path_is_the_nodes_folder(tmp_path: Path) -> None:
     assert found == f"{tmp_path}/etc/x" and os.path.isdir(found)
     with pytest.raises(volumes.VolumeError, match="is not a directory"):
         volumes.host_path(str(tmp_path), {"path": "/none", "type": "Directory"})
-
-
-@pytest.mark.parametrize(
-    ("spec", "want"),
-    [
-        ({}, "search n.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n"),
-        ({"dnsPolicy": "Default"}, "nameserver 10.96.0.10\n"),
-        ({"dnsPolicy": "None", "dnsConfig": {"nameservers": ["1.1.1.1"], "searches": ["x"], "options": [{"name": "ndots", "value": "1"}]}},
-         "search x\nnameserver 1.1.1.1\noptions ndots:1\n"),
-        ({"dnsConfig": {"options": [{"name": "ndots", "value": "2"}, {"name": "edns0"}]}},
-         "search n.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:2 edns0\n"),
-    ],
-)
-def test_resolv_conf_by_policy(spec: dict, want: str) -> None:
-    tree = pod()
-    tree["spec"].update(spec)
-    assert rootfs.resolv_conf(tree, ["10.96.0.10"]) == want
 
 
 def test_a_path_never_leaves_the_root_through_links(tmp_path: Path) -> None:

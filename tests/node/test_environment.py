@@ -42,14 +42,14 @@ def test_a_value_is_not_expanded_twice() -> None:
     assert expand("$(A)", {"A": "$(B)", "B": "2"}) == "$(B)"
 
 
-def test_the_base_is_a_path_a_home_and_the_pods_name() -> None:
-    found = complete(env(), {}, POD, "/root")
+def test_the_base_is_a_path_a_home_and_the_host_name() -> None:
+    found = complete(env(), {}, "p", "/root")
     assert found["HOSTNAME"] == "p" and found["HOME"] == "/root" and "/usr/bin" in found["PATH"].split(":")
 
 
 def test_the_image_wins_over_the_runtime_and_the_pod_over_the_image() -> None:
     image = {"PATH": "/app", "A": "image", "B": "image"}
-    found = complete(env(env=[{"name": "A", "value": "pod"}, {"name": "C", "value": "$(B)"}]), image, POD, "/srv")
+    found = complete(env(env=[{"name": "A", "value": "pod"}, {"name": "C", "value": "$(B)"}]), image, "p", "/srv")
     assert (found["PATH"], found["A"], found["B"], found["HOME"]) == ("/app", "pod", "image", "/srv")
     assert found["C"] == "$(B)"  # the image's variables are not Kubernetes's to expand
 

@@ -48,6 +48,14 @@ def options() -> argparse.ArgumentParser:
         metavar="HOSTPORT:NAMESPACE/SERVICE:PORT",
         help="forward a loopback port to a Service",
     )
+    parser.add_argument(
+        "--dns-upstream",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="whom the nodes ask for names outside the cluster: addresses inside its networks, none, or host (default): "
+        "the name servers of this machine",
+    )
     parser.add_argument("--audit-log", default="", metavar="FILE", help="who did what, a JSON line a request")
     parser.add_argument(
         "--audit-policy", default="", metavar="FILE", help="an audit.k8s.io/v1 Policy: what of it, and how much"
@@ -81,6 +89,8 @@ def read_config(args: argparse.Namespace) -> ClusterConfig:
         config = replace(config, nodes=configs.default_nodes(1, config.name))
     if args.proxy_mode:
         config = replace(config, networking=replace(config.networking, kube_proxy_mode=args.proxy_mode))
+    if args.dns_upstream:
+        config = configs.with_dns_upstreams(config, args.dns_upstream)
     return with_logs(config, args.audit_log, args.audit_policy, args.request_log)
 
 

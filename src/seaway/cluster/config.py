@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,6 +30,17 @@ class NodeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Dns:
+    """The cluster's domain; the name servers of the nodes, for all other names: addresses inside the cluster's networks,
+    none, or (None) the machine's own by way of a relay; and the nodes' search domains, (None) the machine's, where its
+    name servers are asked."""
+
+    domain: str = "cluster.local"
+    upstreams: tuple[str, ...] | None = None
+    searches: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Networking:
     """Ranges as (IPv4, IPv6); `ip_family` says which are used."""
 
@@ -40,6 +51,7 @@ class Networking:
     load_balancer_subnets: tuple[str, str] = ("172.30.255.0/24", "fd00:172:30:255::/64")
     kube_proxy_mode: str = "nftables"
     api_server_port: int = 0
+    dns: Dns = Dns()
 
     @property
     def families(self) -> tuple[int, ...]:
@@ -139,7 +151,9 @@ def _networking(tree: Any, ignored: list[str]) -> Networking:
         "apiServerPort",
         "apiServerAddress",
         "disableDefaultCNI",
+        "dnsDomain",
         "dnsSearch",
+        "dnsUpstreams",
     }
     fields = _fields(tree, "networking", known)
     base = Networking()
@@ -149,7 +163,7 @@ def _networking(tree: Any, ignored: list[str]) -> Networking:
     mode = str(fields.get("kubeProxyMode", base.kube_proxy_mode))
     if mode not in PROXY_MODES:
         raise ConfigError(f"networking.kubeProxyMode: {mode!r} must be one of {', '.join(PROXY_MODES)}")
-    for name in ("apiServerAddress", "disableDefaultCNI", "dnsSearch"):
+    for name in ("apiServerAddress", "disableDefaultCNI"):
         if name in fields:
             ignored.append(f"networking.{name}")
     port = fields.get("apiServerPort", 0)
@@ -163,7 +177,52 @@ def _networking(tree: Any, ignored: list[str]) -> Networking:
         _subnets(fields.get("loadBalancerSubnet", ""), "networking.loadBalancerSubnet", base.load_balancer_subnets),
         mode,
         port,
+        _dns(fields),
     )
+
+
+def _dns(fields: Mapping[str, Any]) -> Dns:
+    """dnsDomain is kubeadm's, dnsSearch kind's."""
+    base = Dns()
+    domain = str(fields.get("dnsDomain") or base.domain)
+    if not _is_domain(domain):
+        raise ConfigError(f"networking.dnsDomain: {domain!r} must be a DNS subdomain such as cluster.local")
+    searches = fields.get("dnsSearch")
+    if searches is not None:
+        if not isinstance(searches, list) or not all(s == "." or _is_domain(str(s).removesuffix(".")) for s in searches):
+            raise ConfigError(f"networking.dnsSearch: {searches!r} must be a list of domains")
+        searches = tuple(map(str, searches))
+    upstreams = fields.get("dnsUpstreams")
+    if upstreams is not None and not isinstance(upstreams, list):
+        raise ConfigError(f"networking.dnsUpstreams: {upstreams!r} must be a list of addresses; without any: []")
+    return Dns(domain, _upstreams(upstreams, "networking.dnsUpstreams") if upstreams is not None else None, searches)
+
+
+def _is_domain(text: str) -> bool:
+    return len(text) <= 253 and all(len(label) <= 63 and NAME.match(label) for label in text.split("."))
+
+
+def _upstreams(texts: Sequence[Any], path: str) -> tuple[str, ...]:
+    found = []
+    for text in texts:
+        try:
+            found.append(str(ipaddress.ip_address(str(text))))
+        except ValueError as e:
+            raise ConfigError(f"{path}: {e}") from None
+    return tuple(found)
+
+
+def with_dns_upstreams(config: ClusterConfig, words: Sequence[str]) -> ClusterConfig:
+    """The configuration with the name servers of a flag: addresses, or `none`, or `host` for the machine's own."""
+    upstreams: tuple[str, ...] | None
+    if list(words) == ["host"]:
+        upstreams = None
+    elif list(words) == ["none"]:
+        upstreams = ()
+    else:
+        upstreams = _upstreams(words, "--dns-upstream")
+    networking = config.networking
+    return replace(config, networking=replace(networking, dns=replace(networking.dns, upstreams=upstreams)))
 
 
 def _duration(fields: Mapping[str, Any], path: str, name: str, default: float, least: float = 0.0) -> float:

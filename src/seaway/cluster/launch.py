@@ -29,14 +29,7 @@ from seaway.cluster.place import Place
 from seaway.pki.authority import Authority, Pair, new_key
 
 Tree = dict[str, Any]
-SERVER_NAMES = (
-    "kubernetes",
-    "kubernetes.default",
-    "kubernetes.default.svc",
-    "kubernetes.default.svc.cluster.local",
-    "localhost",
-    "127.0.0.1",
-)
+SERVER_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost", "127.0.0.1")
 ADMIN = "kubernetes-admin"
 
 
@@ -102,11 +95,12 @@ def make_keys(where: Place, kept: Path, layout: Layout, port: int) -> None:
         _write(kept / "sa.key", new_key())
     _save(pki, "ca", authority.pair)  # the key for the signer of CertificateSigningRequests
     _write(pki / "sa.key", (kept / "sa.key").read_bytes())
+    names = [*SERVER_NAMES, f"kubernetes.default.svc.{layout.domain}"]
     addresses = [str(a) for a in (*layout.router, layout.kubernetes_address, *(r[1] for r in layout.service_ranges))]
     _save(
         pki,
         "apiserver",
-        authority.issue("kube-apiserver", now, ("system:masters",), (*SERVER_NAMES, *addresses), server=True),
+        authority.issue("kube-apiserver", now, ("system:masters",), (*names, *addresses), server=True),
     )
     host = str(layout.router[0])
     inside = f"https://{f'[{host}]' if ':' in host else host}:{API_PORT}"

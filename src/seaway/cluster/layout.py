@@ -47,6 +47,10 @@ class Layout:
     pod_ranges: tuple[Network, ...]
     service_ranges: tuple[Network, ...]
     load_balancer_ranges: tuple[Network, ...]
+    domain: str = "cluster.local"
+    resolvers: tuple[str, ...] = ()  # the name servers of the nodes
+    searches: tuple[str, ...] | None = ()  # their search domains; None: the machine's
+    relayed: bool = False  # whether the router answers as a name server, by asking the machine's
 
     @property
     def dns_addresses(self) -> tuple[Address, ...]:
@@ -94,9 +98,35 @@ def plan(config: ClusterConfig) -> Layout:
         addresses = tuple(r[2 + index] for r in node_ranges)
         nodes.append(NodeLayout(node.name, index, node, addresses, tuple(own)))
     outside = tuple(r[-2] if r.version == 4 else r[0xFFFE] for r in node_ranges)
+    router = tuple(r[1] for r in node_ranges)
+    relayed = net.dns.upstreams is None
+    searches = net.dns.searches
     return Layout(
-        config.name, families, tuple(r[1] for r in node_ranges), outside, tuple(nodes), pods, services, balancers
+        config.name,
+        families,
+        router,
+        outside,
+        tuple(nodes),
+        pods,
+        services,
+        balancers,
+        net.dns.domain,
+        (str(router[0]),) if relayed else _inside(net.dns.upstreams or (), (*node_ranges, *pods, *services, *balancers)),
+        searches if relayed else searches or (),
+        relayed,
     )
+
+
+def _inside(upstreams: tuple[str, ...], ranges: tuple[Network, ...]) -> tuple[str, ...]:
+    """Name servers that nodes can reach: the cluster's networks lead nowhere else."""
+    for text in upstreams:
+        address = ipaddress.ip_address(text)
+        if not any(address in r for r in ranges if r.version == address.version):
+            raise ValueError(
+                f"DNS upstream {text}: no address inside the cluster's networks ({', '.join(map(str, ranges))}); "
+                "a server that `seaway outside` runs has one"
+            )
+    return upstreams
 
 
 def dump(layout: Layout) -> str:

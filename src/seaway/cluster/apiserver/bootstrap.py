@@ -153,6 +153,7 @@ def documents(layout: Layout, variables: dict[str, Any], ca: str) -> list[Tree]:
     names = {
         **PROXY,
         **variables,
+        "DNS_DOMAIN": layout.domain,
         "DNS_ADDRESS": str(layout.dns_addresses[0]),
         "KUBERNETES_HOST": str(layout.router[0]),
         "CLUSTER_CIDR": ",".join(map(str, layout.pod_ranges)),

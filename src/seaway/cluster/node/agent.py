@@ -21,10 +21,11 @@ from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import STRATEGIC, Rest, kind_of, wait_ready
 from seaway.cluster.layout import NodeLayout, load
-from seaway.cluster.node import applets, housekeeping, images, podstatus, pulling, registration, rootfs
+from seaway.cluster.node import applets, housekeeping, images, podstatus, pulling, registration, resolving, rootfs
 from seaway.cluster.node.cgroups import Cgroups
 from seaway.cluster.node.debian import Fetched
 from seaway.cluster.node.kubelet import serve
+from seaway.cluster.node.nodefiles import NodeFiles
 from seaway.cluster.node.pods import PodWorker
 from seaway.cluster.node.power import Power
 from seaway.cluster.node.sources import Objects, Tokens
@@ -70,6 +71,7 @@ class Agent:
         self.layout = cluster.nodes[args["node"]]
         self.name = self.layout.name
         self.netns = self.layout.netns
+        self.domain = cluster.domain
         self.nameservers = [str(a) for a in cluster.dns_addresses[:1]]
         self.zygote = os.path.join(args["private"], "zygote.sock")
         self.folder = os.path.join(args["private"], "nodes", self.name)
@@ -102,6 +104,7 @@ class Agent:
         self.services = Informer(api, kind_of("services"))
         os.makedirs(os.path.join(self.folder, "pods"), exist_ok=True)
         os.makedirs(self.host_folder, exist_ok=True)
+        self.files = NodeFiles(self.host_folder, cluster.resolvers, cluster.searches)
 
     def has_program(self, name: str) -> bool:
         if name == "kubectl":
@@ -217,6 +220,12 @@ class Agent:
         if not self.cgroups.remove(uid) and tries:
             asyncio.get_running_loop().call_later(0.2, self.forget_groups, uid, tries - 1)
 
+    def _check_files(self) -> None:
+        problem = self.files.start(self.name, self.layout.addresses, self.domain)
+        if problem:
+            node = {"kind": "Node", "apiVersion": "v1", "metadata": {"name": self.name, "uid": self.name}}
+            self.events.tell(node, "Warning", resolving.CHECK_LIMITS, problem)
+
     def find(self, namespace: str, name: str) -> PodWorker | None:
         return next((w for w in self.workers.values() if w.key == Key(namespace, name)), None)
 
@@ -227,6 +236,7 @@ class Agent:
             group.create_task(self.events.run())
             group.create_task(serve(self, pki))
             await registration.register(self)
+            self._check_files()
             group.create_task(registration.heartbeat(self))
             group.create_task(pulling.watch(self.store, self._images_changed))
             await self.services.synced.wait()

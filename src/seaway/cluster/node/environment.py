@@ -110,7 +110,7 @@ def declared(
     return env
 
 
-def complete(env: Mapping[str, str], image: Mapping[str, str], pod: Tree, home: str) -> dict[str, str]:
+def complete(env: Mapping[str, str], image: Mapping[str, str], hostname: str, home: str) -> dict[str, str]:
     """The whole environment: the runtime's, over it the image's, over it what the pod declares."""
-    runtime = {"PATH": PATH, "HOSTNAME": pod["spec"].get("hostname") or pod["metadata"]["name"], "HOME": home}
+    runtime = {"PATH": PATH, "HOSTNAME": hostname, "HOME": home}
     return {**runtime, **image, **env}

@@ -10,7 +10,18 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from seaway.cluster.fabric.linux import CAPABILITIES, DEFAULT_CAPABILITIES
-from seaway.cluster.node import accounts, cgroups, environment, images, messages, mounts, packages, rootfs, volumes
+from seaway.cluster.node import (
+    accounts,
+    cgroups,
+    environment,
+    hostnames,
+    images,
+    messages,
+    mounts,
+    packages,
+    rootfs,
+    volumes,
+)
 from seaway.cluster.node.volumes import VolumeError
 
 if TYPE_CHECKING:
@@ -20,7 +31,7 @@ Tree = dict[str, Any]
 
 
 def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str, str], attempt: int) -> Tree:
-    spec, meta = worker.pod["spec"], worker.pod["metadata"]
+    spec = worker.pod["spec"]
     name = container["name"]
     context = {
         **{k: v for k, v in (spec.get("securityContext") or {}).items()},
@@ -43,12 +54,10 @@ def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str,
     message = messages.prepare(worker.message_path(name, attempt))
     path = os.path.normpath(container.get("terminationMessagePath") or "/dev/termination-log")
     wanted.append({"path": path, "source": message, "readOnly": False, "file": True})
-    hostname = worker.agent.name if worker.host_network else spec.get("hostname") or meta["name"][:63].rstrip("-.")
-    subdomain = f"{hostname}.{spec['subdomain']}.{meta['namespace']}.svc.cluster.local" if spec.get("subdomain") else ""
-    hosts = rootfs.hosts_file(
-        hostname, subdomain, worker.addresses, list(spec.get("hostAliases") or ()), worker.host_network
-    )
-    resolv = rootfs.resolv_conf(worker.pod, worker.agent.nameservers)
+    domain = worker.agent.domain
+    hostname = hostnames.of_kernel(worker.pod, worker.agent.name, domain)
+    of_node = worker.agent.files.hosts() if worker.host_network else ""
+    hosts = hostnames.hosts_of_pod(worker.pod, worker.addresses, of_node, domain)
     capabilities = set(build_capabilities(context))
     groups = list(account.groups)
     return {
@@ -57,7 +66,7 @@ def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str,
         "attempt": attempt,
         "image": container["image"],
         "argv": argv,
-        "env": environment.complete(env, dict(image.env), worker.pod, account.home),
+        "env": environment.complete(env, dict(image.env), hostname, account.home),
         "cwd": container.get("workingDir") or image.workdir or "/",
         "stopSignal": image.stop_signal,
         "target": target,
@@ -76,7 +85,7 @@ def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str,
         "tty": bool(container.get("tty")),
         "targetContainer": container.get("targetContainerName", ""),
         "cgroups": worker.agent.cgroups.place(worker.uid, name, cgroups.limits(container)),
-        "steps": root_steps(worker, container, image, (hosts, resolv, hostname), wanted),
+        "steps": root_steps(worker, container, image, (hosts, worker.resolv_conf, hostname), wanted),
     }
 
 

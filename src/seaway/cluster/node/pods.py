@@ -28,7 +28,9 @@ from seaway.cluster.node import (
     starting,
     sysctls,
 )
+from seaway.cluster.node.hostnames import HostnameError
 from seaway.cluster.node.lifecycle import Container, Start
+from seaway.cluster.node.resolving import ResolvConfError
 from seaway.cluster.node.shims import Shim, ShimError, ShimGone
 from seaway.cluster.node.volumes import VolumeError
 
@@ -46,6 +48,7 @@ class PodWorker:
         self.folder = os.path.join(agent.folder, "pods", self.uid)
         self.shim: Shim | None = None
         self.addresses: list[str] = []
+        self.resolv_conf = ""
         self.states: dict[str, Container] = {}
         self.waiting: dict[str, tuple[str, str]] = {}
         self.ready: dict[str, bool] = {}
@@ -96,7 +99,7 @@ class PodWorker:
                 later = await self._turn()
             except ShimGone:
                 later = 0.0
-            except (ShimError, OSError, VolumeError) as e:
+            except (ShimError, OSError, VolumeError, HostnameError, ResolvConfError) as e:
                 self.agent.event(self.pod, "Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {e}")
                 later = MOUNT_RETRY
             except Exception as e:  # one pod's trouble is never another's

@@ -12,7 +12,7 @@ from seaway.api.tree import get
 from seaway.cluster.fabric import build
 from seaway.cluster.fabric.rtnetlink import Batch
 from seaway.cluster.layout import pod_mac
-from seaway.cluster.node import sysctls
+from seaway.cluster.node import hostnames, resolving, sysctls
 from seaway.cluster.node.shims import Shim, ShimError, spawn
 
 if TYPE_CHECKING:
@@ -61,6 +61,23 @@ async def network(worker: PodWorker) -> None:
     worker.addresses = addresses
 
 
+def resolv_conf(worker: PodWorker) -> None:
+    """The pod's resolv.conf: made with its sandbox and kept with it, whatever becomes of the node's."""
+    agent = worker.agent
+    found, warnings = resolving.of_pod(worker.pod, agent.files.resolv_conf(), agent.nameservers, agent.domain)
+    for text in warnings:
+        agent.event(worker.pod, "Warning", resolving.FORMING, text)
+    worker.resolv_conf = found.text()
+    with open(os.path.join(worker.folder, "resolv.conf"), "w") as f:
+        f.write(worker.resolv_conf)
+
+
+def kept_resolv_conf(worker: PodWorker) -> str:
+    """The one of a sandbox from before this agent."""
+    with open(os.path.join(worker.folder, "resolv.conf")) as f:
+        return f.read()
+
+
 async def ensure(worker: PodWorker) -> None:
     os.makedirs(worker.folder, exist_ok=True)
     path = os.path.join(worker.folder, "shim.sock")
@@ -68,11 +85,8 @@ async def ensure(worker: PodWorker) -> None:
     if not await adopt(worker, path):
         for container in spec.get("initContainers") or ():  # a new sandbox is initialized anew
             worker.states.pop(container["name"], None)
-        hostname = (
-            os.uname().nodename if worker.host_network else spec.get("hostname") or meta["name"][:63].rstrip("-.")
-        )
-        if worker.host_network:
-            hostname = worker.agent.name
+        hostname = hostnames.of_kernel(worker.pod, worker.agent.name, worker.agent.domain)
+        resolv_conf(worker)
         args = {
             "folder": worker.folder,
             "uid": worker.uid,
@@ -103,6 +117,8 @@ async def ensure(worker: PodWorker) -> None:
         )
         worker.shim = await Shim.connect(path, worker.on_event, worker.on_end)
     assert worker.shim
+    if not worker.resolv_conf:
+        worker.resolv_conf = kept_resolv_conf(worker)
     state = (await worker.shim.ask("state"))["state"]
     if worker.host_network:
         worker.addresses = [str(a) for a in worker.agent.layout.addresses]
