@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from seaway.cluster import fetcher
+from seaway.cluster import fetcher, hostside
 from seaway.cluster.node import applets, debian, packages, rootfs
 from seaway.cluster.node.packages import PROGRAMS, program_of
 
@@ -79,7 +79,7 @@ def test_the_fetcher_answers_and_ends_with_the_cluster(tmp_path: Path) -> None:
     init = subprocess.Popen(["sleep", "60"])
     source = str(Path(packages.__file__).resolve().parents[3])
     words = [str(listener.fileno()), str(init.pid), str(tmp_path / "cache"), source]
-    process = subprocess.Popen([sys.executable, "-I", "-S", str(fetcher.__file__), *words], pass_fds=[listener.fileno()])
+    process = subprocess.Popen([sys.executable, "-I", "-S", str(hostside.__file__), *words], pass_fds=[listener.fileno()])
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(20)

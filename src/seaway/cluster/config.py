@@ -189,7 +189,9 @@ def _dns(fields: Mapping[str, Any]) -> Dns:
         raise ConfigError(f"networking.dnsDomain: {domain!r} must be a DNS subdomain such as cluster.local")
     searches = fields.get("dnsSearch")
     if searches is not None:
-        if not isinstance(searches, list) or not all(s == "." or _is_domain(str(s).removesuffix(".")) for s in searches):
+        if not isinstance(searches, list) or not all(
+            s == "." or _is_domain(str(s).removesuffix(".")) for s in searches
+        ):
             raise ConfigError(f"networking.dnsSearch: {searches!r} must be a list of domains")
         searches = tuple(map(str, searches))
     upstreams = fields.get("dnsUpstreams")

@@ -1,18 +1,13 @@
-"""The fetcher: a small process on the host's side, since the cluster's own have no way to a network. It fetches the programs
-that images stand for, by name and no others, when a node asks, and ends with the cluster's init.
+"""The fetcher: programs that images stand for, fetched on the host's side, by name and no others, when a node asks.
 
 One request a connection on `fetch.sock`: `{"program": NAME}`; the answer is `{"packages": [...]}` or `{"error": TEXT}`.
-Standard library only, and little of it until it is asked: it waits beside every cluster.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import select
-import signal
 import socket
-import sys
 
 
 def answer(request: object, folder: str) -> dict[str, object]:
@@ -31,40 +26,49 @@ def answer(request: object, folder: str) -> dict[str, object]:
         return {"error": f"{type(e).__name__}: {e}"}
 
 
-def serve(listener: socket.socket, pid: int, folder: str) -> None:
-    """Until the process `pid` ends; a child answers each request."""
-    try:
-        init = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    children: list[int] = []
-    while True:
-        ready, _, _ = select.select([listener.fileno(), init], [], [])
-        if init in ready:
-            for child in children:
-                try:
-                    os.killpg(child, signal.SIGTERM)  # its own group: apt-get is in it
-                except OSError:
-                    pass
-            return
-        connection = listener.accept()[0]
+class Fetcher:
+    """The requests on `listener`; a child answers each. `poll` is the loop's."""
+
+    def __init__(self, poll: select.epoll, listener: socket.socket, folder: str) -> None:
+        self._poll, self._listener, self._folder = poll, listener, folder
+        self._children: dict[int, int] = {}  # pidfd -> pid
+        poll.register(listener.fileno(), select.EPOLLIN)
+
+    def ready(self, fd: int) -> bool:
+        """Whether the descriptor is ours; if so, what it is ready for is done."""
+        if fd == self._listener.fileno():
+            self._begin(self._listener.accept()[0])
+        elif fd in self._children:
+            self._poll.unregister(fd)
+            os.close(fd)
+            os.waitpid(self._children.pop(fd), 0)
+        else:
+            return False
+        return True
+
+    def end(self) -> None:
+        for child in self._children.values():
+            try:
+                os.killpg(child, 15)  # SIGTERM to its own group: apt-get is in it
+            except OSError:
+                pass
+
+    def _begin(self, connection: socket.socket) -> None:
         child = os.fork()
         if child:
-            children.append(child)
             connection.close()
-            continue
+            fd = os.pidfd_open(child)
+            self._children[fd] = child
+            self._poll.register(fd, select.EPOLLIN)
+            return
         os.setpgid(0, 0)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        listener.close()
         try:
+            import json
+
+            os.closerange(3, connection.fileno())  # sockets of the relay, that they end when it ends
+            os.closerange(connection.fileno() + 1, 65536)
             connection.settimeout(10)
             request = json.loads(connection.makefile("rb").readline(4096) or b"{}")
-            connection.sendall(json.dumps(answer(request, folder)).encode() + b"\n")
+            connection.sendall(json.dumps(answer(request, self._folder)).encode() + b"\n")
         finally:
             os._exit(0)
-
-
-if __name__ == "__main__":
-    sys.path[0:0] = [sys.argv[4]]
-    serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), sys.argv[3])

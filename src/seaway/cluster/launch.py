@@ -336,12 +336,13 @@ def _fetch_socket(where: Place) -> socket.socket:
     return sock
 
 
-def _start_fetcher(where: Place, listener: socket.socket, init: int) -> None:
-    """The process on the host's side that fetches programs; it ends with init."""
+def _start_hostside(where: Place, listener: socket.socket, init: int, layout: Layout) -> None:
+    """The process on the host's side; it ends with init."""
     source = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fetcher.py")
-    words = [str(listener.fileno()), str(init), debian.cache(), source]
-    with open(where.folder / "logs" / "fetcher.log", "ab") as log:
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hostside.py")
+    addresses = [str(a) for a in layout.router] if layout.relayed else []
+    words = [str(listener.fileno()), str(init), debian.cache(), source, *addresses]
+    with open(where.folder / "logs" / "hostside.log", "ab") as log:
         subprocess.Popen(
             [sys.executable, "-I", "-S", program, *words],
             stdin=subprocess.DEVNULL,
@@ -351,7 +352,6 @@ def _start_fetcher(where: Place, listener: socket.socket, init: int) -> None:
             start_new_session=True,
             cwd="/",
         )
-    listener.close()
 
 
 def up(config: ClusterConfig, data: Path | None, publishes: list[Publish]) -> Place:
@@ -407,7 +407,6 @@ def up(config: ClusterConfig, data: Path | None, publishes: list[Publish]) -> Pl
         }
     )
     os.close(ready_write)
-    _start_fetcher(where, fetches, pid)
     for sock in (api, *opened.values()):
         sock.close()
     with os.fdopen(ready_read) as f:
@@ -416,6 +415,8 @@ def up(config: ClusterConfig, data: Path | None, publishes: list[Publish]) -> Pl
         text = (where.folder / "logs" / "init.log").read_text().strip().splitlines()
         down(where)
         raise LaunchError(f"{said or 'init ended at once'}: {text[-1] if text else 'no log'}")
+    with fetches:
+        _start_hostside(where, fetches, pid, layout)
     return where
 
 

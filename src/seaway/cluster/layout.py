@@ -111,7 +111,9 @@ def plan(config: ClusterConfig) -> Layout:
         services,
         balancers,
         net.dns.domain,
-        (str(router[0]),) if relayed else _inside(net.dns.upstreams or (), (*node_ranges, *pods, *services, *balancers)),
+        (str(router[0]),)
+        if relayed
+        else _inside(net.dns.upstreams or (), (*node_ranges, *pods, *services, *balancers)),
         searches if relayed else searches or (),
         relayed,
     )

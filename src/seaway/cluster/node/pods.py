@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 Tree = dict[str, Any]
 MOUNT_RETRY = 1.0
+NAME_RETRY = 10.0
 
 
 class PodWorker:
@@ -99,7 +100,7 @@ class PodWorker:
                 later = await self._turn()
             except ShimGone:
                 later = 0.0
-            except (ShimError, OSError, VolumeError, HostnameError, ResolvConfError) as e:
+            except (ShimError, OSError, VolumeError) as e:
                 self.agent.event(self.pod, "Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {e}")
                 later = MOUNT_RETRY
             except Exception as e:  # one pod's trouble is never another's
@@ -131,7 +132,12 @@ class PodWorker:
             await ending.shut_down(self, grace)
             return None
         if self.shim is None:
-            await sandbox.ensure(self)
+            try:
+                await sandbox.ensure(self)
+            except (HostnameError, ResolvConfError) as e:  # no try soon will go better: the pod waits, and says why
+                self.agent.event(self.pod, "Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {e}")
+                await self.report()
+                return NAME_RETRY
         mounted = await mounts.prepare(self)
         if not mounted:
             await self.report()

@@ -136,9 +136,7 @@ def beyond_limits(node: ResolvConf, path: str, domain: str) -> str:
             f'Resolv.conf file "{path}" contains a search path which length is more than allowed {SEARCH_LENGTH} chars!'
         )
     if len(" ".join(node.searches)) > SEARCH_CHARACTERS:
-        return (
-            f"Resolv.conf file '{path}' contains search line which length is more than allowed {SEARCH_CHARACTERS} chars!"
-        )
+        return f"Resolv.conf file '{path}' contains search line which length is more than allowed {SEARCH_CHARACTERS} chars!"
     return ""
 
 
