@@ -41,7 +41,7 @@ class Cluster:
         self.args = args
 
     def __enter__(self) -> Cluster:
-        run("up", "--name", "bench", "--detach", *self.args)
+        run("up", "--name", "bench", "--detach", "--dns-upstream", "none", *self.args)
         self.folder = Path(os.environ["SEAWAY_RUNTIME"]) / "bench"
         self.kubeconfig = self.folder / "kubeconfig"
         return self

@@ -24,6 +24,12 @@ def test_nodes_are_named_as_kind_names_them() -> None:
         ({"networking": {"ipFamily": "ipv5"}}, "networking.ipFamily: 'ipv5'"),
         ({"networking": {"podSubnet": "nonsense"}}, "networking.podSubnet: "),
         ({"networking": {"apiServerPort": 70000}}, "networking.apiServerPort: 70000"),
+        ({"networking": {"dnsDomain": "No_Good"}}, "networking.dnsDomain: 'No_Good' must be"),
+        ({"networking": {"dnsDomain": "a..b"}}, "networking.dnsDomain: 'a..b' must be"),
+        ({"networking": {"dnsSearch": "x"}}, "networking.dnsSearch: 'x' must be a list"),
+        ({"networking": {"dnsSearch": ["-x"]}}, "networking.dnsSearch: ['-x'] must be a list"),
+        ({"networking": {"dnsUpstreams": "192.0.2.1"}}, "networking.dnsUpstreams: '192.0.2.1' must be a list"),
+        ({"networking": {"dnsUpstreams": ["ns.example"]}}, "networking.dnsUpstreams: 'ns.example' does not"),
         ({"name": "No_Good"}, "name: 'No_Good'"),
         ({"kind": "Clutter"}, "apiVersion, kind"),
         ({"nodes": [{"name": "a"}, {"name": "a"}]}, "nodes: two nodes"),
@@ -51,3 +57,44 @@ def test_too_many_nodes_for_a_range_are_refused() -> None:
     small = config.Networking(pod_subnets=("10.0.0.0/23", "fd00::/56"))
     with pytest.raises(ValueError, match="has no range left for node 3"):
         layout.plan(config.ClusterConfig(nodes=config.default_nodes(3), networking=small))
+
+
+ROUTER = "172.30.0.1"
+
+
+@pytest.mark.parametrize(
+    ("networking", "resolvers", "searches", "relayed"),
+    [
+        ({}, (ROUTER,), None, True),
+        ({"ipFamily": "ipv6"}, ("fd00:172:30::1",), None, True),
+        ({"dnsSearch": ["a.example", "."]}, (ROUTER,), ("a.example", "."), True),
+        ({"dnsSearch": []}, (ROUTER,), (), True),
+        ({"dnsUpstreams": []}, (), (), False),
+        ({"dnsUpstreams": ["172.30.0.254", "fd00:172:30:0::fffe"], "dnsSearch": ["b"]}, ("172.30.0.254", "fd00:172:30::fffe"), ("b",), False),
+    ],
+)
+def test_nodes_ask_the_machines_name_servers_or_those_of_the_file(
+    networking: dict, resolvers: tuple, searches: tuple | None, relayed: bool) -> None:
+    found = layout.plan(config.parse({**HEAD, "networking": networking}))
+    assert (found.resolvers, found.searches, found.relayed, found.domain) == (resolvers, searches, relayed, "cluster.local")
+
+
+@pytest.mark.parametrize(
+    ("words", "resolvers", "relayed"),
+    [(["host"], (ROUTER,), True), (["none"], (), False), (["172.30.0.254"], ("172.30.0.254",), False)],
+)
+def test_a_flag_names_other_name_servers_than_the_file(words: list[str], resolvers: tuple, relayed: bool) -> None:
+    base = config.parse({**HEAD, "networking": {"dnsUpstreams": ["172.30.0.253"], "dnsDomain": "k8s"}})
+    found = layout.plan(config.with_dns_upstreams(base, words))
+    assert (found.resolvers, found.relayed, found.domain) == (resolvers, relayed, "k8s")
+
+
+@pytest.mark.parametrize(("words", "said"), [(["host", "none"], "--dns-upstream: 'host' does not"), (["x"], "--dns-upstream: 'x' does not")])
+def test_a_flag_names_addresses(words: list[str], said: str) -> None:
+    with pytest.raises(config.ConfigError, match=said):
+        config.with_dns_upstreams(config.ClusterConfig(), words)
+
+
+def test_name_servers_outside_the_clusters_networks_cannot_be_reached_and_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"DNS upstream 192\.0\.2\.1: no address inside the cluster's networks .*seaway outside"):
+        layout.plan(config.parse({**HEAD, "networking": {"dnsUpstreams": ["192.0.2.1"]}}))

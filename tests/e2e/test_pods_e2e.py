@@ -130,15 +130,6 @@ done"""
     assert cluster.exec("p", "sh", "-c", script).split() == ["200", "200"]
 
 
-def test_resolv_conf_is_the_kubelets(cluster: Cluster) -> None:
-    cluster.apply(sleeper("p"))
-    cluster.ready("p")
-    text = cluster.exec("p", "cat", "/etc/resolv.conf")
-    ns = cluster.namespace
-    assert f"search {ns}.svc.cluster.local svc.cluster.local cluster.local" in text
-    assert "nameserver 10.96.0.10" in text and "options ndots:5" in text
-
-
 def test_the_host_is_not_visible_in_a_container(cluster: Cluster) -> None:
     cluster.apply(sleeper("p"))
     cluster.ready("p")

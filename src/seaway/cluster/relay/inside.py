@@ -37,7 +37,8 @@ def sockets(init: int, addresses: list[str], port: int = PORT) -> list[socket.so
             if os.geteuid() != 0:
                 linux.enter(f"/proc/{init}/ns/user", linux.CLONE_NEWUSER)
             linux.setns(network, linux.CLONE_NEWNET)
-            socket.send_fds(theirs, [b"ok"], [s.fileno() for s in open_sockets(addresses, port)])
+            opened = open_sockets(addresses, port)
+            socket.send_fds(theirs, [b"ok"], [s.fileno() for s in opened])
             os._exit(0)
         except BaseException as e:
             os.write(2, f"relay: {e}\n".encode())
