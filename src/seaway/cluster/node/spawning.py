@@ -1,0 +1,137 @@
+"""A container's first process: a middle one makes its namespaces and its root, forks it, and leaves it to the shim."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+from typing import Any, NamedTuple
+
+from seaway.cluster.fabric import linux
+from seaway.cluster.node import container
+from seaway.cluster.node.stdio import Born
+
+Plan = dict[str, Any]
+START_FAILED = 128
+
+
+class Alive(NamedTuple):
+    """A pipe of the shim: a child sees its end when the shim is gone."""
+
+    read: int
+    write: int
+
+
+def join_groups(plan: Plan) -> None:
+    """Into the container's cgroups, while their files are still in sight."""
+    for path in plan.get("cgroups") or ():
+        with open(path, "w") as f:
+            f.write("0")
+
+
+def spawn(path: str, entry: Plan, processes: int, shared: bool, alive: Alive) -> tuple[int, str, Born]:
+    """Starts the container of the plan in the file `path` and waits until it has become its program, or has failed to: its
+    pid, the problem, its streams. `processes`: who is in the PID namespace that it joins; 0: one of its own, or the shim's
+    where that is `shared`."""
+    born = Born(bool(entry.get("stdin")), bool(entry.get("tty")))
+    say_read, say_write = os.pipe2(os.O_CLOEXEC)  # "pid N", then nothing at exec, or "error ..."
+    hold_read, hold_write = os.pipe2(os.O_CLOEXEC)  # open until the middle process has been waited for
+    middle = linux.fork()
+    if middle == 0:
+        try:
+            if processes:
+                linux.enter(f"/proc/{processes}/ns/pid", linux.CLONE_NEWPID)
+            apart = not processes and not shared
+            linux.unshare(linux.CLONE_NEWNS | (linux.CLONE_NEWPID if apart else 0))
+            with open(path) as f:
+                plan = json.load(f)
+            join_groups(plan)
+            container.prepare_root(plan)
+            # A component of ours has event loops and locks: Python's hooks are for those.
+            child = os.fork() if plan["component"] else linux.fork()
+            if child == 0:
+                os.close(hold_write)
+                _become(plan, born, say_write, hold_read, alive)
+            os.write(say_write, f"pid {child}\n".encode())
+            os._exit(0)
+        except BaseException as e:
+            os.write(say_write, f"error {e}\n".encode())
+            os._exit(1)
+    born.leave()
+    for fd in (say_write, hold_read):
+        os.close(fd)
+    os.waitpid(middle, 0)
+    # Only now is the shim the child's parent. The end of the middle's own copy comes a moment before the kernel has
+    # given the child to us, and a promise to die with its parent made in that moment would be kept at once.
+    os.close(hold_write)
+    pid, problem = 0, ""
+    for line in _read_all(say_read).splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "pid":
+            pid = int(rest)
+        elif word == "error":
+            problem = rest
+    if not problem:
+        born.receive()
+    return pid, problem, born
+
+
+def _become(plan: Plan, born: Born, say: int, hold: int, alive: Alive) -> None:
+    """In the container's PID namespace, mostly as its PID 1. Never returns."""
+    try:
+        os.read(hold, 1)  # until our parent is the shim
+        signal.set_wakeup_fd(-1)
+        container.default_signals()
+        os.setsid()
+        container.enter_root(plan)
+        born.become_standard(plan.get("uid", 0))
+        container.take_identity(plan)
+        linux.die_with_parent()
+        os.close(alive.write)
+        if select.select([alive.read], [], [], 0)[0]:
+            os._exit(137)
+        if plan.get("target"):
+            os.close(say)  # started: from here on the log is where it speaks
+            container.close_all_but(set())
+        container.become(plan)
+    except BaseException as e:
+        text = str(e).split("] ", 1)[-1].replace("\n", " ")
+        try:
+            os.write(say, f"error {text}\n".encode())
+        except OSError:
+            os.write(2, f"{text}\n".encode())
+        os._exit(START_FAILED)
+
+
+def hold(root: str, alive: Alive) -> int:
+    """PID 1 of the namespace that the pod's containers share, as the pause container is (KEP-495). It sees nothing and
+    may do nothing: /proc/1/root must not lead the containers out."""
+    say_read, say_write = os.pipe2(os.O_CLOEXEC)
+    os.makedirs(root, exist_ok=True)
+    middle = linux.fork()
+    if middle == 0:
+        try:
+            linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
+            child = linux.fork()
+            if child == 0:
+                container.hold(root, alive.read, say_write)
+            os.write(say_write, f"{child}\n".encode())
+        finally:
+            os._exit(0)
+    os.close(say_write)
+    os.waitpid(middle, 0)
+    text = _read_all(say_read)
+    pid = next((int(line) for line in text.split() if line.isdigit()), 0)
+    if not pid or "ready" not in text:
+        raise OSError(f"the pod's shared PID namespace cannot be made: {text.strip()}")
+    return pid
+
+
+def _read_all(fd: int) -> str:
+    """What children have said, when the last of them has closed its end."""
+    text = b""
+    while data := os.read(fd, 4096):
+        text += data
+    os.close(fd)
+    return text.decode("utf-8", "replace")
