@@ -34,30 +34,31 @@ class Asker:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self._sockets: dict[tuple[str, int, str], socket.socket] = {}
+        self._sockets: dict[tuple[str, int, str, str], socket.socket] = {}
 
     def close(self) -> None:
         for one in self._sockets.values():
             one.close()
 
-    def _socket(self, transport: str, family: int, source: str) -> socket.socket:
-        key = (transport, family, source)
+    def _socket(self, key: tuple[str, int, str, str]) -> socket.socket:
+        transport, family, source, to = key
         if key not in self._sockets:
             made = socket.socket(socket.AF_INET6 if family == 6 else socket.AF_INET, socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM)
             made.settimeout(WAIT)
             if source:
                 made.bind((source, 0))
-            made.connect((LOOPBACK[family], self.port))
+            made.connect((to or LOOPBACK[family], self.port))
             self._sockets[key] = made
         return self._sockets[key]
 
-    def _drop(self, transport: str, family: int, source: str) -> None:
-        self._sockets.pop((transport, family, source)).close()
+    def _drop(self, key: tuple[str, int, str, str]) -> None:
+        self._sockets.pop(key).close()
 
-    def exchange(self, packet: bytes, transport: str, family: int, source: str = "", wait: float = WAIT) -> bytes:
+    def exchange(self, packet: bytes, transport: str, family: int, source: str = "", to: str = "", wait: float = WAIT) -> bytes:
         """The reply's bytes; empty: none came in time, or the connection was closed."""
+        key = (transport, family, source, to)
         for attempt in (1, 2):
-            used = self._socket(transport, family, source)
+            used = self._socket(key)
             used.settimeout(wait)
             try:
                 if transport == "udp":
@@ -71,10 +72,10 @@ class Asker:
                 used.sendall(struct.pack("!H", len(packet)) + packet)
                 return _read(used, struct.unpack("!H", _read(used, 2))[0])
             except TimeoutError:
-                self._drop(transport, family, source)
+                self._drop(key)
                 return b""
             except (ConnectionError, EOFError):
-                self._drop(transport, family, source)  # an idle connection ends; one that has just been made does not
+                self._drop(key)  # an idle connection ends; one that has just been made does not
                 if attempt == 2:
                     return b""
         return b""

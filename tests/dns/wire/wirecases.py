@@ -5,7 +5,7 @@ group's number (decimal and in two hexadecimal digits), so that every group has 
 `fd00:10:96::$x07`. A file is a mapping:
 
     about: what it covers
-    corefile: the options of its server (absent: those of `default.corefile`)
+    corefile: the options of its server (absent: those of `default.corefile`); a group may have its own, with `files` beside it
     groups:
       - name: a claim
         objects: [{service: web, ips: [10.96.$g.1], ports: ["http:80"]}, {slice: web-1, of: web, endpoints: [10.244.$g.1]}]
@@ -28,7 +28,7 @@ ZONE = "cluster.local."
 FIRST = 16  # the number of the first group: two hexadecimal digits without a leading zero
 Tree = dict[str, Any]
 QUESTION_KEYS = frozenset(
-    "ask ptr type class edns do cd rd opcode version over from packet silence dig is answer ttl aa ra tc additional authority size soa orders count edns_reply upstream_most".split()
+    "ask ptr type class edns do cd rd opcode version over from to packet silence dig is answer ttl aa ra tc additional authority size soa orders count edns_reply upstream_most".split()
 )
 
 
@@ -39,12 +39,13 @@ class Question:
     row: Tree
 
     def __str__(self) -> str:
-        return f"{self.name or 'packet'} {self.type}" + "".join(f" {k}={self.row[k]}" for k in ("class", "edns", "do", "opcode", "from", "packet") if k in self.row)
+        return f"{self.name or 'packet'} {self.type}" + "".join(f" {k}={self.row[k]}" for k in ("class", "edns", "do", "opcode", "from", "to", "packet") if k in self.row)
 
 
 @dataclass(frozen=True)
 class Step:
     name: str
+    pause: float
     objects: tuple[Tree, ...]
     delete: tuple[Tree, ...]
     questions: tuple[Question, ...]
@@ -57,7 +58,7 @@ class Group:
     namespace: str
     corefile: str
     steps: tuple[Step, ...]
-    defaults: Tree = field(default_factory=dict)
+    files: Tree = field(default_factory=dict)  # name to text: files beside the Corefile, `$folder/name`
 
     @property
     def id(self) -> str:
@@ -164,7 +165,7 @@ def _question(row: Tree) -> Question:
 def _step(tree: Tree, words: dict[str, str], namespace: str, defaults: Tree) -> Step:
     tree = _filled(tree, words)
     return Step(
-        tree.get("name", ""), tuple(manifest(o, namespace) for o in tree.get("objects") or ()), tuple(tree.get("delete") or ()),
+        tree.get("name", ""), tree.get("pause", 0.0), tuple(manifest(o, namespace) for o in tree.get("objects") or ()), tuple(tree.get("delete") or ()),
         tuple(_question({**defaults, **q}) for q in tree.get("questions") or ()),
     )
 
@@ -183,7 +184,7 @@ def read(folder: Path = HERE) -> Iterator[Group]:
             words = {"$ns": namespace, "$NS": namespace.upper(), "$g": str(number), "$x": f"{number:02x}", ".~": f".{namespace}.svc.{ZONE}"}
             defaults = {**(tree.get("defaults") or {}), **(group.get("defaults") or {})}
             steps = [_step(s, words, namespace, defaults) for s in ({**group, "name": ""}, *(group.get("steps") or ()))]
-            yield Group(path.stem, group["name"], namespace, group.get("corefile") or tree.get("corefile") or default, tuple(steps), defaults)
+            yield Group(path.stem, group["name"], namespace, group.get("corefile") or tree.get("corefile") or default, tuple(steps), group.get("files") or {})
             number += 1
     assert number < 256, "two hexadecimal digits"
 

@@ -24,6 +24,11 @@ PATHS = {
     "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
 }
 WORDS = {"service": "Service", "slice": "EndpointSlice", "pod": "Pod", "namespace": "Namespace"}
+BASE = """errors
+    health 127.0.0.1:$health {
+        lameduck 0s
+    }
+    ready 127.0.0.1:$ready"""
 
 
 def sibling(script: str, words: list[str], timeout: float = 150) -> Iterator[str]:
@@ -47,7 +52,8 @@ def sibling(script: str, words: list[str], timeout: float = 150) -> Iterator[str
 
 def inside() -> None:
     """The loopback interface comes up, with its addresses of both families."""
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    lines = ["link set lo up", *(f"address add fd00:99::{i}/128 dev lo nodad" for i in range(5, 10))]
+    subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
 
 
 class Api(Server):
@@ -68,6 +74,8 @@ class Api(Server):
     def put(self, tree: Tree) -> None:
         meta = tree["metadata"]
         path = PATHS[tree["kind"]].format(meta.get("namespace", ""))
+        if tree["kind"] == "Pod":  # no controller here that would make the account which every pod has
+            self._call("POST", f"{path.rpartition('/')[0]}/serviceaccounts", {"metadata": {"name": "default"}})
         status, answer = self._call("POST", path, tree)
         # An address that is taken by the Service itself is refused before its name is.
         if status == 409 or (status == 422 and "already allocated" in answer["message"]):
@@ -111,17 +119,23 @@ def _takes_corefile() -> bool:
 class Program:
     """`seaway dns` as a process."""
 
-    def __init__(self, folder: Path, kubeconfig: Path, corefile: str, words: dict[str, str], port: int, ready: int, health: int) -> None:
+    def __init__(self, folder: Path, kubeconfig: Path, corefile: str, files: dict[str, str], words: dict[str, str], port: int, ports: Iterator[int]) -> None:
         folder.mkdir()
-        self.port, self.ready, self.log = port, ready, folder / "log"
-        for old, new in {**words, "$port": str(port), "$ready": str(ready), "$health": str(health), "$folder": str(folder)}.items():
+        self.port, self.ready, self.metrics, self.log = port, next(ports), next(ports), folder / "log"
+        for name, text in files.items():
+            (folder / name).write_text(text)
+        filled = {
+            **words, "$base": BASE, "$port": str(port), "$ready": str(self.ready), "$health": str(next(ports)), "$metrics": str(self.metrics),
+            "$folder": str(folder),
+        }
+        for old, new in filled.items():
             corefile = corefile.replace(old, new)
         (folder / "Corefile").write_text(corefile)
         argv = [sys.executable, "-c", "from seaway.cli.main import main; main()", "dns", "--kubeconfig", str(kubeconfig)]
         if _takes_corefile():
             argv += ["--corefile", str(folder / "Corefile")]
         else:
-            argv += ["--port", str(port), "--ready-port", str(ready), "--lameduck", "0"]
+            argv += ["--port", str(port), "--ready-port", str(self.ready), "--lameduck", "0"]
         out = open(self.log, "ab")
         self.process = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
         out.close()

@@ -21,6 +21,7 @@ from wireupstream import Upstream
 
 HERE = Path(__file__).resolve().parent
 SETTLE = 5.0  # seconds until an answer must be right
+ADDRESS = {4: "127.0.0.{}", 6: "fd00:99::{}"}
 BUDGET = 15.0  # seconds that wrong answers may be waited for in all
 Tree = dict[str, Any]
 
@@ -38,12 +39,13 @@ class Player:
         self.ports = iter(range(5400, 6400))
         self.budget = BUDGET
 
-    def program(self, corefile: str) -> Program:
+    def program(self, group: Group) -> Program:
+        corefile = group.corefile
         if corefile not in self.programs:
             number = len(self.programs)
             words = {name: address for name, (_, address) in self.upstreams.items()}
             port = 53 if number == 0 else next(self.ports)
-            self.programs[corefile] = Program(self.folder / f"program{number}", self.folder / "kubeconfig", corefile, words, port, next(self.ports), next(self.ports))
+            self.programs[corefile] = Program(self.folder / f"program{number}", self.folder / "kubeconfig", corefile, group.files, words, port, self.ports)
         return self.programs[corefile]
 
     def apply(self, namespace: str, step: Step) -> None:
@@ -54,12 +56,13 @@ class Player:
 
     def play(self, group: Group) -> Iterable[tuple[str, str, str]]:
         """(question, transport, what is wrong), an empty text: nothing."""
-        program = self.program(group.corefile)
+        program = self.program(group)
         asker = Asker(program.port)
         plain: list[Question] = []
         for number, step in enumerate(group.steps):
             if number:
                 self.apply(group.namespace, step)
+            time.sleep(step.pause)  # time itself is what these are about
             where = f"after {step.name}: " if step.name else ""
             for question in step.questions:
                 self._settled(question, asker)
@@ -82,11 +85,11 @@ class Player:
 
     def _ask(self, question: Question, asker: Asker, transport: str, family: int) -> list[str]:
         query = packet(question)
-        source = question.row.get("from", "")
+        source, to = (ADDRESS[family].format(question.row[k]) if k in question.row else "" for k in ("from", "to"))
         if source and family == 6:
-            source = "::1"
+            to = source  # so that the answer's way back is no question
         silence = bool(question.row.get("silence"))
-        reply = asker.exchange(query, transport, family, source, 0.15 if silence else 2.0)
+        reply = asker.exchange(query, transport, family, source, to, 0.15 if silence else 2.0)
         return check(question, query, reply, transport)
 
     def _settled(self, question: Question, asker: Asker) -> None:
@@ -139,20 +142,20 @@ def main(folder: Path, words: list[str]) -> None:
     listed = waiting()
     groups = [g for g in read() if not words or any(w in g.id for w in words)]
     groups = [g for g in groups if words or not waits(g, listed)]
-    order = list(dict.fromkeys(g.corefile for g in groups))
-    groups.sort(key=lambda g: order.index(g.corefile))
+    order = list({g.corefile: g for g in reversed(groups)}.values())[::-1]  # a group of each server
+    groups.sort(key=lambda g: [o.corefile for o in order].index(g.corefile))
     player = Player(folder)
     try:
         player.program(order[0])  # starts while the objects are made
         for group in groups:
             player.api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": group.namespace}})
             player.apply(group.namespace, group.steps[0])
-        for number, corefile in enumerate(order):
+        for number, first in enumerate(order):
             for ahead in order[number : number + 2]:
                 player.program(ahead)
-            program = player.program(corefile)
+            program = player.program(first)
             trouble = program.wait()
-            for group in (g for g in groups if g.corefile == corefile):
+            for group in (g for g in groups if g.corefile == first.corefile):
                 begun = time.monotonic()
                 found = [] if trouble else list(player.play(group))
                 bad = [*gathered(found), *([trouble] if trouble else [])]
