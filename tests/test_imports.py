@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 PURE = """
 api.facts api.kinds api.quantities api.selectors api.tree client.reflector services.resolve services.topology
-proxy.plan proxy.table proxy.ledger proxy.flows proxy.trace proxy.configuration proxy.nftables.layout proxy.nftables.affinity
+proxy.plan proxy.table proxy.ledger proxy.flows proxy.trace proxy.configuration proxy.configfile proxy.events proxy.nftables.layout proxy.nftables.affinity
 proxy.nftables.elements proxy.iptables.names proxy.iptables.rules proxy.iptables.render
 proxy.ebpf.layout proxy.ebpf.entries proxy.ebpf.elf proxy.ipvs.servers proxy.ipvs.sets proxy.ipvs.rules proxy.userspace.translate proxy.userspace.choice proxy.nftables.render proxy.nftables.listing dns.zone dns.message dns.answer dns.settings dns.patterns dns.patternsyntax
 dns.corefile.answering dns.corefile.blocks dns.corefile.cache dns.corefile.description dns.corefile.forward dns.corefile.kubernetes
@@ -46,7 +46,7 @@ DOORS = {
     "aiohttp": ("client/rest.py", "cluster/apiserver/", "cluster/node/kubelet.py", "cluster/node/streaming/", "cluster/takeover.py",
                 "proxy/health.py", "dns/server.py"),
     "yaml": ("client/kubeconfig.py", "cluster/apiserver/bod", "cluster/apiserver/bootstrap.py", "cluster/launch.py", "cli/",
-             "proxy/run.py"),
+             "proxy/flags.py"),
 }
 
 

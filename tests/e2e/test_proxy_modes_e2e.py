@@ -57,6 +57,8 @@ def test_a_live_switch_between_modes_of_the_kernel_fails_no_request_and_leaves_n
     wait_for(lambda: iptables.exec("client", "cat", "/tmp/results", check=False).count("well") > 20, what="some requests")
     said = switch(iptables, "nftables")
     assert "removed the chains of iptables-" in said
+    told = [e for e in iptables.get("events")["items"] if e["source"].get("component", e.get("reportingComponent")) == "kube-proxy"]
+    assert {(e["involvedObject"]["kind"], e["reason"], e["type"]) for e in told} == {("Node", "Starting", "Normal")}
     iptables.exec("client", "touch", "/tmp/stop")
     results = iptables.exec("client", "cat", "/tmp/results").split()
     assert results.count("failed") == 0 and len(results) > 30

@@ -9,7 +9,8 @@ import yaml
 
 from seaway.proxy.configfile import from_document
 from seaway.proxy.configuration import DETECT, BadConfiguration, Settings, cidrs, duration, endpoint
-from seaway.proxy.run import main, options, settings
+from seaway.proxy.flags import options, settings
+from seaway.proxy.run import main
 
 KUBEADM = """
 apiVersion: kubeproxy.config.k8s.io/v1alpha1

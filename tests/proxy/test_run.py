@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from seaway.api.kinds import Kind
+from seaway.client.events import Recorder
 from seaway.client.fake import FakeApi
 from seaway.client.rest import kind_of
 from seaway.metrics import exposition
-from seaway.proxy import flows
+from seaway.proxy import events, flows, health, run
 from seaway.proxy import process as proxy_run
 from seaway.proxy.configuration import Settings
 from seaway.proxy.conntrack import NoConntrack
@@ -99,6 +102,60 @@ def test_nothing_is_programmed_before_everything_is_listed(held: str) -> None:
         assert "10.96.0.1 . tcp . 80 : 10.244.0.1 . 8080" in text and "10.96.0.2 . tcp . 80 : 10.244.0.2 . 8080" in text
 
     world(test, held)
+
+
+def test_a_health_check_node_port_that_cannot_be_opened_is_an_event_of_its_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = socket.socket()
+    taken.bind(("0.0.0.0", 0))
+    taken.listen()
+    port = taken.getsockname()[1]
+    monkeypatch.setattr(health, "RETRY", 0.01)
+
+    async def go() -> None:
+        api = Gated()
+        tree = service(1)
+        tree["spec"].update(type="LoadBalancer", externalTrafficPolicy="Local", healthCheckNodePort=port)
+        for each in (node(), tree, piece(1, "10.244.0.1")):
+            api.put(each)
+        recorder = Recorder(api, "kube-proxy", "host")
+        settings = Settings("here", "nftables", (4,), ("10.244.0.0/16",), ("10.96.0.0/16",))
+        proxy = Proxy(api, NftablesPlane(FakeKernel()), NoConntrack(), settings, recorder=recorder)
+        tasks = [asyncio.ensure_future(proxy.run()), asyncio.ensure_future(recorder.run())]
+        events = kind_of("events.events.k8s.io")
+        await until(lambda: api.of(events))
+        await asyncio.sleep(0.05)  # it is tried again, and told once
+        (found,) = api.of(events)
+        uid = api.of(kind_of("services"))[0]["metadata"]["uid"]
+        assert (found["regarding"]["kind"], found["regarding"]["uid"], found["type"]) == ("Service", uid, "Warning")
+        title = f"{tree['metadata']['namespace']}/{tree['metadata']['name']}"
+        assert (found["reason"], found["action"]) == ("FailedToStartServiceHealthcheck", "Listen") and "series" not in found
+        assert found["note"].startswith(f'node here failed to start healthcheck "{title}" on port {port}: ')
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    with taken:
+        asyncio.run(go())
+
+
+def test_a_port_of_the_proxys_own_that_is_taken_is_tried_again_or_ends_it() -> None:
+    tried = 0
+
+    async def serve() -> None:
+        nonlocal tried
+        tried += 1
+        if tried < 3:
+            raise OSError(98, "Address already in use")
+
+    failed = partial(events.healthz_failed, "here")
+    asyncio.run(run.listen(serve, failed, "healthz server failed", False, 0.001))
+    assert tried == 3
+    tried = 0
+    with pytest.raises(run.PortRefused) as e:
+        asyncio.run(run.listen(serve, failed, "healthz server failed", True, 0.001))
+    assert tried == 1 and str(e.value) == "healthz server failed: Address already in use"
+    assert e.value.event[1:4] == ("Warning", "FailedToStartProxierHealthcheck", "StartKubeProxy")
+    assert events.metrics_failed("here", "x")[2] == "FailedToStartMetricServer"
 
 
 def test_nothing_is_programmed_before_the_node_is_there() -> None:

@@ -75,12 +75,22 @@ def answer(health: Health, proxy_healthy: bool) -> tuple[int, dict[str, object],
     return status, body, {**NOSNIFF, "X-Load-Balancing-Endpoint-Weight": str(health.local_endpoints)}
 
 
-class HealthPorts:
-    """The servers of the health ports, one a family and port; a port that is taken is tried again. `hosts`: the address of
-    each family that is listened on."""
+def _nobody(health: Health, port: int, why: str) -> None:
+    pass
 
-    def __init__(self, healthy: Callable[[], bool], hosts: Mapping[int, str] = ANY) -> None:
-        self._healthy, self._hosts = healthy, hosts
+
+class HealthPorts:
+    """The servers of the health ports, one a family and port; a port that is taken is tried again, and `failed` is told the first
+    time. `hosts`: the address of each family that is listened on."""
+
+    def __init__(
+        self,
+        healthy: Callable[[], bool],
+        hosts: Mapping[int, str] = ANY,
+        failed: Callable[[Health, int, str], None] = _nobody,
+    ) -> None:
+        self._healthy, self._hosts, self._failed = healthy, hosts, failed
+        self._refused: set[Place] = set()
         self._wanted: Mapping[Place, Health] = {}
         self._open: dict[Place, asyncio.Server] = {}
         self._wake = asyncio.Event()
@@ -97,10 +107,15 @@ class HealthPorts:
             self._wake.clear()
             for place in [p for p in self._open if p not in self._wanted]:
                 self._open.pop(place).close()
+            self._refused &= self._wanted.keys()
             for place in [p for p in self._wanted if p not in self._open]:
                 try:
                     self._open[place] = await self._serve(place)
+                    self._refused.discard(place)
                 except OSError as e:
+                    if place not in self._refused:
+                        self._refused.add(place)
+                        self._failed(self._wanted[place], place[1], e.strerror or str(e))
                     log.error("health check node port %d: %s; again in %.0f s", place[1], e.strerror, RETRY)
                     asyncio.get_running_loop().call_later(RETRY, self._wake.set)
 

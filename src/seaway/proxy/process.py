@@ -11,14 +11,15 @@ from collections.abc import Callable
 from typing import Any
 
 from seaway.api.tree import Key, get, seconds
+from seaway.client.events import Recorder
 from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import Api, kind_of
-from seaway.proxy import flows, health, plan
+from seaway.proxy import events, flows, health, plan
 from seaway.proxy.configuration import Settings
 from seaway.proxy.conntrack import Conntrack
 from seaway.proxy.flows import Affected, Flow
-from seaway.proxy.health import HealthPorts, ProxyState
+from seaway.proxy.health import Health, HealthPorts, ProxyState
 from seaway.proxy.kernel import KernelError
 from seaway.proxy.ledger import Ledger
 from seaway.proxy.metrics import FAMILY, TRIGGER, Metrics
@@ -46,7 +47,8 @@ def no_addresses() -> tuple[str, ...]:
 
 class Proxy:
     """A ledger a family of what each Service contributes, and a plane that holds the same. `local_addresses` gives the node's
-    addresses where node ports are served by range; `leftovers` removes what another mode has left, once this one holds."""
+    addresses where node ports are served by range; `leftovers` removes what another mode has left, once this one holds;
+    `recorder` writes events."""
 
     def __init__(
         self,
@@ -56,10 +58,12 @@ class Proxy:
         settings: Settings,
         local_addresses: Callable[[], tuple[str, ...]] = no_addresses,
         leftovers: Callable[[Callable[[], bool]], list[str]] = nothing_left,
+        recorder: Recorder | None = None,
     ) -> None:
         self.plane, self.conntrack, self.settings = plane, conntrack, settings
         self.node = settings.node
         self._local_addresses, self._leftovers, self._ended = local_addresses, leftovers, False
+        self._recorder = recorder
         self.services = Informer(api, kind_of("services"))
         self.slices = Informer(api, kind_of("endpointslices.discovery.k8s.io"))
         self.nodes = Informer(api, kind_of("nodes"), "", {"fieldSelector": f"metadata.name={settings.node}"})
@@ -84,7 +88,12 @@ class Proxy:
         self._flows_wake = asyncio.Event()
         self._late: set[asyncio.Future[None]] = set()
         self._cleaning = asyncio.Lock()  # the kernel's answers to two listings at once could not be told apart
-        self.health_ports = HealthPorts(lambda: self.healthy(time.time()))
+        self.health_ports = HealthPorts(lambda: self.healthy(time.time()), failed=self._health_port_failed)
+
+    def _health_port_failed(self, told: Health, port: int, why: str) -> None:
+        service = self.services.get(told.namespace, told.name)
+        if self._recorder is not None and service is not None:
+            self._recorder.tell(*events.service_health_failed(service, self.node, port, why))
 
     @staticmethod
     def _service_of(tree: Tree) -> list[str]:

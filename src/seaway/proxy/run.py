@@ -1,209 +1,120 @@
-"""`seaway kube-proxy`: its flags, and the process put together from them."""
+"""`seaway kube-proxy`: the process, put together from its settings."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
-import ipaddress
 import logging
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import uvloop
-import yaml
 
 from seaway.client import kubeconfig
+from seaway.client.events import Recorder
 from seaway.client.kubeconfig import Credentials, CredentialsError
 from seaway.client.rest import Rest
 from seaway.metrics import process as measures
-from seaway.proxy import addresses, health, tracing
-from seaway.proxy.configfile import from_document
-from seaway.proxy.configuration import (
-    CLUSTER_CIDR,
-    DETECT,
-    HEALTHZ,
-    METRICS,
-    MODES,
-    PRIMARY,
-    BadConfiguration,
-    Settings,
-    cidrs,
-    duration,
-    endpoint,
-    pod_link,
-)
+from seaway.proxy import addresses, events, health, tracing
+from seaway.proxy.configuration import BadConfiguration, Settings
 from seaway.proxy.conntrack import KernelConntrack
-from seaway.proxy.iptables.tool import BACKENDS
+from seaway.proxy.events import Told
+from seaway.proxy.flags import options, settings
 from seaway.proxy.kernel import KernelError
 from seaway.proxy.modes import leftovers, open_plane
 from seaway.proxy.planes import Plane
 from seaway.proxy.process import Proxy
 
 log = logging.getLogger("kube-proxy")
+REOPEN, LAST_WORDS = 5.0, 2.0  # seconds until a port is tried again, and for the events of a proxy that ends
 
 
-def _duration(text: str) -> float:
-    try:
-        found = duration(text)
-    except BadConfiguration as e:
-        raise argparse.ArgumentTypeError(str(e)) from None
-    if found < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is less than nothing")
-    return found
+class PortRefused(Exception):
+    """A port of the proxy's own cannot be had, and it is not to go on without (`bindAddressHardFail`)."""
+
+    def __init__(self, event: Told, text: str) -> None:
+        super().__init__(text)
+        self.event = event
 
 
-def _bit(text: str) -> int:
-    if not text.isdecimal() or int(text) > 31:
-        raise argparse.ArgumentTypeError(f"{text!r} is not within 0 and 31")
-    return int(text)
-
-
-def _address(text: str) -> str:
-    if not text:
-        return ""
-    try:
-        found = ipaddress.ip_address(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no IP address") from None
-    return "" if found.is_unspecified else str(found)
-
-
-def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "seaway kube-proxy",
-        description="Programs this node's kernel for Services.",
-        epilog="`seaway kube-proxy trace` tells what a node does with a packet, and why.",
-    )
-    add = parser.add_argument
-    add("--config", default="", help="a KubeProxyConfiguration file; other flags but a few then do not count")
-    add("--kubeconfig", default="", help="path to a kubeconfig; the pod's ServiceAccount otherwise")
-    add("--hostname-override", default="", help="the node's name (default: $NODE_NAME, else the host's name)")
-    add("--proxy-mode", default="nftables", choices=MODES, help="how packets are steered")
-    add("--cluster-cidr", default="", help="pod ranges, separated by commas: sources outside them are masqueraded")
-    add("--service-cidr", default="", help="Service ranges: unallocated addresses in them are dropped")
-    add(
-        "--detect-local-mode",
-        default=CLUSTER_CIDR,
-        choices=DETECT,
-        help="how pods are told: by the cluster's or the node's ranges, or by the interface that they come by",
-    )
-    add("--pod-bridge-interface", default="", help="the bridge that pods come by, for BridgeInterface")
-    add(
-        "--pod-interface-name-prefix",
-        default="",
-        help="what the names of pods' interfaces begin with, for InterfaceNamePrefix",
-    )
-    add("--masquerade-all", action="store_true", help="masquerade everything that goes to a ClusterIP")
-    add("--iptables-masquerade-bit", type=_bit, default=14, help="the bit of packet marks that is ours (default 14)")
-    add("--ipvs-scheduler", default="rr", help="in ipvs mode, the scheduler of Services that name none (default rr)")
-    add("--ipvs-exclude-cidrs", default="", help="in ipvs mode, ranges in which virtual servers are somebody else's")
-    add(
-        "--ipvs-strict-arp",
-        action="store_true",
-        help="in ipvs mode, only the interface with an address answers ARP for it",
-    )
-    add("--bind-address", type=_address, default="", help="the node's address, where it is not what its Node says")
-    add(
-        "--bind-address-hard-fail",
-        action="store_true",
-        help="end where the ports of /healthz and /metrics cannot be opened",
-    )
-    add("--nodeport-addresses", default="", help="ranges of the node's addresses that serve node ports, or `primary`")
-    add("--healthz-bind-address", default="", help="address and port of /healthz and /livez")
-    add("--healthz-port", type=int, default=HEALTHZ, help="port of /healthz and /livez; 0 turns it off")
-    add("--metrics-bind-address", default="", help=f"address and port of /metrics (default 127.0.0.1:{METRICS})")
-    add("--sync-period", type=_duration, default=30.0, help="how often the kernel's state is audited (default 30s)")
-    add(
-        "--min-sync-period",
-        type=_duration,
-        default=0.0,
-        help="the least time between two syncs, such as 1s (default: none)",
-    )
-    add(
-        "--iptables-backend",
-        default="auto",
-        choices=BACKENDS,
-        help="which of the two iptables is used (default: the one in use)",
-    )
-    add(
-        "--cgroup-path", default="/", help="in ebpf mode, the cgroup (version 2) of the node's processes (default: all)"
-    )
-    add(
-        "--iptables-localhost-nodeports",
-        type=lambda text: text.lower() not in ("false", "0"),
-        nargs="?",
-        const=True,
-        default=True,
-        help="in iptables mode, serve node ports on 127.0.0.1 as well (default true)",
-    )
-    add("--cleanup", action="store_true", help="remove every rule of ours and end")
-    return parser
-
-
-def settings(args: argparse.Namespace) -> Settings:
-    """The settings of a command line; BadConfiguration where they make no sense."""
-    node = args.hostname_override or os.environ.get("NODE_NAME") or os.uname().nodename
-    base = Settings(node=node, kubeconfig=args.kubeconfig, backend=args.iptables_backend, cgroup=args.cgroup_path)
-    services = cidrs(args.service_cidr, "--service-cidr")
-    if args.config:
+async def listen(
+    serve: Callable[[], Awaitable[None]],
+    failed: Callable[[str], Told],
+    text: str,
+    hard_fail: bool,
+    wait: float = REOPEN,
+) -> None:
+    """Opens a port; while that fails, again after a while, or PortRefused."""
+    while True:
         try:
-            with open(args.config, encoding="utf-8") as f:
-                document = yaml.safe_load(f)
-        except (OSError, ValueError, yaml.YAMLError) as e:
-            raise BadConfiguration(str(e)) from None
-        found, told = from_document(document, base, services)
-        for line in told:
-            log.warning("%s: %s", args.config, line)
-        if args.hostname_override:
-            found = found._replace(node=args.hostname_override)
-        return found
-    ports = args.nodeport_addresses
-    host, port = endpoint(args.healthz_bind_address, ("", args.healthz_port), "--healthz-bind-address")
-    return base._replace(
-        mode=args.proxy_mode,
-        cluster_cidrs=cidrs(args.cluster_cidr, "--cluster-cidr"),
-        service_cidrs=services,
-        detect_local=args.detect_local_mode,
-        pod_link=pod_link(
-            args.detect_local_mode,
-            args.proxy_mode,
-            args.pod_bridge_interface,
-            args.pod_interface_name_prefix,
-            ("--pod-bridge-interface", "--pod-interface-name-prefix"),
-        ),
-        bind_address=args.bind_address,
-        hard_fail=args.bind_address_hard_fail,
-        masquerade_all=args.masquerade_all,
-        masquerade_bit=args.iptables_masquerade_bit,
-        scheduler=args.ipvs_scheduler,
-        exclude_cidrs=cidrs(args.ipvs_exclude_cidrs, "--ipvs-exclude-cidrs"),
-        strict_arp=args.ipvs_strict_arp,
-        node_port_addresses=(PRIMARY,) if ports == PRIMARY else cidrs(ports, "--nodeport-addresses"),
-        min_sync_period=args.min_sync_period,
-        sync_period=args.sync_period or 30.0,
-        healthz=(host, port),
-        metrics=endpoint(args.metrics_bind_address, ("127.0.0.1", METRICS), "--metrics-bind-address"),
-        localhost_node_ports=args.iptables_localhost_nodeports,
-        backend=args.iptables_backend,
-    )
+            return await serve()
+        except OSError as e:
+            why = f"{text}: {e.strerror or e}"
+            if hard_fail:
+                raise PortRefused(failed(why), why) from e
+            log.error("%s; again in %.0f s", why, wait)
+        await asyncio.sleep(wait)
 
 
-async def _main(wanted: Settings, plane: Plane, credentials: Credentials) -> None:
-    async with Rest(credentials, "kube-proxy") as api:
-        proxy = Proxy(api, plane, KernelConntrack(), wanted, addresses.local, lambda ended: leftovers(wanted, ended))
+def _where(address: tuple[str, int]) -> str:
+    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+
+
+async def _ports(proxy: Proxy, wanted: Settings) -> None:
+    """Opens /healthz and /metrics, where they are wanted."""
+    async with asyncio.TaskGroup() as group:
         if wanted.healthz[1]:
-            await health.serve(wanted.healthz, proxy.state, proxy.metrics)
+            text = f"healthz server failed: failed to start proxier healthz on {_where(wanted.healthz)}"
+            serve = partial(health.serve, wanted.healthz, proxy.state, proxy.metrics)
+            group.create_task(listen(serve, partial(events.healthz_failed, wanted.node), text, wanted.hard_fail))
         if wanted.metrics[1]:
             measures.add(proxy.metrics.registry)
-            await health.serve_metrics(wanted.metrics, wanted.mode, proxy.metrics)
+            text = f"starting metrics server failed: listen {_where(wanted.metrics)}"
+            serve = partial(health.serve_metrics, wanted.metrics, wanted.mode, proxy.metrics)
+            group.create_task(listen(serve, partial(events.metrics_failed, wanted.node), text, wanted.hard_fail))
+
+
+async def _main(wanted: Settings, plane: Plane, credentials: Credentials) -> int:
+    async with Rest(credentials, "kube-proxy") as api:
+        recorder = Recorder(api, "kube-proxy", os.uname().nodename)
+        proxy = Proxy(
+            api,
+            plane,
+            KernelConntrack(),
+            wanted,
+            addresses.local,
+            lambda ended: leftovers(wanted, ended),
+            recorder,
+        )
         working = asyncio.ensure_future(proxy.run())
+        refused: list[PortRefused] = []
+
+        async def open_ports() -> None:
+            try:
+                await _ports(proxy, wanted)
+            except* PortRefused as group:
+                refused.extend(e for e in group.exceptions if isinstance(e, PortRefused))
+                working.cancel()
+
+        beside = [asyncio.ensure_future(recorder.run()), asyncio.ensure_future(open_ports())]
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
+        recorder.tell(*events.starting(wanted.node))
         try:
             await working
         except asyncio.CancelledError:
-            await plane.retire()
+            if not refused:
+                await plane.retire()
+            for why in refused:
+                log.error("%s", why)
+                recorder.tell(*why.event)
+            await recorder.flush(LAST_WORDS)
+        finally:
+            for task in beside:
+                task.cancel()
+        return 1 if refused else 0
 
 
 def main(argv: list[str]) -> int:
@@ -223,5 +134,4 @@ def main(argv: list[str]) -> int:
         return 1
     # Tens of thousands of objects that stay are walked by the collector again and again: a third of a cold start.
     gc.set_threshold(100_000, 20, 20)
-    uvloop.run(_main(wanted, plane, credentials))
-    return 0
+    return uvloop.run(_main(wanted, plane, credentials))

@@ -26,8 +26,8 @@ from seaway.proxy.iptables.tool import Iptables
 from seaway.proxy.ipvs.device import Device
 from seaway.proxy.ipvs.netlink import Ipvs
 from seaway.proxy.ipvs.settool import Ipset
+from seaway.proxy.modes import leftovers, open_plane
 from seaway.proxy.planes import Plane
-from seaway.proxy.run import leftovers, open_plane
 
 Tree = dict[str, Any]
 UDP = {"protocol": "UDP", "port": 80, "targetPort": 8080}

@@ -18,8 +18,8 @@ from seaway.client.fake import FakeApi
 from seaway.client.rest import kind_of
 from seaway.proxy import addresses
 from seaway.proxy.conntrack import KernelConntrack
+from seaway.proxy.modes import leftovers, open_plane
 from seaway.proxy.process import Proxy
-from seaway.proxy.run import leftovers, open_plane
 
 Tree = dict[str, Any]
 NAMESPACE = "shop"
