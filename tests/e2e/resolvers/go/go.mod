@@ -1,0 +1,3 @@
+module seaway.dev/gone
+
+go 1.22
