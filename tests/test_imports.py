@@ -13,6 +13,7 @@ api.facts api.kinds api.quantities api.selectors api.tree client.reflector servi
 proxy.plan proxy.table proxy.ledger proxy.flows proxy.trace proxy.configuration proxy.configfile proxy.events proxy.nftables.layout proxy.nftables.affinity
 proxy.nftables.elements proxy.iptables.names proxy.iptables.rules proxy.iptables.render
 proxy.ebpf.layout proxy.ebpf.entries proxy.ebpf.elf proxy.ipvs.servers proxy.ipvs.sets proxy.ipvs.rules proxy.userspace.translate proxy.userspace.choice proxy.nftables.render proxy.nftables.listing dns.zone dns.message dns.answer dns.settings dns.patterns dns.patternsyntax
+dns.presentation dns.rewriting dns.hostsfile dns.querylog
 dns.corefile.answering dns.corefile.blocks dns.corefile.cache dns.corefile.description dns.corefile.forward dns.corefile.kubernetes
 dns.corefile.lines dns.corefile.listening dns.corefile.outside dns.corefile.plugins dns.corefile.problems dns.corefile.quantities
 dns.corefile.reading dns.corefile.rewrite dns.corefile.scope dns.corefile.serving dns.corefile.telling dns.corefile.tokens

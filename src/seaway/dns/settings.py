@@ -122,10 +122,11 @@ class Hosts:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """One rule of the `rewrite` plugin. `field`: name, type, class, ttl, rcode, edns0. For names, `match` is exact, prefix,
-    suffix, substring or regex; `answer_auto` turns the names of the answer back; `answers` are explicit (match, from, to)
-    turns of names ("name") and values ("value") in it. For ttl and rcode, `match` and `old` say which names, `new` is the TTL
-    ("30", "5-60", "30-") or the rcode that takes the place of `rcode`. Names are in lower case and end with a dot."""
+    """One rule of the `rewrite` plugin. `field`: name, type, class, ttl, rcode; edns0 and cname have no effect. For names,
+    `match` is exact, prefix, suffix, substring or regex; `answer_auto` turns the names of the answer back; `answers` are
+    explicit (what, from, to) turns of names ("name") and values ("value") in it. For ttl and rcode, `match` and `old` say which
+    names, `new` is the TTL ("30", "5-60", "30-") or the rcode that takes the place of `rcode`. Names are in lower case and end
+    with a dot."""
 
     field: str
     match: str = "exact"

@@ -10,7 +10,8 @@ from seaway.dns.corefile import CorefileError, read
 from seaway.dns.corefile.disk import Disk
 from seaway.dns.corefile.outside import Given
 from seaway.dns.corefile.tokens import tokens
-from seaway.dns.corefile.zones import name, zones_of
+from seaway.dns.corefile.zones import zones_of
+from seaway.dns.presentation import name
 
 REVERSE = ("in-addr", "arpa")
 

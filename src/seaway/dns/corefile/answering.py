@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from seaway.dns.corefile.lines import Directive, Line
 from seaway.dns.corefile.problems import meant
-from seaway.dns.corefile.quantities import TYPES, duration, is_address, whole
+from seaway.dns.corefile.quantities import duration, is_address, whole
 from seaway.dns.corefile.scope import Scope, only
 from seaway.dns.corefile.zones import fallthrough, zones
+from seaway.dns.presentation import TYPES
 from seaway.dns.settings import AccessRule, Autopath, Hosts
 
 HOSTS_PROPERTIES = "fallthrough fallthrough_unsupported no_reverse ttl reload".split()

@@ -9,7 +9,8 @@ from seaway.dns.corefile.lines import Directive, Line
 from seaway.dns.corefile.quantities import duration, host_port, is_address, one_of, rcode, whole
 from seaway.dns.corefile.scope import Scope
 from seaway.dns.corefile.upstreams import targets
-from seaway.dns.corefile.zones import name, written, zones
+from seaway.dns.corefile.zones import written, zones
+from seaway.dns.presentation import name
 from seaway.dns.settings import Forward, Tls
 
 UPSTREAM_LIMIT = 15

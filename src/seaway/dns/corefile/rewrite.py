@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seaway.dns.corefile.lines import Directive, Line
-from seaway.dns.corefile.quantities import CLASSES, RCODE_NUMBERS, RCODES, TYPES, one_of, whole
+from seaway.dns.corefile.quantities import one_of, whole
 from seaway.dns.corefile.scope import Scope
 from seaway.dns.patterns import groups_used, pattern
 from seaway.dns.patternsyntax import PatternError
+from seaway.dns.presentation import CLASSES, RCODE_NUMBERS, RCODES, TYPES
 from seaway.dns.settings import Rewrite
 
 MATCHES = ("exact", "prefix", "suffix", "substring", "regex")
@@ -26,13 +27,11 @@ def rewrites(found: Sequence[Directive], scope: Scope) -> tuple[Rewrite, ...]:
             line = line._replace(args=(*line.args, *words))
         elif directive.properties:
             raise directive.properties[0].error("a rule stands in one line, or wholly between braces")
-        rule = _rule(line, scope)
-        if rule:
-            rules.append(rule)
+        rules.append(_rule(line, scope))
     return tuple(rules)
 
 
-def _rule(line: Line, scope: Scope) -> Rewrite | None:
+def _rule(line: Line, scope: Scope) -> Rewrite:
     words = list(line.args)
     stop = True
     if words and words[0].lower() in ("stop", "continue"):
@@ -52,8 +51,7 @@ def _rule(line: Line, scope: Scope) -> Rewrite | None:
         case "edns0":
             return _edns0(line, words, stop, scope)
         case "cname":
-            _cname(line, words, scope)
-            return None
+            return _cname(line, words, stop, scope)
         case "answer":
             raise line.error("an answer's rewrite belongs to a name rule: rewrite name TYPE FROM TO answer ...")
     raise line.error(f"{field!r} is not a field that can be rewritten; it is one of {', '.join(FIELDS)}")
@@ -203,9 +201,14 @@ def _uint16(line: Line, text: str) -> None:
         raise line.error(f"{text!r} is not the code of an EDNS0 option; write a number, like 0xffee")
 
 
-def _cname(line: Line, words: list[str], scope: Scope) -> None:
+def _cname(line: Line, words: list[str], stop: bool, scope: Scope) -> Rewrite:
     if len(words) not in (2, 3):
         raise line.error("write rewrite cname [exact|prefix|suffix|substring|regex] FROM TO")
-    if len(words) == 3 and _match(line, words[0], "cname") == "regex":
-        _checked(line, words[1].lower(), "")
+    match = _match(line, words[0], "cname") if len(words) == 3 else "exact"
+    old, new = (w.lower() for w in words[-2:])
+    if match == "regex":
+        _checked(line, old, "")
+    elif match == "exact":
+        old, new = normal(old), normal(new)
     scope.ignore(line, "cname rules are not supported: a CNAME's target is left as it is")
+    return Rewrite("cname", match, old, new, stop)

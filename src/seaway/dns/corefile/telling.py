@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from seaway.dns.corefile.lines import Directive, Line
 from seaway.dns.corefile.quantities import duration, one_of
 from seaway.dns.corefile.scope import Scope, only
-from seaway.dns.corefile.zones import name
 from seaway.dns.patterns import pattern
 from seaway.dns.patternsyntax import PatternError
+from seaway.dns.presentation import name
 from seaway.dns.settings import Consolidation, Errors, Log, Name
 
 LOG_CLASSES = ("all", "success", "denial", "error")

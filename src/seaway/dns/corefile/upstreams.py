@@ -7,7 +7,8 @@ from typing import NamedTuple
 from seaway.dns.corefile.lines import Line
 from seaway.dns.corefile.quantities import host_port, is_address, port_number
 from seaway.dns.corefile.scope import Scope
-from seaway.dns.corefile.zones import name, transport
+from seaway.dns.corefile.zones import transport
+from seaway.dns.presentation import name
 from seaway.dns.settings import PORT, TLS_PORT, Upstream
 
 _PORTS = {"dns": PORT, "tls": TLS_PORT}

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from seaway.dns.corefile.lines import Line
 from seaway.dns.corefile.tokens import Token
+from seaway.dns.presentation import name
 from seaway.dns.settings import PORT, TLS_PORT, Name
 
 _TRANSPORTS = ("dns", "tls", "quic", "grpc", "https3", "https", "unix")
 _DEFAULT_PORTS = {"dns": PORT, "tls": TLS_PORT, "quic": TLS_PORT, "grpc": 443, "https": 443, "https3": 443}
-_NAME_LIMIT, _LABEL_LIMIT = 255, 63  # RFC 1035 2.3.4
 
 
 class Key(NamedTuple):
@@ -24,43 +24,10 @@ class Key(NamedTuple):
 
 def transport(text: str) -> tuple[str, str]:
     """`tls://9.9.9.9` is ("tls", "9.9.9.9"); without one: dns."""
-    for name in _TRANSPORTS:
-        if text.startswith(name + "://"):
-            return name, text[len(name) + 3 :]
+    for word in _TRANSPORTS:
+        if text.startswith(word + "://"):
+            return word, text[len(word) + 3 :]
     return "dns", text
-
-
-def name(text: str) -> Name:
-    """A name in lower case; ValueError says what is wrong with it. `\\.` is a dot in a label, `\\065` an octet."""
-    if text == ".":
-        return ()
-    labels, label, at = [], bytearray(), 0
-    data = text.removesuffix(".") if not text.endswith("\\.") else text
-    raw = data.encode()
-    while at < len(raw):
-        c = raw[at : at + 1]
-        if c == b"\\" and raw[at + 1 : at + 4].isdigit() and len(raw[at + 1 : at + 4]) == 3:
-            label.append(min(int(raw[at + 1 : at + 4]), 255))
-            at += 4
-            continue
-        if c == b"\\" and at + 1 < len(raw):
-            label += raw[at + 1 : at + 2]
-            at += 2
-            continue
-        if c == b".":
-            labels.append(bytes(label))
-            label.clear()
-        else:
-            label += c
-        at += 1
-    labels.append(bytes(label))
-    if not all(labels):
-        raise ValueError(f"{text!r} is not a domain name: it has an empty label")
-    if any(len(one) > _LABEL_LIMIT for one in labels):
-        raise ValueError(f"{text!r} is not a domain name: a label is longer than {_LABEL_LIMIT}")
-    if sum(len(one) + 1 for one in labels) + 1 > _NAME_LIMIT:
-        raise ValueError(f"{text!r} is not a domain name: it is longer than {_NAME_LIMIT}")
-    return tuple(one.lower().decode("latin-1") for one in labels)
 
 
 def zones_of(text: str) -> tuple[tuple[Name, ...], int | None]:
