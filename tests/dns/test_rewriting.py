@@ -42,7 +42,7 @@ QUESTIONS = [
     (r"name regex (.*)-(us-west-1)\.a\.test {1}.svc.{2}.b", "ftp-us-west-1.a.test.", "ftp.svc.us-west-1.b."),
     (r"name regex (.*)\.a\.test\.$ {1}.svc.cluster.local", "web.shop.a.test.", "web.shop.svc.cluster.local."),
     (r"name regex ^([^.]+)\.a\.test\.$ {1}.b.test", "x.y.a.test.", "x.y.a.test."),
-    (r"name regex x(a) {0}.{1}.b", "yxax.", "xa.a.b."),
+    (r"name regex x(a)(x) {0}.{1}.b", "yxax.", "xax.a.b."),
     (r"name regex (x)?a {1}.b", "a.", "!"),  # an empty label
     (r"name regex (.*) {1}{1}{1}{1}{1}{1}{1}{1}x", "abcdefghij.abcdefghij.abcdefghij.", "!"),  # longer than 255
     ("name suffix .a.test .b.test ; name suffix .b.test .c.test", "x.a.test.", "x.b.test."),
