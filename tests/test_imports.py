@@ -46,7 +46,7 @@ DOORS = {
     "uvloop": ("cluster/", "proxy/run.py", "dns/server.py"),
     "aiohttp": ("client/rest.py", "cluster/apiserver/", "cluster/node/kubelet.py", "cluster/node/streaming/", "cluster/takeover.py",
                 "proxy/health.py", "dns/server.py"),
-    "yaml": ("client/kubeconfig.py", "cluster/apiserver/bod", "cluster/apiserver/bootstrap.py", "cluster/launch.py", "cli/",
+    "yaml": ("client/kubeconfig.py", "cluster/apiserver/bod", "cluster/apiserver/bootstrap.py", "cluster/keys.py", "cli/",
              "proxy/flags.py"),
 }
 

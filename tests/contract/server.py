@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from seaway.cluster import config, layout
-from seaway.cluster.launch import kubeconfig
+from seaway.cluster.keys import kubeconfig
 from seaway.pki.authority import Authority, new_key
 
 PROGRAM = """

@@ -21,8 +21,9 @@ from seaway.client.rest import Rest, kind_of, wait_ready
 from seaway.cluster import config as configs
 from seaway.cluster import launch, place, policies
 from seaway.cluster.config import PROXY_MODES, ClusterConfig, ConfigError
-from seaway.cluster.launch import LaunchError, Publish
+from seaway.cluster.launch import LaunchError
 from seaway.cluster.place import Place
+from seaway.cluster.processes import Publish
 
 Tree = dict[str, Any]
 WITHIN = 60.0
@@ -264,7 +265,7 @@ def main(argv: list[str]) -> int:
     progress = Progress()
     try:
         config = read_config(args)
-        where = start(config, args.data, [Publish(p) for p in args.publish], progress)
+        where = start(config, args.data, [Publish.parse(p) for p in args.publish], progress)
         if args.manifests:
             try:
                 asyncio.run(apply(where, args.manifests, progress))
