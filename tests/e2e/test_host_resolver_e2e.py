@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -86,3 +88,25 @@ def test_nodes_ask_the_machines_name_servers_and_have_its_domains(apart: Apart) 
     assert apart.exec("later", "cat", "/etc/resolv.conf") == "search example\nnameserver 172.30.0.1\n"
     assert "192.0.2.81" in apart.exec("later", "getent", "hosts", "moved")
     assert apart.exec("default", "cat", "/etc/resolv.conf").startswith("search corp.example\n"), "made with its sandbox"
+
+    init = int(apart.pids("init")[0])
+    assert len(relays(init)) == 2
+    for pid in relays(init)[::-1]:  # the one that answers, and the one that starts it again
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: "192.0.2.81" in apart.exec("default", "getent", "hosts", "moved.example", check=False), 10)
+    apart.down()
+    wait_for(lambda: not relays(init), 5, "they end with the cluster")
+
+
+def relays(init: int) -> list[int]:
+    """The processes on the host's side, in the order of their birth."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if words[3:4] and words[3].endswith(b"/hostside.py") and int(words[5]) == init:
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return sorted(found)

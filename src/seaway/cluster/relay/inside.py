@@ -47,4 +47,6 @@ def sockets(init: int, addresses: list[str], port: int = PORT) -> list[socket.so
     with ours:
         _, fds, _, _ = socket.recv_fds(ours, 16, 2 * len(addresses))
     os.waitpid(pid, 0)
+    if not fds:
+        raise OSError("the relay's sockets could not be opened")
     return [socket.socket(fileno=fd) for fd in fds]
