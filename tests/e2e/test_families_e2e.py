@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,11 @@ def test_a_cluster_of_each_family_serves_by_name(
         cluster.namespace = "kube-system"
         assert cluster.exec("deploy/seaway-dns", "cat", "/etc/resolv.conf") == f"search corp.example\nnameserver {servers[1]}\n"
         cluster.namespace = "default"
+        known = json.loads(cluster.kubectl("get", "--raw", "/.well-known/openid-configuration"))
+        assert known["issuer"] == f"https://kubernetes.default.svc.{domain}"
+        script = "D=/run/secrets/kubernetes.io/serviceaccount; exec curl -sS -m 5 --cacert $D/ca.crt -H \"Authorization: Bearer $(cat $D/token)\" $0"
+        shown = cluster.exec("client", "sh", "-c", script, f"https://kubernetes.default.svc.{domain}/version")
+        assert '"gitVersion"' in shown
         name = f"web.default.svc.{domain}"
         assert cluster.exec("client", "getent", "ahosts", name).split()[0] in cluster.get("service", "web")["spec"]["clusterIPs"]
     finally:

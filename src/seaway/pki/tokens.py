@@ -15,6 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 
+def issuer_of(domain: str) -> str:
+    """The issuer of a cluster of this domain, as kubeadm names it."""
+    return f"https://kubernetes.default.svc.{domain}"
+
+
 class TokenError(ValueError):
     """A token that is not ours, expired, or for another audience."""
 
@@ -28,9 +33,10 @@ def _unb64(text: str) -> bytes:
 
 
 class Signer:
-    """Signs and checks tokens with one key (PEM)."""
+    """Signs and checks tokens with one key (PEM), in the name of `issuer`."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, issuer: str = ISSUER) -> None:
+        self.issuer = issuer
         loaded = serialization.load_pem_private_key(key, None)
         assert isinstance(loaded, ec.EllipticCurvePrivateKey)
         self._key = loaded
@@ -51,8 +57,8 @@ class Signer:
         r, s = utils.decode_dss_signature(self._key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
         return signed + "." + _b64(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
 
-    def read(self, token: str, now: float, audiences: tuple[str, ...] = (ISSUER,)) -> dict[str, Any]:
-        """The claims of a valid token; TokenError otherwise."""
+    def read(self, token: str, now: float, audiences: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The claims of a valid token for these audiences (none: the API server); TokenError otherwise."""
         try:
             signed, _, signature = token.rpartition(".")
             header, _, body = signed.partition(".")
@@ -65,7 +71,7 @@ class Signer:
             self._key.public_key().verify(der, signed.encode(), ec.ECDSA(hashes.SHA256()))
         except (InvalidSignature, binascii.Error, ValueError, AttributeError) as e:
             raise TokenError("not a token of this cluster") from e
-        if claims.get("iss") != ISSUER or not set(audiences) & set(claims.get("aud") or ()):
+        if claims.get("iss") != self.issuer or not set(audiences or (self.issuer,)) & set(claims.get("aud") or ()):
             raise TokenError("token audiences are invalid")
         if now >= claims.get("exp", 0) or now + 60 < claims.get("nbf", 0):
             raise TokenError("token has expired or is not valid yet")

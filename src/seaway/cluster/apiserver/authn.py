@@ -10,7 +10,7 @@ from typing import Any
 from seaway.api.tree import seconds
 from seaway.cluster.apiserver.authz import ANONYMOUS, AUTHENTICATED, User
 from seaway.cluster.apiserver.status import unauthorized
-from seaway.pki.tokens import ISSUER, Signer, TokenError
+from seaway.pki.tokens import Signer, TokenError
 
 Tree = dict[str, Any]
 CACHE = 4096
@@ -59,11 +59,11 @@ class Tokens:
     def review(self, token: str, audiences: tuple[str, ...]) -> tuple[User, list[str]]:
         """Whose token it is for these audiences (none: the API server), and for which of them."""
         try:
-            claims = self.signer.read(token, self._now(), audiences or (ISSUER,))
+            claims = self.signer.read(token, self._now(), audiences)
         except TokenError:
             raise unauthorized() from None
         meant = claims.get("aud") or []
-        return self._owner(claims), [a for a in audiences or (ISSUER,) if a in meant]
+        return self._owner(claims), [a for a in audiences or (self.signer.issuer,) if a in meant]
 
     def _owner(self, claims: Tree) -> User:
         own = claims.get("kubernetes.io") or {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seaway.pki.tokens import ISSUER, Signer
+from seaway.pki.tokens import Signer
 
 Tree = dict[str, Any]
 CONFIGURATION, KEYS = "/.well-known/openid-configuration", "/openid/v1/jwks"
@@ -12,10 +12,10 @@ KEYS_TYPE = "application/jwk-set+json"
 CACHE_CONTROL = "public, max-age=3600"
 
 
-def configuration(address: str) -> Tree:
+def configuration(address: str, signer: Signer) -> Tree:
     """`address`: HOST:PORT of the API server."""
     return {
-        "issuer": ISSUER,
+        "issuer": signer.issuer,
         "jwks_uri": f"https://{address}{KEYS}",
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],

@@ -49,7 +49,7 @@ from seaway.cluster.apiserver.webhooks.configured import Service
 from seaway.cluster.apiserver.webhooks.conversion import Converter
 from seaway.cluster.apiserver.webhooks.services import endpoints
 from seaway.cluster.layout import Layout
-from seaway.pki.tokens import Signer
+from seaway.pki.tokens import Signer, issuer_of
 
 Tree = dict[str, Any]
 HANDSHAKE = 20.0  # seconds for TLS
@@ -107,7 +107,7 @@ def assemble(storage: Storage, layout: Layout, pki: str, edge: Edges) -> tuple[D
 
     storage.listeners.append(follow)
     with open(f"{pki}/sa.key", "rb") as f:
-        signer = Signer(f.read())
+        signer = Signer(f.read(), issuer_of(layout.domain))
 
     def get(resource: str, key: str) -> Tree | None:
         entry = storage.get(resource, key)

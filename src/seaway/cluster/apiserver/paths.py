@@ -63,7 +63,7 @@ def _json(tree: Tree) -> web.Response:
 def _issuer(door: Door, path: str) -> web.Response:
     cached = {"Cache-Control": issuer.CACHE_CONTROL}
     if path == issuer.CONFIGURATION:
-        body = encode(issuer.configuration(door.address))
+        body = encode(issuer.configuration(door.address, door.signer))
         return web.Response(body=body, content_type=answers.JSON, headers=cached)
     return web.Response(body=encode(issuer.keys(door.signer)), content_type=issuer.KEYS_TYPE, headers=cached)
 

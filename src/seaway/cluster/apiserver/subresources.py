@@ -26,7 +26,7 @@ from seaway.cluster.apiserver.status import (
     wrong,
 )
 from seaway.cluster.apiserver.verbs import Call, Verbs
-from seaway.pki.tokens import ISSUER, Signer
+from seaway.pki.tokens import Signer
 
 Tree = dict[str, Any]
 # What /scale shows; it is stored nowhere.
@@ -265,7 +265,7 @@ async def token(verbs: Verbs, call: Call, body: Tree, signer: Signer) -> Tree:
             "",
             [wrong("spec.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds")],
         )
-    audiences = spec.get("audiences") or [ISSUER]
+    audiences = spec.get("audiences") or [signer.issuer]
     now = verbs.edges.now()
     own: Tree = {"namespace": call.namespace, "serviceaccount": {"name": call.name, "uid": account["metadata"]["uid"]}}
     ref = spec.get("boundObjectRef")
@@ -296,7 +296,7 @@ async def token(verbs: Verbs, call: Call, body: Tree, signer: Signer) -> Tree:
         "exp": int(now) + seconds,
         "iat": int(now),
         "nbf": int(now),
-        "iss": ISSUER,
+        "iss": signer.issuer,
         "jti": verbs.edges.uid(),
         "kubernetes.io": own,
         "sub": f"system:serviceaccount:{call.namespace}:{call.name}",
