@@ -16,6 +16,19 @@ kind: Service
 metadata: {name: outside}
 spec: {type: NodePort, selector: {app: web}, sessionAffinity: ClientIP, ports: [{name: http, port: 80, nodePort: 30020}]}
 """
+DATAGRAMS = """
+apiVersion: v1
+kind: Service
+metadata: {name: datagrams}
+spec: {selector: {app: web}, ports: [{name: discard, protocol: UDP, port: 9}]}
+"""
+SENDER = """
+exec 3<>/dev/udp/%s/9
+while [ ! -e /tmp/stop-datagrams ]; do
+  if echo x >&3; then echo sent; fi
+  sleep 0.1
+done >>/tmp/datagrams 2>&1
+"""
 LOOP = """
 while [ ! -e /tmp/stop ]; do
   if curl -s -m 3 -o /dev/null http://web; then echo well; else echo failed; fi >> /tmp/results
@@ -86,6 +99,26 @@ def test_the_ebpf_mode_serves_a_whole_cluster(iptables: Cluster) -> None:
     serves(iptables)
     peer = iptables.exec("client", "curl", "-s", "-o", "/dev/null", "-w", "%{remote_ip}", "http://web")
     assert peer == iptables.get("service", "web")["spec"]["clusterIP"], "a socket still sees the Service's address"
+    a_connected_udp_socket_is_told_that_its_endpoint_is_gone(iptables)
+
+
+def a_connected_udp_socket_is_told_that_its_endpoint_is_gone(cluster: Cluster) -> None:
+    """In a pod, whose sockets the proxy's pod cannot see. Nobody answers at port 9, so what is sent may be refused by the pod too."""
+    cluster.apply(DATAGRAMS)
+    address = cluster.get("service", "datagrams")["spec"]["clusterIP"]
+    wait_for(lambda: len(slices(cluster)) == 2, what="two endpoints")
+    cluster.kubectl("exec", "client", "--", "bash", "-c", f"({SENDER % address}) >/dev/null 2>&1 &")
+    wait_for(lambda: "sent" in cluster.exec("client", "cat", "/tmp/datagrams", check=False), what="datagrams")
+    assert "not permitted" not in cluster.exec("client", "cat", "/tmp/datagrams")
+    cluster.kubectl("patch", "service", "datagrams", "--type=merge", "-p", '{"spec": {"selector": {"app": "nobody"}}}')
+    wait_for(lambda: "not permitted" in cluster.exec("client", "cat", "/tmp/datagrams"), what="an error for the client's socket")
+    cluster.exec("client", "touch", "/tmp/stop-datagrams")
+    cluster.kubectl("delete", "service", "datagrams")
+
+
+def slices(cluster: Cluster) -> list[str]:
+    found = cluster.get("endpointslices", "-l", "kubernetes.io/service-name=datagrams")["items"]
+    return [a for s in found for e in s["endpoints"] or () for a in e["addresses"]]
 
 
 def test_the_tracer_says_what_a_node_does_with_a_packet(iptables: Cluster) -> None:

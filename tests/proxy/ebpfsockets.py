@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from seaway.proxy import plan
-from seaway.proxy.ebpf import kernel
+from seaway.proxy.ebpf import kernel, sockets
 from seaway.proxy.ebpf.plane import EbpfPlane
 from seaway.proxy.kernel import Nftables
 from seaway.proxy.nftables.plane import NftablesPlane
@@ -139,6 +139,63 @@ def play(plane: EbpfPlane, family: int) -> None:
     assert {ask(vip)[0] for _ in range(20)} == stays
 
 
+def refused(family: int) -> None:
+    """Sockets in namespaces that the proxy cannot enter: what they send to an endpoint that has gone is refused."""
+    first, second = PODS[family]
+    both, one = table(family, first, second), table(family, first)
+    plane = EbpfPlane(GROUP, NftablesPlane(Nftables()))
+    plane.whole(both)
+    egress = [s for s in kernel.ATTACH_TYPES if s.startswith(kernel.EGRESS)]
+
+    def watched() -> set[str]:
+        return {s for s in egress if plane._present(s)}
+
+    plane.detach()
+    plane = EbpfPlane(GROUP, NftablesPlane(Nftables()))
+    plane.whole(both)
+    assert not watched(), "nothing has gone: no packet is looked at"
+    held = [connected(family) for _ in range(16)]
+    assert {a for a, _ in held} == {first, second}
+    straight = datagrams(family)  # by no Service
+    straight.connect((second, 8080))
+    before = sockets.namespaces
+    sockets.namespaces = lambda cgroup: []
+    try:
+        plane.change(family, between(both, one))
+        assert watched() == {f"{kernel.EGRESS}{family}"}
+        for answer, found in held:
+            try:
+                found.send(b"x")
+                assert answer == first and found.recv(99).decode() == first
+            except PermissionError:
+                assert answer == second
+                found.connect((VIP[family], 53))
+                found.send(b"x")
+                assert found.recv(99).decode() == first, "the same socket is right once it is connected anew"
+        straight.send(b"x")
+        assert straight.recv(99).decode() == second
+        # The endpoint serves again: whoever is connected to it goes on.
+        found = next(s for a, s in held if a == first)
+        plane.change(family, between(one, table(family, second)))
+        assert fails(found)
+        plane.change(family, between(table(family, second), both))
+        found.send(b"x")
+        assert found.recv(99).decode() == first
+        # A new process does not trust what the last one knew of members.
+        plane.change(family, between(both, table(family)))
+        assert fails(found)
+        plane = EbpfPlane(GROUP, NftablesPlane(Nftables()))
+        plane.whole(both)
+        assert watched() == {f"{kernel.EGRESS}{family}"}, "endpoints may have gone while nobody looked"
+        found.send(b"x")
+        assert found.recv(99).decode() == first
+        plane._watched[family] = 0.0
+        plane._watch_no_more(family)
+        assert not watched()
+    finally:
+        sockets.namespaces = before
+
+
 GROUP = sys.argv[1]
 Path(GROUP, "cgroup.procs").write_text("0")
 try:
@@ -151,6 +208,8 @@ try:
     assert {ask("::ffff:10.96.0.1") for _ in range(40)} == {(p, "::ffff:10.96.0.1") for p in PODS[4]}, "IPv4 by a socket of IPv6"
     for family in (4, 6):
         play(plane, family)
+    for family in (4, 6):
+        refused(family)
     plane = EbpfPlane(GROUP, NftablesPlane(Nftables()))
     assert plane.detach() and not plane.detach()
     plane.cleanup()

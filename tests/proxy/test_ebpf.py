@@ -12,8 +12,9 @@ import pytest
 from test_plan import HERE, A, B, at, service
 
 from seaway.proxy import plan
-from seaway.proxy.ebpf import cgroup, elf, entries, layout
+from seaway.proxy.ebpf import cgroup, elf, entries, layout, sockets
 from seaway.proxy.ebpf.plane import OBJECT
+from seaway.proxy.kernel import KernelError
 from seaway.proxy.table import Facts, Way
 from seaway.services.resolve import Port
 
@@ -35,8 +36,8 @@ def test_the_object_is_what_clang_makes_of_the_source(tmp_path: Path) -> None:
 
 def test_the_object_has_the_programs_and_maps_that_the_plane_writes() -> None:
     found = elf.read(OBJECT.read_bytes())
-    assert sorted(found.programs) == sorted(
-        f"cgroup/{hook}{family}" for hook in ("connect", "sendmsg", "recvmsg", "getpeername") for family in (4, 6))
+    hooks = ("cgroup/connect", "cgroup/sendmsg", "cgroup/recvmsg", "cgroup/getpeername", "cgroup_skb/egress")
+    assert sorted(found.programs) == sorted(f"{hook}{family}" for hook in hooks for family in (4, 6))
     assert sorted(found.maps) == ["backends", "clients", "flows", "members", "pins", "services"]
     assert (found.maps["services"].key, found.maps["services"].value) == (len(layout.vip("10.0.0.1", "tcp", 1)), layout.SERVICE.size)
     assert (found.maps["backends"].key, found.maps["backends"].value) == (layout.SLOT.size, len(layout.backend(("10.0.0.1", 1))))
@@ -94,6 +95,25 @@ def test_udp_endpoints_that_serve_no_more_are_lost() -> None:
 def test_the_cgroup_hierarchy_is_found_where_it_is_mounted() -> None:
     assert cgroup.mounted("tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n") == "/sys/fs/cgroup/unified"
     assert cgroup.mounted("tmpfs / tmpfs rw 0 0\n") == ""
+
+
+def test_a_hierarchy_that_is_not_mounted_is_had_without_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    monkeypatch.setattr(cgroup, "mounted", lambda text: "")
+    with open("/proc/mounts") as f:
+        before = f.read()
+    try:
+        found = cgroup.folder("/")
+    except KernelError as e:
+        pytest.skip(str(e))
+    try:
+        assert Path(found, "cgroup.controllers").exists() and sockets.namespaces(found)
+        with open("/proc/mounts") as f:
+            assert f.read() == before, "the mount is in no tree"
+    finally:
+        os.close(int(found.split("/")[4]))
+    assert not Path(found, "cgroup.controllers").exists()
 
 
 KERNEL = Path(__file__).with_name("ebpfsockets.py")

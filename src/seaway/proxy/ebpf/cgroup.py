@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import tempfile
 
 from seaway.proxy.kernel import KernelError
 
-NEWNS = 0x20000
-REC_PRIVATE = 0x44000  # MS_REC | MS_PRIVATE
+FSOPEN, FSCONFIG, FSMOUNT = 430, 431, 432  # of every architecture that eBPF mode knows; since Linux 5.2
+CREATE, CLOSE_ON_EXEC = 6, 1  # FSCONFIG_CMD_CREATE; FSOPEN_CLOEXEC and FSMOUNT_CLOEXEC
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def mounted(mounts: str) -> str:
@@ -22,22 +22,27 @@ def mounted(mounts: str) -> str:
 
 
 def folder(path: str) -> str:
-    """The folder of a cgroup, `path` as in /proc/PID/cgroup. In a container, whose mounts do not show the hierarchy, it
-    is mounted in a mount namespace of this thread and of those that it starts."""
+    """The folder of a cgroup, `path` as in /proc/PID/cgroup. In a container, whose mounts do not show the hierarchy, it is
+    mounted nowhere, for as long as this process lives."""
     with open("/proc/mounts") as f:
         root = mounted(f.read())
-    return os.path.join(root or _mount(), path.lstrip("/"))
+    return os.path.join(root or f"/proc/{os.getpid()}/fd/{detached()}", path.lstrip("/"))
 
 
-def _mount() -> str:
-    libc = ctypes.CDLL(None, use_errno=True)
+def detached() -> int:
+    """A file descriptor of a mount of its own, which is in no tree: it has no folder, nobody else sees it, it ends with us."""
 
-    def check(result: int, what: str) -> None:
-        if result != 0:
-            raise KernelError(f"{what}: {os.strerror(ctypes.get_errno())}")
+    def call(number: int, *arguments: object) -> int:
+        found = int(_libc.syscall(number, *arguments))
+        if found < 0:
+            raise KernelError(
+                f"eBPF mode needs the cgroup hierarchy of version 2; mounting it: {os.strerror(ctypes.get_errno())}"
+            )
+        return found
 
-    check(libc.unshare(NEWNS), "eBPF mode needs the cgroup hierarchy, and a mount namespace to see it in")
-    check(libc.mount(b"none", b"/", None, REC_PRIVATE, None), "making mounts private")
-    place = tempfile.mkdtemp(prefix="seaway-cgroup-")
-    check(libc.mount(b"none", place.encode(), b"cgroup2", 0, None), "mounting the cgroup hierarchy of version 2")
-    return place
+    filesystem = call(FSOPEN, b"cgroup2", CLOSE_ON_EXEC)
+    try:
+        call(FSCONFIG, filesystem, CREATE, None, None, 0)
+        return call(FSMOUNT, filesystem, CLOSE_ON_EXEC, 0)
+    finally:
+        os.close(filesystem)

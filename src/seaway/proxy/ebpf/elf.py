@@ -63,7 +63,7 @@ def read(data: bytes) -> Object:
     }
     programs = {}
     for name, section in named.items():
-        if not name.startswith("cgroup/"):
+        if not name.startswith(("cgroup/", "cgroup_skb/")):
             continue
         uses = {}
         relocations = named.get(f".rel{name}")

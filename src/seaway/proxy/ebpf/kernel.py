@@ -15,7 +15,8 @@ SYSCALL = {"x86_64": 321, "aarch64": 280}
 MAP_CREATE, LOOKUP, UPDATE, DELETE, NEXT_KEY, PROG_LOAD = 0, 1, 2, 3, 4, 5
 ATTACH, DETACH, PROG_BY_ID, MAP_BY_ID, INFO, QUERY = 8, 9, 13, 14, 15, 16
 UPDATE_BATCH = 26
-SOCK_ADDR, ALLOW_MULTI = 18, 2
+PACKETS, SOCK_ADDR, ALLOW_MULTI = 8, 18, 2  # BPF_PROG_TYPE_CGROUP_SKB and _SOCK_ADDR, BPF_F_ALLOW_MULTI
+EGRESS = "cgroup_skb/egress"  # of each family
 ATTACH_TYPES = {
     "cgroup/connect4": 10,
     "cgroup/connect6": 11,
@@ -25,6 +26,8 @@ ATTACH_TYPES = {
     "cgroup/recvmsg6": 20,
     "cgroup/getpeername4": 29,
     "cgroup/getpeername6": 30,
+    EGRESS + "4": 1,
+    EGRESS + "6": 1,
 }
 LOG = 1 << 20
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -130,7 +133,7 @@ def load(name: str, section: str, code: bytes) -> int:
     def attributes(log: ctypes.Array[ctypes.c_char] | None) -> bytes:
         return struct.pack(
             "=IIQQIIQII16sII",
-            SOCK_ADDR,
+            PACKETS if section.startswith(EGRESS) else SOCK_ADDR,
             len(code) // 8,
             _pointer(instructions),
             _pointer(license_text),

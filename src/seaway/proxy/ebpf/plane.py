@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from seaway.proxy.ebpf import elf, entries, kernel, layout, sockets
@@ -17,6 +18,9 @@ from seaway.proxy.table import Delta, Facts, ServiceTable
 OBJECT = Path(__file__).with_name("sockets.o")
 PREFIX = "sw_"
 KEPT = ("clients", "pins", "flows")  # what sockets have noted: a new process goes on with it
+WATCH = (
+    900.0  # seconds after the last loss of a UDP endpoint in which sockets connected to it are refused what they send
+)
 
 
 class _Have:
@@ -41,9 +45,16 @@ class EbpfPlane:
         self._facts: dict[int, Facts] = {}
         self._next = 1
         self._attached: set[int] = set()
+        self._watched: dict[int, float] = {}  # family -> until when packets that leave are looked at
+        self._taken_over = False
 
     def _name(self, section: str) -> str:
-        return PREFIX + section.removeprefix("cgroup/")
+        return PREFIX + section.rpartition("/")[2]
+
+    def _sections(self, family: int, packets: bool = False) -> list[str]:
+        """The programs of a family: those at sockets, or the one for packets that leave."""
+        found = (s for s in self._object.programs if s.endswith(str(family)))
+        return [s for s in found if s.startswith(kernel.EGRESS) == packets]
 
     def _ours(self, section: str) -> list[tuple[int, list[int]]]:
         """(program, ids of its maps) of those that a process of ours has attached."""
@@ -71,18 +82,23 @@ class EbpfPlane:
                     else:
                         os.close(found.fd)
         made = {n: kept.get(n) or kernel.create(n, size) for n, size in self._object.maps.items()}
+        # What an earlier process knows of members is true no longer: its judgement of packets ends before ours of sockets begins.
+        self._detach([s for s in self._object.programs if s.startswith(kernel.EGRESS)])
+        self._taken_over = bool(kept)
         self._maps = made
 
     def _attach(self, family: int) -> None:
         """Our programs in, then those of an earlier process out: between the two both translate, which is once."""
         if family in self._attached:
             return
+        self._exchange(self._sections(family))
+        self._attached.add(family)
+
+    def _exchange(self, sections: Iterable[str]) -> None:
         fds = {name: found.fd for name, found in self._maps.items()}
-        for section, program in self._object.programs.items():
-            if not section.endswith(str(family)):
-                continue
+        for section in sections:
             before = self._ours(section)
-            fd = kernel.load(self._name(section), section, elf.linked(program, fds))
+            fd = kernel.load(self._name(section), section, elf.linked(self._object.programs[section], fds))
             try:
                 kernel.attach(self._cgroup, fd, section)
                 for old, _ in before:
@@ -91,7 +107,18 @@ class EbpfPlane:
                 os.close(fd)
                 for old, _ in before:
                     os.close(old)
-        self._attached.add(family)
+
+    def _watch(self, family: int) -> None:
+        """Looks at packets that leave, from now on for a while: only then is there a socket with an endpoint that has gone. Of
+        sockets in network namespaces that this process cannot enter nothing else can be had."""
+        if family not in self._watched:
+            self._exchange(self._sections(family, packets=True))
+        self._watched[family] = time.monotonic() + WATCH
+
+    def _watch_no_more(self, family: int) -> None:
+        if self._watched.get(family, time.monotonic()) < time.monotonic():
+            self._detach(self._sections(family, packets=True))
+            del self._watched[family]
 
     def whole(self, table: ServiceTable) -> None:
         family = table.family
@@ -101,7 +128,10 @@ class EbpfPlane:
         gone: dict[bytes, Wanted | None] = {vip: None for vip in self._have[family] if vip not in wanted}
         self._write(family, {**gone, **wanted})
         self._facts[family] = table.facts
+        again = family in self._attached or self._taken_over
         self._attach(family)
+        if again:  # endpoints may have gone that nobody has told us of
+            self._watch(family)
 
     def change(self, family: int, delta: Delta) -> None:
         facts = self._facts.get(family)
@@ -114,6 +144,7 @@ class EbpfPlane:
         self._facts[family] = facts
         lost = entries.lost(changes)
         if lost:
+            self._watch(family)
             sockets.end_later(self._folder, family, lost, self.has_used)
 
     def has_used(self, cookie: int, end: tuple[str, int]) -> bool:
@@ -155,7 +186,8 @@ class EbpfPlane:
     async def audit(self, family: int, table: Callable[[], ServiceTable], unchanged: Callable[[], bool]) -> str:
         """The packets' rules, and whether our programs are still attached: their maps nobody else writes."""
         told = await self._packets.audit(family, table, unchanged)
-        missing = [s for s in self._object.programs if s.endswith(str(family)) and not self._present(s)]
+        self._watch_no_more(family)
+        missing = [s for s in self._sections(family) if not self._present(s)]
         if missing and unchanged():
             self._attached.discard(family)
             self._attach(family)
@@ -177,12 +209,17 @@ class EbpfPlane:
 
     def detach(self) -> bool:
         """Takes our programs off the cgroup; whether there were any."""
+        found = self._detach(self._object.programs)
+        self._attached.clear()
+        self._watched.clear()
+        return found
+
+    def _detach(self, sections: Iterable[str]) -> bool:
         found = False
-        for section in self._object.programs:
+        for section in sections:
             for program, _ in self._ours(section):
                 with contextlib.suppress(KernelError):
                     kernel.detach(self._cgroup, program, section)
                 os.close(program)
                 found = True
-        self._attached.clear()
         return found

@@ -1,6 +1,6 @@
 /* Service addresses to endpoints where sockets are connected, or send: what goes to a ClusterIP is from its first packet a packet
  * to the pod. Programs for a cgroup (BPF_PROG_TYPE_CGROUP_SOCK_ADDR), one each for connect, sendmsg, recvmsg and getpeername of
- * IPv4 and IPv6. The maps are written by ebpf/plane.py; their layouts are those of ebpf/layout.py.
+ * IPv4 and IPv6; and one for packets that leave (CGROUP_SKB), attached only for a while after a UDP endpoint has gone. The maps are written by ebpf/plane.py; their layouts are those of ebpf/layout.py.
  *
  * Built by `make ebpf`; a test builds it again and compares. */
 
@@ -15,10 +15,25 @@ typedef unsigned long long u64;
 
 enum { HASH = 1, LRU_HASH = 9, NO_PREALLOC = 1 };
 enum { TCP = 6, UDP = 17 };
+enum { INET = 2, INET6 = 10, CONNECTED = 1 }; /* AF_, and TCP_ESTABLISHED, which a connected UDP socket has too */
+enum { DROP = 0, PASS = 1 };
 enum { CANDIDATE = 1, SERVING = 2 }; /* bits of a member */
 
 struct bpf_sock_addr {
 	u32 user_family, user_ip4, user_ip6[4], user_port, family, type, protocol, msg_src_ip4, msg_src_ip6[4];
+};
+
+/* A socket as a packet program sees it; the last port is on the wire's side, with two bytes of padding. */
+struct bpf_sock {
+	u32 bound, family, type, protocol, mark, priority, src_ip4, src_ip6[4], src_port;
+	u16 dst_port, pad;
+	u32 dst_ip4, dst_ip6[4], state;
+};
+
+/* What of struct __sk_buff is read here: the socket, 168 bytes in. */
+struct packet {
+	u32 others[42];
+	struct bpf_sock *socket;
 };
 
 struct map {
@@ -87,6 +102,7 @@ static long (*const update)(void *map, const void *key, const void *value, u64 f
 static u64 (*const now)(void) = (void *)5;
 static u32 (*const random)(void) = (void *)7;
 static u64 (*const socket_cookie)(void *context) = (void *)46;
+static struct bpf_sock *(*const full_socket)(struct bpf_sock *socket) = (void *)95;
 static u64 (*const namespace_cookie)(void *context) = (void *)122;
 
 /* The endpoint that a client has, while its time runs and the endpoint may be chosen. */
@@ -270,5 +286,51 @@ SEC("cgroup/recvmsg4") int on_recvmsg4(struct bpf_sock_addr *context) { return f
 SEC("cgroup/recvmsg6") int on_recvmsg6(struct bpf_sock_addr *context) { return from6(context); }
 SEC("cgroup/getpeername4") int on_getpeername4(struct bpf_sock_addr *context) { return from4(context); }
 SEC("cgroup/getpeername6") int on_getpeername6(struct bpf_sock_addr *context) { return from6(context); }
+
+/* A connected UDP socket keeps the endpoint that it was given once. Where that serves its Service no more, what it sends is
+ * refused: the program has EPERM, and its next socket is right. Sockets that came by no Service, or by another that the same
+ * endpoint still serves, are left alone. */
+INLINE int leave(struct packet *packet, u8 family)
+{
+	struct bpf_sock *socket = packet->socket;
+	struct member member = {};
+	struct flow flow = {};
+	struct vip *vip;
+	u32 *bits;
+
+	if (!socket)
+		return PASS;
+	socket = full_socket(socket);
+	if (!socket || socket->protocol != UDP || socket->state != CONNECTED)
+		return PASS;
+	if (socket->family == INET) {
+		flow.end.address[0] = socket->dst_ip4;
+	} else if (socket->family == INET6) {
+		u32 first = socket->dst_ip6[0], second = socket->dst_ip6[1], third = socket->dst_ip6[2], fourth = socket->dst_ip6[3];
+
+		if (!first && !second && third == __builtin_bswap32(0xffff)) {
+			flow.end.address[0] = fourth;
+		} else {
+			flow.end.address[0] = first;
+			flow.end.address[1] = second;
+			flow.end.address[2] = third;
+			flow.end.address[3] = fourth;
+		}
+	} else {
+		return PASS;
+	}
+	flow.end.port = socket->dst_port;
+	flow.socket = socket_cookie(packet);
+	vip = lookup(&flows, &flow);
+	if (!vip || vip->family != family)
+		return PASS;
+	member.vip = *vip;
+	member.end = flow.end;
+	bits = lookup(&members, &member);
+	return bits && (*bits & SERVING) ? PASS : DROP;
+}
+
+SEC("cgroup_skb/egress4") int on_egress4(struct packet *packet) { return leave(packet, 4); }
+SEC("cgroup_skb/egress6") int on_egress6(struct packet *packet) { return leave(packet, 6); }
 
 char terms[] SEC("license") = "GPL"; /* the cookies are for programs under it */

@@ -34,7 +34,7 @@ _told: set[str] = set()
 def _tell_once(text: str) -> None:
     if text not in _told:
         _told.add(text)
-        log.warning("%s", text)
+        log.info("%s", text)
 
 
 def namespaces(cgroup: str) -> list[str]:
@@ -49,8 +49,8 @@ def namespaces(cgroup: str) -> list[str]:
         for number in numbers:
             if number == "0":
                 _tell_once(
-                    "processes of other PID namespaces are not to be seen: UDP sockets to endpoints that are gone stay there; "
-                    "run kube-proxy with hostPID"
+                    "processes of other PID namespaces are not to be seen: UDP sockets to endpoints that are gone are not ended "
+                    "there, but refused what they send"
                 )
                 continue
             path = f"/proc/{number}/ns/net"
