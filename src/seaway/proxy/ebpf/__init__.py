@@ -6,6 +6,7 @@ of the cgroup (clients outside, raw forwarding, SCTP, restricted load balancer a
 which runs beneath: the same table, so the same verdicts.
 
 `sockets.c` are the programs and `sockets.o` what clang makes of them; `layout` is the byte layout of their maps (pure), `entries`
-what Services put in (pure), `elf` reads the object (pure), `kernel` is bpf(2), `cgroup` finds the hierarchy, `sockets` ends sockets
-of removed UDP endpoints where they can be seen (what the others send a program for packets refuses), `plane` puts them together.
+what Services put in (pure), `elf` reads the object (pure), `kernel` is bpf(2), `cgroup` finds the hierarchy, `sockets` ends
+sockets of removed UDP endpoints where they can be seen (what the others send a program for packets refuses), `plane` puts them
+together.
 """
