@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from seaway.dns.corefile import describe, read
 from seaway.dns.corefile.outside import Given
+from seaway.dns.corefile.plugins import PLUGINS
 from seaway.dns.settings import Settings
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -63,3 +65,15 @@ def test_what_is_ignored_names_its_place_and_why() -> None:
     assert ignored == (
         "/etc/coredns/Corefile:19: template is not supported: no answers are made from templates; such names go to the next plugin",
     )
+
+
+def test_every_plugin_of_coredns_is_in_the_documentation() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "corefile.md").read_text()
+    assert [name for name in PLUGINS if f"`{name}`" not in text] == []
+    left_out = text[text.index("Every other plugin") : text.index("A block with `view`")]
+    assert {name for name, why in PLUGINS.items() if why and name != "view"} == set(re.findall(r"`(\w+)`", left_out))
+
+
+def test_a_snippet_in_several_blocks_is_named_once() -> None:
+    found = read("(a) {\ndnssec\n}\na.test {\nimport a\n}\nb.test {\nimport a\n}\n")
+    assert found.ignored == ("Corefile:2: dnssec is not supported: answers are not signed",)

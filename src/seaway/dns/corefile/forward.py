@@ -51,8 +51,6 @@ def _forward(directive: Directive, scope: Scope) -> Forward:
     if len(to) > UPSTREAM_LIMIT:
         raise line.error(f"at most {UPSTREAM_LIMIT} upstreams, not {len(to)}")
     upstreams, files = targets(line, tuple(to), scope)
-    if len(upstreams) > UPSTREAM_LIMIT:
-        raise line.error(f"at most {UPSTREAM_LIMIT} upstreams, not {len(upstreams)}")
     if server_name:
         named = next((u for u in upstreams if u.server_name), None)
         if named:

@@ -85,7 +85,7 @@ def read(text: str, outside: Outside | None = None, path: str = "Corefile") -> S
         reload=server["reload"].interval if "reload" in server else 0.0,
         reload_jitter=server["reload"].jitter if "reload" in server else 0.0,
         workers=server.get("multisocket", 0),
-        ignored=tuple(ignored),
+        ignored=tuple(dict.fromkeys(ignored)),  # a snippet's lines stand in several blocks
     )
 
 

@@ -46,7 +46,7 @@ def tokens(text: str, file: str) -> list[Token]:
             end = at
             while end < len(text) and not text[end].isspace() and text[end] != "#":
                 end += 1
-            word = text[at:end].replace("\r", "")
+            word = text[at:end]
             if word == "\\" and text[end:].lstrip(" \t\r").startswith(("\n", "#")):
                 raise CorefileError(file, line, "a Corefile's lines cannot be continued by \\; write all of it in one line")
             found.append(Token(word, file, line, fresh))
