@@ -52,7 +52,7 @@ def sibling(script: str, words: list[str], timeout: float = 150) -> Iterator[str
 
 def inside() -> None:
     """The loopback interface comes up, with its addresses of both families."""
-    lines = ["link set lo up", *(f"address add fd00:99::{i}/128 dev lo nodad" for i in range(5, 10))]
+    lines = ["link set lo up", *(f"address add {a}{i} dev lo" for i in range(6, 10) for a in ("127.0.0.", "fd00:99::"))]
     subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
 
 
@@ -178,7 +178,7 @@ class Program:
     def trouble(self) -> str:
         """What no program may write: a traceback."""
         text = self.log.read_text()
-        return text[text.find("Traceback") :][:2000] if "Traceback" in text else ""
+        return text[text.find("Traceback") :][:5000] if "Traceback" in text else ""
 
     def close(self) -> None:
         if self.alive:
