@@ -38,10 +38,10 @@ def test_one_endpoint_change_touches_its_own_chains_only() -> None:
     services = [service(4, n, 2) for n in range(1, 100)]
     old = table(4, *services)
     _, state = render.whole(old, {}, render.LARGE)
-    text = render.change(state, between(old, table(4, *services[:-1], service(4, 99, 3))))
+    (text,) = render.change(state, between(old, table(4, *services[:-1], service(4, 99, 3))))
     lines = text.splitlines()
     assert len(lines) == 10 and not any("KUBE-SERVICES" in line for line in lines), text
-    assert render.change(state, between(old, old)) == ""
+    assert render.change(state, between(old, old)) == []
 
 
 def replay(text: str, held: dict[str, dict[str, list[str]]]) -> None:
@@ -79,7 +79,8 @@ def test_the_texts_of_random_changes_replay_to_a_cold_start(family: int, seed: i
         replay(text, held)
     for _ in range(25):
         new = table(family, *changing(chooser, family))
-        replay(render.change(state, between(old, new)), held)
+        for text in render.change(state, between(old, new), chooser.choice((1, 3, 100))):
+            replay(text, held)
         old = new
     cold: dict[str, dict[str, list[str]]] = {}
     for text in render.whole(old, {}, 7)[0]:
@@ -167,6 +168,51 @@ def test_the_kernel_holds_after_changes_what_a_cold_start_gives_and_others_rules
     flags = ["--net"] if os.geteuid() == 0 else ["--user", "--map-root-user", "--net"]
     code = KERNEL % str(Path(__file__).parent)
     done = subprocess.run(["unshare", *flags, sys.executable, "-c", code, backend], capture_output=True, text=True, env={**os.environ, "PATH": path})
+    assert done.stdout.strip() == "well", done.stderr
+
+
+BOUNDED = """
+import subprocess, sys
+sys.path.insert(0, %r)
+from test_iptables import plain, service, table
+from seaway.proxy.configuration import Settings
+from seaway.proxy.iptables.plane import IptablesPlane
+from seaway.proxy.iptables.tool import Iptables
+from seaway.proxy.kernel import KernelError
+from seaway.proxy.modes import leftovers, open_plane, settled
+from seaway.proxy.table import between
+subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)  # the legacy tool's lock
+nft, many = Iptables("nft"), [service(4, n, 2, node_port=30000 + n) for n in range(1, 101)]
+assert nft.bounded
+plane, some = IptablesPlane(nft), table(4, *many)
+plane.whole(table(4))
+plane.change(4, between(table(4), some))
+warm = nft.save(4)
+plane.change(4, between(some, table(4)))
+plane.whole(some)
+assert plain(nft.save(4)) == plain(warm) and sum(c.startswith("KUBE-SVC") for c in warm["nat"]) == 100
+try:
+    plane.whole(table(4, *[service(4, n, 2, node_port=20000 + n) for n in range(1, 251)]))
+    raise AssertionError("there is no bound")
+except KernelError as e:
+    assert "--iptables-backend legacy" in str(e), e
+wanted = Settings(mode="iptables")
+plane = open_plane(wanted)
+wanted = settled(wanted, plane)
+assert wanted.backend == "legacy"
+plane.whole(table(4, *[service(4, n, 2, node_port=20000 + n) for n in range(1, 251)]))
+assert leftovers(wanted) == ["removed the chains of iptables-nft that another mode has left"]
+assert not any(c.startswith("KUBE") for c in nft.save(4).get("nat", ())) and plane.backend == "legacy"
+assert sum(c.startswith("KUBE-SVC") for c in Iptables("legacy").save(4)["nat"]) == 250
+print("well")
+"""
+
+
+@pytest.mark.kernel
+def test_in_a_user_namespace_the_nft_tool_gets_small_texts_and_the_legacy_one_is_taken() -> None:
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    command = ["unshare", "--user", "--map-root-user", "--net", "--mount", sys.executable, "-c", BOUNDED % str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": path})
     assert done.stdout.strip() == "well", done.stderr
 
 

@@ -25,7 +25,7 @@ class Kernel(Protocol):
     def list(self, family: int, table: str = "seaway") -> bytes: ...
 
 
-def _may_force_buffers() -> bool:
+def may_force_buffers() -> bool:
     """Whether a netlink socket's buffer may be made as large as a transaction needs: not in a user namespace."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as probe:
         try:
@@ -51,7 +51,7 @@ class Nftables:
         for name in ("nft_ctx_buffer_error", "nft_ctx_buffer_output", "nft_ctx_get_error_buffer", "nft_ctx_free"):
             getattr(self._lib, name).argtypes = [ctypes.c_void_p]
         self._lib.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
-        self.large = LARGE if _may_force_buffers() else SMALL
+        self.large = LARGE if may_force_buffers() else SMALL
         self._context = self._lib.nft_ctx_new(0)
         self._lib.nft_ctx_buffer_error(self._context)
         self._lib.nft_ctx_buffer_output(self._context)

@@ -39,6 +39,11 @@ def open_plane(wanted: Settings) -> Plane:
     return EbpfPlane(cgroup.folder(wanted.cgroup), packets) if wanted.mode == "ebpf" else packets
 
 
+def settled(wanted: Settings, plane: Plane) -> Settings:
+    """The settings with what a plane has chosen itself."""
+    return wanted._replace(backend=plane.backend) if isinstance(plane, IptablesPlane) else wanted
+
+
 def _redirect(backend: str) -> Redirect:
     """nftables where the kernel has it, else iptables."""
     why = _no_nftables()
@@ -76,10 +81,12 @@ def _nftables_left() -> list[str]:
     return told
 
 
-def _iptables_left(mode: str) -> list[str]:
-    """The chains of iptables mode, in either backend; what IPVS mode has made its own stays."""
+def _iptables_left(mode: str, used: str = "") -> list[str]:
+    """The chains of iptables mode, in either backend but the one in use; what IPVS mode has made its own stays."""
     told = []
     for backend in ("nft", "legacy"):
+        if backend == used:
+            continue
         try:
             tool = Iptables(backend)
             if tool.in_use() and any(c.startswith("KUBE-SVC") for f in (4, 6) for c in tool.save(f).get("nat", ())):
@@ -116,7 +123,9 @@ def leftovers(wanted: Settings, ended: Callable[[], bool] = _never) -> list[str]
     told = _programs_left(wanted.cgroup) if mode != "ebpf" else []
     if mode in ("iptables", "ipvs"):
         told += _nftables_left()
-    if mode not in ("iptables", "userspace") or (mode == "userspace" and not _no_nftables()):
+    if mode == "iptables" and wanted.backend != "auto":
+        told += _iptables_left(mode, wanted.backend)
+    elif mode in ("nftables", "ebpf", "ipvs") or (mode == "userspace" and not _no_nftables()):
         told += _iptables_left(mode)
     if mode != "ipvs":
         told += _ipvs_left(mode, wanted.backend, ended)

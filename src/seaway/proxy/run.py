@@ -24,7 +24,7 @@ from seaway.proxy.conntrack import KernelConntrack
 from seaway.proxy.events import Told
 from seaway.proxy.flags import options, settings
 from seaway.proxy.kernel import KernelError
-from seaway.proxy.modes import leftovers, open_plane
+from seaway.proxy.modes import leftovers, open_plane, settled
 from seaway.proxy.planes import Plane
 from seaway.proxy.process import Proxy
 
@@ -125,6 +125,7 @@ def main(argv: list[str]) -> int:
     try:
         wanted = settings(args)
         plane = open_plane(wanted)
+        wanted = settled(wanted, plane)
         if args.cleanup:
             plane.cleanup()
             return 0

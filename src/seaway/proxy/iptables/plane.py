@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from seaway.proxy.iptables import render
 from seaway.proxy.iptables.names import NODE_PORTS, OF_SERVICES, SERVICES, endpoint_text
-from seaway.proxy.iptables.render import LARGE, State
+from seaway.proxy.iptables.render import LARGE, SMALL, State
 from seaway.proxy.iptables.tool import Held, Tool
 from seaway.proxy.kernel import KernelError
 from seaway.proxy.table import Backend, Delta, ServiceTable
@@ -22,8 +22,8 @@ def _counts(held: Held) -> dict[str, dict[str, int]]:
 
 class IptablesPlane:
     def __init__(self, tool: Tool) -> None:
-        self._tool = tool
-        self._large = LARGE if tool.backend == "nft" else 1 << 30
+        self._tool, self.backend = tool, tool.backend
+        self._large = (SMALL if tool.bounded else LARGE) if tool.backend == "nft" else 1 << 30
         self._states: dict[int, State] = {}
 
     def whole(self, table: ServiceTable) -> None:
@@ -46,8 +46,7 @@ class IptablesPlane:
         state = self._states.pop(family, None)
         if state is None:
             raise KernelError("what the kernel holds is not known")
-        text = render.change(state, delta)
-        if text:
+        for text in render.change(state, delta, self._large):
             self._tool.restore(family, text)
         self._states[family] = state
 

@@ -16,6 +16,7 @@ from seaway.proxy.table import Change, Delta, Facts, ServiceTable, Way
 
 Tree = dict[str, dict[str, list[str]]]  # table -> chain -> rules
 LARGE = 1_000  # Service ports in one text: iptables over nftables takes four times as long for twice as many
+SMALL = 20  # where it may not make its socket's buffer larger
 HOOKS = (
     (NAT, "PREROUTING", "kubernetes service portals", "", names.SERVICES),
     (NAT, "OUTPUT", "kubernetes service portals", "", names.SERVICES),
@@ -142,9 +143,17 @@ class _Port(NamedTuple):
     new: Rules
 
 
-def _ports_text(ports: Iterable[_Port]) -> str:
-    """The text of some changed Service ports, in three commits: new ways in first, then what is refused, then what is gone.
-    In any other order a packet could find neither, and leave for the network with a Service's address."""
+def _ports_texts(ports: list[_Port], large: int) -> list[str]:
+    """The texts of some changed Service ports, in three commits: new ways in first, then what is refused, then what is gone.
+    In any other order a packet could find neither, and leave for the network with a Service's address. Where there are too
+    many for one text each commit is several, the first of all ports before the second of any."""
+    parts = [_port_commits(ports[start : start + large]) for start in range(0, len(ports), large)]
+    if len(parts) <= 1:
+        return ["".join(part) for part in parts if any(part)]
+    return [text for commit in range(3) for part in parts if (text := part[commit])]
+
+
+def _port_commits(ports: Iterable[_Port]) -> tuple[str, str, str]:
     declared: list[tuple[str, str]] = []
     lines: list[tuple[str, str]] = []
     refusals: list[tuple[str, str]] = []
@@ -161,16 +170,16 @@ def _ports_text(ports: Iterable[_Port]) -> str:
             (late if table == NAT else refusals).append((table, f"-D {chain} {rule}"))
         left += [(NAT, c) for c in old.chains if c not in new.chains]
     # Chains that go are emptied first, so that none names another.
-    return _text(declared, lines, ()) + _text((), refusals, ()) + _text(left, late, left)
+    return _text(declared, lines, ()), _text((), refusals, ()), _text(left, late, left)
 
 
-def change(state: State, delta: Delta) -> str:
-    """A change of some Services; the state moves on. "" where no rule changes."""
+def change(state: State, delta: Delta, large: int = LARGE) -> list[str]:
+    """The texts of a change of some Services; the state moves on. None where no rule changes."""
     changes: dict[Hashable, Change] = {key: both for key, both in delta.vips.items()}
     for port, both in delta.node_ports.items():
         changes[port] = both
     ports = [_Port(*state.make(key)) for key in state.take(changes)]
-    return _ports_text(p for p in ports if p.old != p.new)
+    return _ports_texts([p for p in ports if p.old != p.new], large)
 
 
 def whole(table: ServiceTable, held: Mapping[str, Mapping[str, int]], large: int) -> tuple[list[str], State]:

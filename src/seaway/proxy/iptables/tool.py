@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from typing import Protocol
 
-from seaway.proxy.kernel import KernelError
+from seaway.proxy.kernel import KernelError, may_force_buffers
 
 TIMEOUT = 300.0
 WAIT = "5"  # seconds for the lock of the legacy backend
@@ -16,7 +16,10 @@ Held = dict[str, dict[str, list[str]]]  # table -> chain -> rules
 
 
 class Tool(Protocol):
+    """`bounded`: a transaction of the nft backend may not be larger than a socket's buffer is."""
+
     backend: str
+    bounded: bool
 
     def save(self, family: int) -> Held: ...
 
@@ -43,12 +46,16 @@ class Iptables:
 
     def __init__(self, backend: str = "auto") -> None:
         self._path = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
+        self.bounded = not may_force_buffers()
         self.backend = self._chosen() if backend == "auto" else backend
         for family in (4, 6):
             self._program(family, "restore")
 
     def _chosen(self) -> str:
-        """The backend that others have rules in already, as mixing them goes wrong; else the machine's own."""
+        """The backend that others have rules in already, as mixing them goes wrong; else the machine's own. In a user namespace
+        the nft tool takes few rules at a time: the legacy one has no such bound."""
+        if self.bounded and self._legacy_works():
+            return "legacy"
         for backend in ("legacy", "nft"):
             program = shutil.which(f"iptables-{backend}-save", path=self._path)
             if program is not None and self._rules(program):
@@ -58,6 +65,14 @@ class Iptables:
         except OSError:
             return "nft"
         return "nft" if "nf_tables" in said.stdout else "legacy"
+
+    def _legacy_works(self) -> bool:
+        programs = (shutil.which(f"{name}-legacy", path=self._path) for name in ("iptables", "ip6tables"))
+        return all(program and self._lists(program, table) for program in programs for table in ("nat", "filter"))
+
+    def _lists(self, program: str, table: str) -> bool:
+        command = [program, "-w", WAIT, "-t", table, "-S"]
+        return subprocess.run(command, capture_output=True, env={"PATH": self._path}, timeout=TIMEOUT).returncode == 0
 
     def in_use(self) -> bool:
         """Whether this backend has any rule; asking the legacy one does not begin it."""
@@ -95,5 +110,8 @@ class Iptables:
             raise KernelError(f"{os.path.basename(command[0])} took more than {TIMEOUT:.0f} s") from None
         if done.returncode != 0:
             lines = [line for line in done.stderr.splitlines() if line.strip()]
-            raise KernelError(f"{os.path.basename(command[0])}: {lines[0] if lines else 'failed without a message'}")
+            told = lines[0] if lines else "failed without a message"
+            if self.bounded and self.backend == "nft" and "Message too long" in told:
+                told += " (a user namespace bounds what the nft tool takes at a time: --iptables-backend legacy)"
+            raise KernelError(f"{os.path.basename(command[0])}: {told}")
         return done.stdout
