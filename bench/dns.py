@@ -53,7 +53,7 @@ WORDS = {
     "cold": "forwarded, each name once",
     "warm": "forwarded, 5,000 names again and again",
 }
-GOALS = {"a": 100e3, "mixed": 90e3, "nx": 90e3, "warm": 60e3, "cold": 0.0}
+GOALS = {"a": 100e3, "mixed": 90e3, "nx": 90e3, "cold": 60e3, "warm": 60e3}
 PARTS = (*WORDS, "latency", "memory", "changes", "updates", "death")
 OF_UNBOUND, PACE, P99, MEMORY, CHANGE = 0.8, 20_000, 0.001, 100.0, 0.050
 CLIENTS, CONNECTIONS = 20, 16
@@ -149,8 +149,7 @@ class Bench:
         print()
         for load in (n for n in names if (n, "seaway") in runs):
             each = statistics.median(r.each for r in runs[load, "seaway"])
-            if GOALS[load]:
-                row(f"{load}: q for a CPU second", f"{each:,.0f}", f"goal {GOALS[load]:,.0f}", each >= GOALS[load])
+            row(f"{load}: q for a CPU second", f"{each:,.0f}", f"goal {GOALS[load]:,.0f}", each >= GOALS[load])
             if (load, "unbound") in runs:
                 ratio = each / statistics.median(r.each for r in runs[load, "unbound"])
                 row(f"{load}: of unbound", f"{ratio:.2f}", f"goal {OF_UNBOUND}", ratio >= OF_UNBOUND)
@@ -174,7 +173,8 @@ class Bench:
         columns = ("ms", "p50", "p99", "spread of p99", "p99.9", "q / s", "lost")
         print(f"\nLatency at {PACE:,} q/s: dnsperf -Q {PACE} -v writes the time of each answer; medians of {self.rounds} rounds of {self.seconds:g} s\n\n{table(columns, rows)}\n")
         for load in names:
-            row(f"{load}: p99 at {PACE:,} q/s", f"{best[load, 'seaway'] * 1000:.2f} ms", f"goal {P99 * 1000:g} ms", best[load, "seaway"] <= P99)
+            beside = f"; unbound {best[load, 'unbound'] * 1000:.2f} ms" if "unbound" in servers else ""
+            row(f"{load}: p99 at {PACE:,} q/s", f"{best[load, 'seaway'] * 1000:.2f} ms", f"goal {P99 * 1000:g} ms{beside}", best[load, "seaway"] <= P99)
 
     def same(self, servers: list[str]) -> None:
         """What servers say differently; once over a sample of each load."""
