@@ -166,6 +166,7 @@ def updates(bench: Any, api: Api, pace: int, goal: float, changes_a_second: int 
     moves.setup()
     time.sleep(1)
     file = bench.queries("mixed", 1, 1)
+    bench.perf("seaway", file, 10.0, once=True)
     for what, rate in (("as fast as it goes", 0), (f"{pace:,} q/s", pace)):
         for beside in (False, True):
             moves.sent = 0
