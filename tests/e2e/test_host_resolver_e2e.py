@@ -13,6 +13,8 @@ import pytest
 from clusters import Cluster, wait_for
 from test_pod_names_e2e import pod
 
+from seaway.cluster import place
+
 STUB = Path(__file__).with_name("stubdns.py")
 FIRST, SECOND = "127.0.0.53", "127.0.0.54"
 
@@ -89,24 +91,11 @@ def test_nodes_ask_the_machines_name_servers_and_have_its_domains(apart: Apart) 
     assert "192.0.2.81" in apart.exec("later", "getent", "hosts", "moved")
     assert apart.exec("default", "cat", "/etc/resolv.conf").startswith("search corp.example\n"), "made with its sandbox"
 
-    init = int(apart.pids("init")[0])
-    assert len(relays(init)) == 2
-    for pid in relays(init)[::-1]:  # the one that answers, and the one that starts it again
+    pids = sorted(apart.pids("hostside"))
+    assert len(pids) == 2
+    for pid in pids[::-1]:  # the one that answers, and the one that starts it again
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: "192.0.2.81" in apart.exec("default", "getent", "hosts", "moved.example", check=False), 10)
+    (last,) = apart.pids("hostside")
     apart.down()
-    wait_for(lambda: not relays(init), 5, "they end with the cluster")
-
-
-def relays(init: int) -> list[int]:
-    """The processes on the host's side, in the order of their birth."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                if words[3:4] and words[3].endswith(b"/hostside.py") and int(words[5]) == init:
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return sorted(found)
+    wait_for(lambda: not place.start_time(last), 5, "it ends with the cluster")

@@ -25,6 +25,9 @@ def processes(where: Place) -> list[Tree]:
         if not entry.name.isdigit():
             continue
         try:
+            if _on_host_side(entry, state["pid"]):
+                found.append({"pid": int(entry.name), "name": "hostside", "restarts": 0, "pss": _pss(entry)})
+                continue
             text = (entry / "status").read_text()
             inner = next(line for line in text.splitlines() if line.startswith("NSpid:")).split()[1:]
             if entry.name != str(state["pid"]) and not _inside(entry, namespace, inner):
@@ -43,6 +46,12 @@ def processes(where: Place) -> list[Tree]:
         except (OSError, StopIteration):
             continue
     return sorted(found, key=lambda r: r["pid"])
+
+
+def _on_host_side(entry: Path, init: int) -> bool:
+    """One of the processes that `launch` starts beside init: the program's third word is init's pid."""
+    words = (entry / "cmdline").read_bytes().split(b"\0")
+    return len(words) > 5 and words[3].endswith(b"/cluster/hostside.py") and words[5] == str(init).encode()
 
 
 def _inside(entry: Path, namespace: str, inner: list[str]) -> bool:
