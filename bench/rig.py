@@ -41,8 +41,12 @@ class Cluster:
         self.args = args
 
     def __enter__(self) -> Cluster:
-        run("up", "--name", "bench", "--detach", "--dns-upstream", "none", *self.args)
         self.folder = Path(os.environ["SEAWAY_RUNTIME"]) / "bench"
+        try:
+            run("up", "--name", "bench", "--detach", "--dns-upstream", "none", *self.args)
+        except BaseException:  # an interrupted start leaves no cluster behind
+            subprocess.run([SEAWAY, "down", "--name", "bench"], capture_output=True)
+            raise
         self.kubeconfig = self.folder / "kubeconfig"
         return self
 

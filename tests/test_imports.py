@@ -27,10 +27,10 @@ cluster.apiserver.openapi_v2 cluster.apiserver.impersonation
 cluster.node.accounts cluster.node.environment cluster.apiserver.patches cluster.apiserver.strategic
 cluster.apiserver.schema cluster.apiserver.protobuf cluster.apiserver.status cluster.apiserver.requests
 cluster.apiserver.metadata cluster.apiserver.allocation cluster.apiserver.authz
-cluster.apiserver.fields cluster.apiserver.discovery controllers.writes
+cluster.apiserver.fields cluster.apiserver.discovery controllers.writes controllers.slicewrites
 cluster.workloads.rollout cluster.workloads.progress cluster.workloads.podfacts cluster.workloads.conditions
 cluster.workloads.revisions cluster.workloads.statefulplan cluster.workloads.statefulpods cluster.workloads.daemonpods
-cluster.workloads.jobplan cluster.workloads.jobpolicy cluster.workloads.jobindexes cluster.workloads.cron
+cluster.workloads.jobplan cluster.workloads.jobpolicy cluster.workloads.jobindexes cluster.cron
 cluster.workloads.cronplan cluster.workloads.ownership cluster.quota
 cluster.apiserver.matching cluster.apiserver.reviewing
 metrics.families metrics.exposition cluster.apiserver.health cluster.apiserver.trace

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from seaway.cluster.apiserver import bodies, gojson
+from seaway.cluster.apiserver.structural import gotext
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_yaml_keys_given_twice_are_told_by_line() -> None:
 
 
 def test_trees_are_printed_as_maps() -> None:
-    assert gojson.printed({"b": [1, "x"], "a": {"n": None, "t": True}}) == "map[a:map[n:<nil> t:true] b:[1 x]]"
+    assert gotext.printed({"b": [1, "x"], "a": {"n": None, "t": True}}) == "map[a:map[n:<nil> t:true] b:[1 x]]"
 
 
 @pytest.mark.parametrize(

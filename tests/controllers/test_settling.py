@@ -424,7 +424,7 @@ def check_mirror(world: World) -> None:
         assert key not in found, "one slice a subset and family"
         found[key] = {e["addresses"][0]: e["conditions"]["ready"] for e in tree["endpoints"]}
         assert len(found[key]) == len(tree["endpoints"])
-        assert tree["metadata"]["annotations"] == endpoints[0]["metadata"]["annotations"]
+        assert (tree["metadata"].get("annotations") or {}) == endpoints[0]["metadata"]["annotations"]
     assert found == wanted
 
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from seaway.api.tree import Key, key_of, labels, owner_reference
+from seaway.api.tree import Key, key_of, labels
 from seaway.client.events import Events
 from seaway.client.reconcile import Reconciler
 from seaway.client.reflector import Change
-from seaway.client.rest import kind_of
 from seaway.controllers import hints, selecting
 from seaway.controllers.ownslices import MANAGED_BY, SERVICE_NAME, OwnSlices, delete_write, owned_by
 from seaway.controllers.packing import Draft, Drafts, EndpointKey, PortRows, identity, pack, port_key, recycle
@@ -26,8 +25,9 @@ from seaway.controllers.podendpoints import (
     listed,
 )
 from seaway.controllers.run import Caches
+from seaway.controllers.slicewrites import slice_writes
 from seaway.controllers.triggers import ANNOTATION, Triggers
-from seaway.controllers.writes import Create, Patch, Write
+from seaway.controllers.writes import Write
 
 Tree = dict[str, Any]
 MANAGER = "endpointslice-controller.k8s.io"
@@ -80,7 +80,7 @@ def plan(
         problem = hints.apply(service, drafts, ratios)
         why = why or (problem and f"{problem}, addressType: {family}")
         recycle(drafts, [s for s in drafts.delete if owned_by(s, service["metadata"]["uid"])])
-        writes += _writes(service, family, drafts, trigger)
+        writes += slice_writes(service, "Service", family, drafts, labels_for(service), {ANNOTATION: trigger or None})
     writes += [delete_write(s) for s in own if s.get("addressType") not in families]
     return writes, why
 
@@ -125,47 +125,6 @@ def _keep_placeholder(drafts: Drafts, wanted_labels: Mapping[str, str]) -> None:
             drafts.unchanged.append(Draft(tree, None, []))
             return
     drafts.create.append(Draft(None, None, []))
-
-
-def _slice(service: Tree, family: str, draft: Draft, trigger: str) -> Tree:
-    meta = service["metadata"]
-    tree: Tree = {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "addressType": family,
-        "metadata": {
-            "generateName": f"{meta['name']}-",
-            "namespace": meta["namespace"],
-            "labels": labels_for(service),
-            "ownerReferences": [owner_reference("v1", "Service", service)],
-        },
-        "endpoints": draft.endpoints or None,
-        "ports": draft.ports,
-    }
-    if trigger:
-        tree["metadata"]["annotations"] = {ANNOTATION: trigger}
-    return tree
-
-
-def _writes(service: Tree, family: str, drafts: Drafts, trigger: str) -> list[Write]:
-    kind = kind_of("endpointslices.discovery.k8s.io")
-    namespace = service["metadata"]["namespace"]
-    found: list[Write] = []
-    if not service["metadata"].get("deletionTimestamp"):
-        # The garbage collector is removing the slices of a Service in deletion: do not race it with new ones.
-        found += [Create(kind, namespace, _slice(service, family, d, trigger)) for d in drafts.create]
-    for draft in drafts.update:
-        old = draft.old or {}
-        patch = {
-            "metadata": {
-                "labels": {**{k: None for k in labels(old)}, **labels_for(service)},
-                "annotations": {ANNOTATION: trigger or None},
-            },
-            "endpoints": draft.endpoints or None,
-            "ports": draft.ports,
-        }
-        found.append(Patch(kind, namespace, draft.name, patch, version=old["metadata"]["resourceVersion"]))
-    return found + [delete_write(tree) for tree in drafts.delete]
 
 
 class EndpointSliceController:

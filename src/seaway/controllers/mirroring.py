@@ -7,17 +7,17 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from seaway.api.tree import Key, get, labels, owner_reference
+from seaway.api.tree import Key, get, labels
 from seaway.client.events import Events
 from seaway.client.reconcile import Reconciler
 from seaway.client.reflector import Change
-from seaway.client.rest import kind_of
 from seaway.controllers.ownslices import MANAGED_BY, SERVICE_NAME, OwnSlices, delete_write, owned_by
 from seaway.controllers.packing import Draft, Drafts, EndpointKey, PortRows, identity, port_key, recycle, same
 from seaway.controllers.run import Caches
+from seaway.controllers.slicewrites import slice_writes
 from seaway.controllers.subsets import repack
 from seaway.controllers.triggers import ANNOTATION as TRIGGER
-from seaway.controllers.writes import Create, Patch, Write
+from seaway.controllers.writes import Write
 
 Tree = dict[str, Any]
 MANAGER = "endpointslicemirroring-controller.k8s.io"
@@ -110,7 +110,8 @@ def plan(endpoints: Tree, slices: Iterable[Tree], limit: int = LIMIT) -> tuple[l
         for key in [k for k in there if k[0] == family]:
             drafts.delete += there.pop(key)
         recycle(drafts, [s for s in drafts.delete if owned_by(s, endpoints["metadata"]["uid"])])
-        writes += _writes(endpoints, family, drafts)
+        given = _labels(endpoints), _annotations(endpoints)
+        writes += slice_writes(endpoints, "Endpoints", family, drafts, *given, replaced=_every_annotation)
     for rest in there.values():
         writes += [delete_write(tree) for tree in rest]
     return writes, skipped
@@ -143,41 +144,8 @@ def _is_right(endpoints: Tree, old: Tree, wanted: dict[EndpointKey, Tree]) -> bo
     )
 
 
-def _writes(endpoints: Tree, family: str, drafts: Drafts) -> list[Write]:
-    kind, meta = kind_of("endpointslices.discovery.k8s.io"), endpoints["metadata"]
-    found: list[Write] = []
-    for draft in drafts.create:
-        tree: Tree = {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "addressType": family,
-            "metadata": {
-                "generateName": f"{meta['name']}-",
-                "namespace": meta["namespace"],
-                "labels": _labels(endpoints),
-                "annotations": _annotations(endpoints),
-                "ownerReferences": [owner_reference("v1", "Endpoints", endpoints)],
-            },
-            "endpoints": draft.endpoints,
-            "ports": draft.ports,
-        }
-        if not meta.get("deletionTimestamp"):
-            found.append(Create(kind, meta["namespace"], tree))
-    for draft in drafts.update:
-        old = draft.old or {}
-        patch: Tree = {
-            "metadata": {
-                "labels": {**{k: None for k in labels(old)}, **_labels(endpoints)},
-                "annotations": {
-                    **{k: None for k in get(old, "metadata", "annotations") or {}},
-                    **_annotations(endpoints),
-                },
-            },
-            "endpoints": draft.endpoints,
-            "ports": draft.ports,
-        }
-        found.append(Patch(kind, meta["namespace"], draft.name, patch, version=old["metadata"]["resourceVersion"]))
-    return found + [delete_write(tree) for tree in drafts.delete]
+def _every_annotation(old: Tree) -> Iterable[str]:
+    return get(old, "metadata", "annotations") or ()
 
 
 class MirroringController:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ruling import begins, job, made, refusals, rule, update_refusals
 
-from seaway.cluster.apiserver.rules import cron
+from seaway.cluster import cron
 
 
 def cronjob(**spec: Any) -> dict[str, Any]:

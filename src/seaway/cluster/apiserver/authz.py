@@ -25,6 +25,7 @@ class User:
 
 
 ANONYMOUS = User("system:anonymous", (UNAUTHENTICATED,))
+SYSTEM = User("system:apiserver", ("system:masters",))  # the server itself
 
 
 def _has(values: Iterable[str], wanted: str) -> bool:

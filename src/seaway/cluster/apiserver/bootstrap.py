@@ -16,7 +16,7 @@ import yaml
 from seaway.api import kinds
 from seaway.api.tree import condition
 from seaway.cluster.apiserver import discovery
-from seaway.cluster.apiserver.authz import RBAC, User
+from seaway.cluster.apiserver.authz import RBAC, SYSTEM
 from seaway.cluster.apiserver.bodies import load_yaml
 from seaway.cluster.apiserver.nodeauthz import RULES
 from seaway.cluster.apiserver.status import ApiError
@@ -24,7 +24,6 @@ from seaway.cluster.apiserver.verbs import Call, Verbs
 from seaway.cluster.layout import API_PORT, Layout
 
 Tree = dict[str, Any]
-SYSTEM = User("system:apiserver", ("system:masters",))
 MANAGER = "kube-apiserver"
 WITHDRAWN = ("seaway:node",)
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")

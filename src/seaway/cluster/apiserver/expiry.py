@@ -8,14 +8,13 @@ from typing import Any
 from seaway.api import kinds
 from seaway.api import tree as trees
 from seaway.cluster.apiserver import delete
-from seaway.cluster.apiserver.authz import User
+from seaway.cluster.apiserver.authz import SYSTEM
 from seaway.cluster.apiserver.calls import Call, Writer
 from seaway.cluster.apiserver.status import ApiError
 
 Tree = dict[str, Any]
 TTL = 3600.0  # seconds
 EVERY = 60.0
-SYSTEM = User("system:apiserver", ("system:masters",))
 
 
 def last_write(event: Tree) -> float:

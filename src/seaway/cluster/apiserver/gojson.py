@@ -181,17 +181,6 @@ def _walk(value: Any, path: str, found: list[str]) -> None:
             _walk(child, f"{path}[{i}]", found)
 
 
-def printed(value: Any) -> str:
-    """A tree as Go's `%v` prints it: `map[a:1 b:[x y]]`."""
-    if isinstance(value, dict):
-        return "map[" + " ".join(f"{k}:{printed(v)}" for k, v in sorted(value.items())) + "]"
-    if isinstance(value, list):
-        return "[" + " ".join(map(printed, value)) + "]"
-    if value is None:
-        return "<nil>"
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
-
-
 def summary(data: bytes, limit: int = 30) -> str:
     """The first of a body, as a decoding error shows it (endpoints/handlers/rest.go summarizeData)."""
     if not data:

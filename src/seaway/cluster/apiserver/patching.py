@@ -14,6 +14,7 @@ from seaway.api.kinds import Kind
 from seaway.cluster.apiserver import bodies, gojson, patches, schema, strategic
 from seaway.cluster.apiserver.options import APPLY
 from seaway.cluster.apiserver.status import ApiError, bad_request, invalid_patch, rejected
+from seaway.cluster.apiserver.structural import gotext
 
 Tree = dict[str, Any]
 JSON_PATCH = "application/json-patch+json"
@@ -68,7 +69,7 @@ def patched(kind: Kind, old: Tree, body: bytes, media: str, validation: str, war
         raise bad_request(str(e)) from None
 
     def shown() -> str:
-        return gojson.printed(patch) if media == STRATEGIC else msgspec.json.encode(new, order="sorted").decode()
+        return gotext.printed(patch) if media == STRATEGIC else msgspec.json.encode(new, order="sorted").decode()
 
     if not isinstance(new, dict):
         raise invalid_patch(

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from seaway.cluster.apiserver.gojson import printed
 from seaway.cluster.apiserver.patches import DoesNotApply, PatchError
 from seaway.cluster.apiserver.schema import resolve
+from seaway.cluster.apiserver.structural.gotext import printed
 
 Schema = dict[str, Any]
 ORDER, DELETE, RETAIN, DIRECTIVE = "$setElementOrder/", "$deleteFromPrimitiveList/", "$retainKeys", "$patch"

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from seaway.api.tree import get, owner_reference, seconds, stamp
-from seaway.cluster.workloads import cron
+from seaway.cluster import cron
 from seaway.cluster.workloads.jobplan import finished
 
 Tree = dict[str, Any]

@@ -6,84 +6,58 @@ Level-triggered: a definition that changed, and every other of its group, is loo
 from __future__ import annotations
 
 import asyncio
-import traceback
 from typing import Any
 
 from seaway.api import kinds
 from seaway.cluster.apiserver import delete
-from seaway.cluster.apiserver.authz import User
+from seaway.cluster.apiserver.authz import SYSTEM
 from seaway.cluster.apiserver.calls import Call
 from seaway.cluster.apiserver.custom import apiservices, lifecycle
 from seaway.cluster.apiserver.custom.definition import Definition
 from seaway.cluster.apiserver.custom.registry import DEFINITIONS
 from seaway.cluster.apiserver.journal import DELETED
+from seaway.cluster.apiserver.looking import Looking
 from seaway.cluster.apiserver.status import ApiError
 from seaway.cluster.apiserver.storage import Event
 from seaway.cluster.apiserver.verbs import Verbs
 
 Tree = dict[str, Any]
-SYSTEM = User("system:apiserver", ("system:masters",))
 MANAGER = "kube-apiserver"  # whose fields the status of a definition is
-AGAIN = 5.0  # seconds, after something went wrong
 
 
 class Lifecycle:
-    """`queue` holds the names of definitions to look at; objects that wait for their finalizers wake it too."""
+    """Looks at definitions; objects that wait for their finalizers wake it too."""
 
     def __init__(self, verbs: Verbs) -> None:
         self._verbs, self._storage = verbs, verbs.storage
         self._kind = kinds.by_kind()["apiextensions.k8s.io/v1", "CustomResourceDefinition"]
-        self._waiting: dict[str, None] = {}
-        self._wake = asyncio.Event()
+        self._queue = Looking(self._look, self._tell_services)
         self._ending: dict[str, str] = {}  # resource -> definition
         self._storage.listeners.append(self._follow)
         for entry in self._storage.entries(DEFINITIONS, ""):
-            self._add(entry.key)
-
-    def _add(self, name: str) -> None:
-        self._waiting[name] = None
-        self._wake.set()
+            self._queue.add(entry.key)
 
     def _follow(self, event: Event) -> None:
         if event.resource == DEFINITIONS:
             if event.kind == DELETED:
-                self._add("")  # its group may not be served any more
+                self._queue.again()  # its group may not be served any more
                 self._add_group(event.entry.key, event.entry.tree["spec"].get("group", ""))
             else:
-                self._add(event.entry.key)
+                self._queue.add(event.entry.key)
         elif event.kind == DELETED and event.resource in self._ending:
-            self._add(self._ending[event.resource])
+            self._queue.add(self._ending[event.resource])
 
     def _add_group(self, name: str, group: str) -> None:
         """A name that is free again may be what another definition waits for."""
         for other in self._others(name, group):
-            self._add(other["metadata"]["name"])
+            self._queue.add(other["metadata"]["name"])
 
     def _others(self, name: str, group: str) -> list[Tree]:
         suffix = f".{group}"
         return [e.tree for e in self._storage.newest_all(DEFINITIONS) if e.key != name and e.key.endswith(suffix)]
 
     async def run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            waiting, self._waiting = self._waiting, {}
-            try:
-                await self._tell_services()
-            except ApiError:
-                self._later("")  # "" is no definition, but brings us back here
-            for name in waiting:
-                try:
-                    await self._look(name)
-                except ApiError as e:
-                    if e.code not in (404, 409):
-                        self._later(name)
-                except Exception:
-                    traceback.print_exc()
-                    self._later(name)
-
-    def _later(self, name: str) -> None:
-        asyncio.get_running_loop().call_later(AGAIN, self._add, name)
+        await self._queue.run()
 
     async def _look(self, name: str) -> None:
         entry = self._storage.newest(DEFINITIONS, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from seaway.api.kinds import Kind
@@ -22,6 +22,7 @@ from seaway.cluster.apiserver.webhooks import exchange
 Tree = dict[str, Any]
 CODES = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413, "Invalid": 422}
 FAILURES = "validation.policy.admission.k8s.io/validation_failure"
+Failed = Callable[[Policy, Binding | None, str], None]
 MOST_FAILURES, LONGEST_ANNOTATION = 50, 10 * 1024
 
 
@@ -85,6 +86,33 @@ class Policies:
             return None
         return to
 
+    def concerned(
+        self, a: Attributes, tree: Tree | None, old: Tree | None, failed: Failed
+    ) -> Iterator[tuple[Policy, list[Binding], Target]]:
+        """The policies that take a write, in the form each takes it; `failed` is told of those that are configured wrongly."""
+        for policy, bindings in self.hooks:
+            try:
+                to = self.matches(policy.match, a, tree, old)
+                if to is None:
+                    continue
+                self.check(policy)
+            except (ApiError, params.Misconfigured) as e:
+                failed(policy, None, f"failed to configure policy: {e}")
+                continue
+            yield policy, bindings, to
+
+    def lent(
+        self, a: Attributes, policy: Policy, binding: Binding, trees: tuple[Tree | None, Tree | None], failed: Failed
+    ) -> list[Tree | None]:
+        """The params that a binding which takes a write gives its policy; none where it does not take it."""
+        try:
+            if binding.match is not None and self.matches(binding.match, a, *trees) is None:
+                return []
+            return params.collect(policy, binding, a.namespace, self._kind, self._read)
+        except (ApiError, params.Misconfigured) as e:
+            failed(policy, binding, f"failed to configure binding: {e}")
+            return []
+
     async def subject(self, a: Attributes, to: Target, tree: Tree | None, old: Tree | None) -> Subject:
         """A write as the expressions of a policy see it."""
         shown, shown_old = await matching.asked(a, to, tree), await matching.asked(a, to, old)
@@ -94,9 +122,6 @@ class Policies:
             namespace = entry.tree if entry is not None else None
         request = request_of(exchange.request("", a, to, None, None))
         return Subject(shown, shown_old, request, namespace_of(namespace), a.user, self._decide)
-
-    def params(self, policy: Policy, binding: Binding, namespace: str) -> list[Tree | None]:
-        return params.collect(policy, binding, namespace, self._kind, self._read)
 
     def check(self, policy: Policy) -> None:
         """Raises Misconfigured where the kind of the params is none."""
@@ -131,6 +156,10 @@ class _Denied:
         self.first: tuple[str, str] | None = None
         self.failures: list[Tree] = []
 
+    def misconfigured(self, policy: Policy, binding: Binding | None, message: str) -> None:
+        if not policy.fails_open:
+            self.add(policy, binding, message)
+
     def add(self, policy: Policy, binding: Binding | None, message: str, reason: str = "") -> None:
         if self.first is None:
             by = f" with binding '{binding.name}'" if binding is not None else ""
@@ -152,16 +181,7 @@ class Validating(Policies):
     async def validate(self, a: Attributes, tree: Tree | None, old: Tree | None) -> None:
         denied = _Denied()
         subjects: dict[Any, Subject] = {}
-        for policy, bindings in self.hooks:
-            try:
-                to = self.matches(policy.match, a, tree, old)
-                if to is None:
-                    continue
-                self.check(policy)
-            except (ApiError, params.Misconfigured) as e:
-                if not policy.fails_open:
-                    denied.add(policy, None, f"failed to configure policy: {e}")
-                continue
+        for policy, bindings, to in self.concerned(a, tree, old, denied.misconfigured):
             form = to.kind.api_version, to.kind.resource, to.object_kind
             if form not in subjects:
                 subjects[form] = await self.subject(a, to, tree, old)
@@ -183,15 +203,7 @@ class Validating(Policies):
         """One policy with all its bindings."""
         told: dict[str, list[str]] = {}
         for binding in bindings:
-            try:
-                if binding.match is not None and self.matches(binding.match, a, *trees) is None:
-                    continue
-                found = self.params(policy, binding, a.namespace)
-            except (ApiError, params.Misconfigured) as e:
-                if not policy.fails_open:
-                    denied.add(policy, binding, f"failed to configure binding: {e}")
-                continue
-            for param in found:
+            for param in self.lent(a, policy, binding, trees, denied.misconfigured):
                 outcome = decisions.judge(policy, subject, param)
                 if not outcome.denials and not outcome.errors:
                     self.observe(policy.name, binding.name, "allow", "no_error")

@@ -11,7 +11,7 @@ from seaway.cluster.apiserver.custom.registry import Registry
 from seaway.cluster.apiserver.expressions.functions.authorization import Decide
 from seaway.cluster.apiserver.fieldtypes import builtin
 from seaway.cluster.apiserver.matching import Target
-from seaway.cluster.apiserver.policies import mutations, params
+from seaway.cluster.apiserver.policies import mutations
 from seaway.cluster.apiserver.policies.admission import Policies, name_of
 from seaway.cluster.apiserver.policies.compiled import Binding, Mutation, Policy
 from seaway.cluster.apiserver.reviewing import Attributes
@@ -80,23 +80,13 @@ class Mutating(Policies):
 
     def _turns(self, a: Attributes, tree: Tree, old: Tree | None, problems: list[_Problem]) -> list[_Turn]:
         found: list[_Turn] = []
-        for policy, bindings in self.hooks:
-            try:
-                to = self.matches(policy.match, a, tree, old)
-                if to is None:
-                    continue
-                self.check(policy)
-            except (ApiError, params.Misconfigured) as e:
-                problems.append(_Problem(policy, None, f"failed to configure policy: {e}", ""))
-                continue
+
+        def failed(policy: Policy, binding: Binding | None, message: str) -> None:
+            problems.append(_Problem(policy, binding, message, ""))
+
+        for policy, bindings, to in self.concerned(a, tree, old, failed):
             for binding in bindings:
-                try:
-                    if binding.match is not None and self.matches(binding.match, a, tree, old) is None:
-                        continue
-                    lent = self.params(policy, binding, a.namespace)
-                except (ApiError, params.Misconfigured) as e:
-                    problems.append(_Problem(policy, binding, f"failed to configure binding: {e}", ""))
-                    continue
+                lent = self.lent(a, policy, binding, (tree, old), failed)
                 found += [_Turn(policy, binding, param, to) for param in lent]
         return found
 

@@ -7,22 +7,19 @@ one in its status is looked at.
 from __future__ import annotations
 
 import asyncio
-import traceback
 from typing import Any
 
 from seaway.api import kinds
 from seaway.api.kinds import Kind
-from seaway.cluster.apiserver.authz import User
+from seaway.cluster.apiserver.authz import SYSTEM
 from seaway.cluster.apiserver.journal import DELETED
+from seaway.cluster.apiserver.looking import Looking
 from seaway.cluster.apiserver.policies import typechecking
-from seaway.cluster.apiserver.status import ApiError
 from seaway.cluster.apiserver.storage import Event
 from seaway.cluster.apiserver.verbs import Verbs
 
 Tree = dict[str, Any]
 POLICIES = "validatingadmissionpolicies.admissionregistration.k8s.io"
-SYSTEM = User("system:apiserver", ("system:masters",))
-AGAIN = 5.0  # seconds, after something went wrong
 
 
 def observed(tree: Tree) -> bool:
@@ -32,42 +29,22 @@ def observed(tree: Tree) -> bool:
 
 
 class Observer:
-    """`queue` holds the names of policies to look at."""
+    """Looks at policies."""
 
     def __init__(self, verbs: Verbs) -> None:
         self._verbs, self._storage = verbs, verbs.storage
         self._kind = kinds.by_kind()["admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"]
-        self._waiting: dict[str, None] = {}
-        self._wake = asyncio.Event()
+        self._queue = Looking(self._look)
         self._storage.listeners.append(self._follow)
         for entry in self._storage.entries(POLICIES, ""):
-            self._add(entry.key)
-
-    def _add(self, name: str) -> None:
-        self._waiting[name] = None
-        self._wake.set()
+            self._queue.add(entry.key)
 
     def _follow(self, event: Event) -> None:
         if event.resource == POLICIES and event.kind != DELETED:
-            self._add(event.entry.key)
+            self._queue.add(event.entry.key)
 
     async def run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            waiting, self._waiting = self._waiting, {}
-            for name in waiting:
-                try:
-                    await self._look(name)
-                except ApiError as e:
-                    if e.code not in (404, 409):
-                        self._later(name)
-                except Exception:
-                    traceback.print_exc()
-                    self._later(name)
-
-    def _later(self, name: str) -> None:
-        asyncio.get_running_loop().call_later(AGAIN, self._add, name)
+        await self._queue.run()
 
     async def _look(self, name: str) -> None:
         entry = self._storage.newest(POLICIES, name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from seaway.cluster import cron
 from seaway.cluster.apiserver import zeros
-from seaway.cluster.apiserver.rules import Rule, cron, fieldrules, jobs, pod_warnings, replicas, templates
+from seaway.cluster.apiserver.rules import Rule, fieldrules, jobs, pod_warnings, replicas, templates
 from seaway.cluster.apiserver.status import Cause, required, unlisted, wrong
 
 Tree = dict[str, Any]
@@ -58,7 +59,7 @@ def _zone(zone: str | None, path: str) -> list[Cause]:
         if part in (".", "..") or part.startswith("-") or not ZONE_PART.match(part):
             return unknown
     found = [wrong(path, zone, EXPLICIT)] if zone.lower() == "local" else []
-    return found if zone == "Local" or cron.known_zone(zone) else found + unknown
+    return found if cron.known_zone(zone) else found + unknown
 
 
 def _validate(tree: Tree, old: Tree | None) -> list[Cause]:

@@ -64,17 +64,10 @@ def _address_causes(address: Tree, at: str, known: set[str]) -> list[Cause]:
 
 
 def _port_causes(port: Tree, at: str, named: bool) -> list[Cause]:
-    found: list[Cause] = []
-    name = port.get("name", "")
-    if not name and named:
-        found.append(required(f"{at}.name"))
-    elif name:
-        found += formats.causes(f"{at}.name", name, formats.label)
+    found = ports.name_causes(f"{at}.name", port, named)
     found += ports.number_causes(f"{at}.port", port.get("port", 0))
     found += ports.protocol_causes(f"{at}.protocol", port.get("protocol"))
-    if port.get("appProtocol") is not None:
-        found += formats.causes(f"{at}.appProtocol", port["appProtocol"], formats.qualified_name)
-    return found
+    return found + ports.application_causes(f"{at}.appProtocol", port)
 
 
 def endpoints_warnings(tree: Tree, old: Tree | None) -> list[str]:

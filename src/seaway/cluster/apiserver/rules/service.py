@@ -133,21 +133,16 @@ def _external_name_causes(spec: Tree) -> list[Cause]:
 
 
 def _port_causes(port: Tree, at: str, named: bool, names: set[str]) -> list[Cause]:
-    found: list[Cause] = []
+    found = ports.name_causes(f"{at}.name", port, named)
     name = port.get("name", "")
-    if not name and named:
-        found.append(required(f"{at}.name"))
-    elif name:
-        found += formats.causes(f"{at}.name", name, formats.label)
-        if name in names:
-            found.append(duplicate(f"{at}.name", name))
+    if name in names:
+        found.append(duplicate(f"{at}.name", name))
+    if name:
         names.add(name)
     found += ports.number_causes(f"{at}.port", port.get("port", 0))
     found += ports.protocol_causes(f"{at}.protocol", port.get("protocol"))
     found += ports.number_or_name_causes(f"{at}.targetPort", port.get("targetPort"))
-    if port.get("appProtocol") is not None:
-        found += formats.causes(f"{at}.appProtocol", port["appProtocol"], formats.qualified_name)
-    return found
+    return found + ports.application_causes(f"{at}.appProtocol", port)
 
 
 def _affinity_causes(spec: Tree) -> list[Cause]:

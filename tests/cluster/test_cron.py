@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from seaway.cluster.workloads.cron import CronError, parse
+from seaway.cluster.cron import CronError, parse
 
 
 def at(text: str) -> float:
