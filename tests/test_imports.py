@@ -12,7 +12,8 @@ PURE = """
 api.facts api.kinds api.quantities api.selectors api.tree client.reflector services.resolve services.topology
 proxy.plan proxy.table proxy.ledger proxy.flows proxy.trace proxy.configuration proxy.configfile proxy.events proxy.nftables.layout proxy.nftables.affinity
 proxy.nftables.elements proxy.iptables.names proxy.iptables.rules proxy.iptables.render
-proxy.ebpf.layout proxy.ebpf.entries proxy.ebpf.elf proxy.ipvs.servers proxy.ipvs.sets proxy.ipvs.rules proxy.userspace.translate proxy.userspace.choice proxy.nftables.render proxy.nftables.listing dns.zone dns.message dns.answer dns.settings dns.patterns dns.patternsyntax
+proxy.ebpf.layout proxy.ebpf.entries proxy.ebpf.elf proxy.ipvs.servers proxy.ipvs.sets proxy.ipvs.rules proxy.userspace.translate proxy.userspace.choice proxy.nftables.render proxy.nftables.listing dns.wire dns.answer dns.relayed dns.table dns.tally dns.link dns.measures dns.access dns.zone.rows dns.zone.store dns.zone.lookup dns.zone.outline
+dns.resolving.blocks dns.resolving.course dns.resolving.plugins dns.resolving.engine dns.upstreams.health dns.upstreams.exchange dns.upstreams.resolvconf dns.settings dns.patterns dns.patternsyntax
 dns.presentation dns.rewriting dns.hostsfile dns.querylog
 dns.corefile.answering dns.corefile.blocks dns.corefile.cache dns.corefile.description dns.corefile.forward dns.corefile.kubernetes
 dns.corefile.lines dns.corefile.listening dns.corefile.outside dns.corefile.plugins dns.corefile.problems dns.corefile.quantities
@@ -43,9 +44,9 @@ COMPONENTS = ("api", "client", "controllers", "services", "proxy", "dns", "pki",
 DOORS = {
     "cryptography": ("pki/",),
     "sqlite3": ("cluster/apiserver/journal.py",),
-    "uvloop": ("cluster/", "proxy/run.py", "dns/server.py"),
+    "uvloop": ("cluster/", "proxy/run.py", "dns/serving/"),
     "aiohttp": ("client/rest.py", "cluster/apiserver/", "cluster/node/kubelet.py", "cluster/node/streaming/", "cluster/takeover.py",
-                "proxy/health.py", "dns/server.py"),
+                "proxy/health.py", "dns/serving/pages.py"),
     "yaml": ("client/kubeconfig.py", "cluster/apiserver/bod", "cluster/apiserver/bootstrap.py", "cluster/keys.py", "cli/",
              "proxy/flags.py"),
 }

@@ -19,7 +19,7 @@ COMMANDS = {
     "demo": ("seaway.cli.demo", "bring a cluster up and show Services at work"),
     "lab": ("seaway.cli.lab", "run an experiment: a table and a picture"),
     "kube-proxy": ("seaway.proxy.run", "program a node's kernel for Services (any cluster)"),
-    "dns": ("seaway.dns.server", "answer cluster DNS names (any cluster)"),
+    "dns": ("seaway.dns.serving.run", "answer cluster DNS names (any cluster)"),
     "controllers": ("seaway.cli.controllers", "keep EndpointSlices and Endpoints (any cluster)"),
 }
 

@@ -18,11 +18,11 @@ from seaway.client.rest import Api
 
 Tree = dict[str, Any]
 log = logging.getLogger("seaway.client")
-PAGE = "500"
+PAGE = 500
 
 
 class Informer:
-    """`transform` shapes each tree before it is kept (to drop what nobody reads)."""
+    """`transform` shapes each tree before it is kept (to drop what nobody reads). `page`: objects a page of the list."""
 
     def __init__(
         self,
@@ -31,10 +31,12 @@ class Informer:
         namespace: str = "",
         query: Mapping[str, str] | None = None,
         transform: Callable[[Tree], Tree] | None = None,
+        page: int = PAGE,
     ) -> None:
         self.api, self.kind, self.namespace = api, kind, namespace
         self._query = dict(query or {})
         self._transform = transform
+        self._page = page
         self._reflector = Reflector()
         self._listeners: list[Callable[[Change], None]] = []
         self._indexes: dict[str, tuple[Callable[[Tree], Iterable[str]], dict[str, set[Key]]]] = {}
@@ -92,7 +94,7 @@ class Informer:
 
     async def _list(self) -> Next:
         items: list[Tree] = []
-        query = {**self._query, "limit": PAGE}
+        query = {**self._query, "limit": str(self._page)}
         while True:
             page = await self.api.list(self.kind, self.namespace, query)
             # The items of a list do not say what they are; watch events do, and so do cached objects.

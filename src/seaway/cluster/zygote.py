@@ -42,7 +42,7 @@ PRELOAD = (
     "seaway.cluster.cloud.run",
     "seaway.cluster.publish",
     "seaway.proxy.run",
-    "seaway.dns.server",
+    "seaway.dns.serving.run",
     "seaway.cli.main",
     "argparse",
     "seaway.cluster.node.programs.agnhost",

@@ -1,0 +1,96 @@
+"""Server blocks as a worker uses them: names as bytes, the longest zone found first; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from seaway.dns import wire
+from seaway.dns.access import Rules
+from seaway.dns.resolving.plugins import HostsPlugin, LogPlugin
+from seaway.dns.rewriting import Rewriter
+from seaway.dns.settings import Block, Cache, Forward, Name
+from seaway.dns.zone.outline import Outline
+
+NO_CACHE = Cache(entries=0, denial_entries=0, servfail_ttl=0)
+
+
+class Plan:
+    """A block. `label`: the zone as metrics have it, of the zone that a query matched."""
+
+    def __init__(self, block: Block, outline: Outline | None) -> None:
+        self.block, self.outline = block, outline
+        self.zones = tuple(wire.name_of(z) for z in block.zones)
+        self.access = Rules(block.access, self.zones)
+        self.rewriting = Rewriter(block.rewrites) if block.rewrites else None
+        self.hosts = HostsPlugin(block.hosts, block.zones) if block.hosts else None
+        self.log = LogPlugin(block) if block.logs else None
+        kubernetes = block.kubernetes
+        self.cluster = tuple(wire.name_of(z) for z in kubernetes.zones) if kubernetes else ()
+        self.falls = self._optional(kubernetes.fallthrough if kubernetes else None)
+        self.cache = block.cache or NO_CACHE
+        self.kept = self._zones(self.cache.zones) if block.cache else ()
+        self.not_kept = tuple(self._optional(z) for z in (self.cache.disable_success, self.cache.disable_denial))
+        self.forwards = [(f, wire.name_of(f.origin), [wire.name_of(e) for e in f.excepted]) for f in block.forwards]
+        self.autopath = self._zones(block.autopath.zones) if block.autopath else ()
+        self.searches: tuple[bytes, ...] = ()  # what follows the cluster's own domains in a pod's search path
+
+    def _zones(self, zones: tuple[Name, ...]) -> tuple[bytes, ...]:
+        return tuple(wire.name_of(z) for z in zones) or self.zones
+
+    def _optional(self, zones: tuple[Name, ...] | None) -> tuple[bytes, ...]:
+        """The zones of a fallthrough: none where it is not said, all where it names none."""
+        return () if zones is None else tuple(wire.name_of(z) for z in zones) or (b"\0",)
+
+    def is_kept(self, name: bytes, denial: bool) -> bool:
+        """Whether the `cache` plugin keeps a forwarded answer."""
+        below = any(wire.is_below(name, zone) for zone in self.kept)
+        return below and not any(wire.is_below(name, zone) for zone in self.not_kept[1 if denial else 0])
+
+    def forward_for(self, name: bytes, skip: int = 0) -> tuple[int, Forward] | None:
+        """The first `forward` from `skip` on that takes a name: its number and itself."""
+        for i, (forward, origin, excepted) in enumerate(self.forwards[skip:], skip):
+            if wire.is_below(name, origin) and not any(wire.is_below(name, e) for e in excepted):
+                return i, forward
+        return None
+
+    def denies_alone(self) -> bool:
+        """Whether an unknown Service is NXDOMAIN whatever else stands in the block: the outline's short way may be taken."""
+        if not self.outline or self.autopath or self.rewriting or self.access or self.block.logs:
+            return False
+        origins = self.outline.origins
+        falls = any(wire.is_below(o, zone) or wire.is_below(zone, o) for o in origins for zone in self.falls)
+        return not falls and not any(wire.is_below(n, o) for n in self.hosts_names() for o in origins)
+
+    def hosts_names(self) -> Iterable[bytes]:
+        return self.hosts.names() if self.hosts else ()
+
+
+class Blocks:
+    """The blocks of one port."""
+
+    def __init__(self, plans: Iterable[Plan]) -> None:
+        self.plans = tuple(plans)
+        self._by_zone = {zone: plan for plan in self.plans for zone in plan.zones}
+
+    def find(self, name: bytes) -> tuple[Plan, bytes] | None:
+        """The block whose zone is the longest above a name, and that zone."""
+        by_zone = self._by_zone
+        at = 0
+        while True:
+            plan = by_zone.get(name[at:])
+            if plan is not None:
+                return plan, name[at:]
+            size = name[at]
+            if not size:
+                return None
+            at += 1 + size
+
+    def denies_alone(self, origins: tuple[bytes, ...]) -> bool:
+        """Whether the short way holds for every name below these zones."""
+        for origin in origins:
+            found = self.find(b"\x03svc" + origin)
+            if found is None or not found[0].denies_alone():
+                return False
+            if any(wire.is_below(z, b"\x03svc" + origin) for plan in self.plans for z in plan.zones):
+                return False  # a block of its own for names below
+        return bool(origins)

@@ -1,0 +1,343 @@
+"""Queries in, replies out: what is known is said at once, what is not is asked for once for all who want it. The engine does no
+I/O of its own: sinks take replies, `zone` and `upstreams` are asked, `clock` tells the time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from math import inf
+from typing import NamedTuple, Protocol
+
+from seaway.dns import wire
+from seaway.dns.answer import Answer, aged, failure, image, images, minimal, of_records
+from seaway.dns.presentation import TYPES, rcode_word, type_word
+from seaway.dns.querylog import Exchange
+from seaway.dns.resolving.blocks import Blocks, Plan
+from seaway.dns.resolving.course import AskUpstream, AskZone, Course, Need, Question, course
+from seaway.dns.resolving.plugins import ErrorLines, LogPlugin
+from seaway.dns.settings import Errors
+from seaway.dns.table import Image, Known, Table, key_of
+from seaway.dns.tally import DURATIONS, SIZES, Tally
+from seaway.dns.wire import ANY, AXFR, IN, IXFR, NOERROR, REFUSED, SERVFAIL, BadMessage, Query
+
+log = logging.getLogger("dns")
+RUNNING = 20_000  # questions on their way at once
+STALE_WAIT = 0.03  # seconds that a fresh answer is waited for where a stale one is at hand
+SECOND = 1.0
+OBSOLETE = wire.record(wire.TO_QUESTION, wire.HINFO, 8482, b"\x08RFC 8482\0")  # RFC 8482 4.2
+METRIC_TYPES = {
+    TYPES[t]: t
+    for t in "A AAAA MX SOA CNAME PTR TXT NS SRV DS DNSKEY RRSIG NSEC NSEC3 HTTPS SVCB IXFR AXFR ANY HINFO NAPTR CAA".split()
+}
+
+
+class Sink(Protocol):
+    """Where replies go. `proto` udp, tcp or tls; `family` 1 or 2, as CoreDNS's metrics number them."""
+
+    proto: str
+    family: str
+    limit: int
+    hot: dict[bytes, Image]
+
+    def send(self, reply: bytes, address: tuple[object, ...]) -> None: ...
+
+
+class Zone(Protocol):
+    def ask(self, name: bytes, kind: int, then: Callable[[Answer | None], None]) -> None: ...
+
+
+class Upstreams(Protocol):
+    def ask(self, need: AskUpstream, then: Callable[[Answer | None], None]) -> None: ...
+
+    def are_down(self, plan: Plan, name: bytes) -> bool: ...
+
+
+class Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """`now`: monotonic seconds, as they were when the loop last woke."""
+
+    @property
+    def now(self) -> float: ...
+
+    def later(self, seconds: float, call: Callable[[], None]) -> Timer: ...
+
+
+class Waiter(NamedTuple):
+    query: Query
+    bytes: bytes  # the query from byte 2 on
+    sink: Sink
+    address: tuple[object, ...]
+    began: float
+
+
+class Run:
+    """A question on its way. `stale`: what may be said meanwhile."""
+
+    __slots__ = ("course", "key", "plan", "stale", "timed", "waiters", "zone")
+
+    def __init__(self, course: Course, key: bytes, plan: Plan, zone: bytes, stale: Known | None) -> None:
+        self.course, self.key, self.plan, self.zone, self.stale = course, key, plan, zone, stale
+        self.timed = False
+        self.waiters: list[Waiter] = []
+
+
+class Engine:
+    """One port's blocks. `handle` takes a packet that the hot path could not answer."""
+
+    def __init__(self, blocks: Blocks, table: Table, zone: Zone, upstreams: Upstreams, clock: Clock, tally: Tally) -> None:
+        self.blocks, self.table, self._zone, self._upstreams = blocks, table, zone, upstreams
+        self._clock, self._tally = clock, tally
+        self.running: dict[bytes, Run] = {}
+        self._turn = 0
+        self.errors = ErrorLines()
+        self.probes: dict[bytes, Callable[[], None]] = {}  # names that tell of a loop: what to do when one comes in
+
+    def handle(self, data: bytes, sink: Sink, address: tuple[object, ...]) -> None:
+        try:
+            query = wire.read(data)
+        except BadMessage as e:
+            if e.reply:
+                sink.send(e.reply, address)
+                self._tally.add("responses", ("dropped", rcode_word(e.reply[3] & 15), ""))
+            else:
+                self._tally.add("ignored", ())
+            return
+        self.answer(Waiter(query, data[2:], sink, address, self._clock.now))
+
+    def answer(self, waiter: Waiter) -> None:
+        query = waiter.query
+        found = self.blocks.find(query.name)
+        if query.cls != IN or query.kind in (AXFR, IXFR) or found is None:
+            self._say(waiter, failure(REFUSED), found[0] if found else None, b"\0")
+            return
+        plan, zone = found
+        if query.kind == wire.HINFO and (looped := self.probes.get(query.name)) is not None:
+            looped()
+            self._say(waiter, failure(REFUSED), plan, zone)
+            return
+        if plan.access:
+            verdict = plan.access.verdict(str(waiter.address[0]), query.name, query.kind)
+            if verdict != "allow":
+                self._tally.add("acl", (verdict, wire.to_text(zone)))
+                if verdict != "drop":
+                    self._say(waiter, failure(REFUSED if verdict == "block" else NOERROR), plan, zone)
+                return
+        if query.kind == ANY and plan.block.hinfo_for_any:
+            self._say(waiter, of_records(0, [OBSOLETE]), plan, zone)
+            return
+        key = key_of(query.name, query.kind, query.do, bool(query.flags & wire.CD))
+        known = self.table.get(key)
+        if known is not None and known.answer.until > self._clock.now:
+            self._count_cache(known, plan)
+            self._say_known(waiter, known, plan, zone)
+            return
+        self._ask(waiter, key, known, plan, zone)
+
+    # asking
+
+    def _ask(self, waiter: Waiter, key: bytes, known: Known | None, plan: Plan, zone: bytes) -> None:
+        query, now = waiter.query, self._clock.now
+        stale = known if known is not None and known.answer.until + plan.cache.serve_stale > now else None
+        run = self.running.get(key)
+        if run is not None:
+            run.waiters.append(waiter)
+            run.stale = run.stale or stale
+        elif len(self.running) >= RUNNING:
+            self._say(waiter, failure(SERVFAIL), plan, zone)
+            return
+        else:
+            run = self._start(key, query, plan, zone, stale)
+            run.waiters.append(waiter)
+            self._advance(run, None)
+        if run.stale is None or not run.waiters:
+            return
+        if not plan.cache.stale_verify or self._upstreams.are_down(plan, query.name):
+            self._say_stale(run)
+        elif not run.timed:
+            run.timed = True
+            self._clock.later(plan.cache.stale_verify_timeout or STALE_WAIT, lambda: self._say_stale(run))
+
+    def _start(self, key: bytes, query: Query, plan: Plan, zone: bytes, stale: Known | None) -> Run:
+        question = Question(query.name, query.kind, query.do, bool(query.flags & wire.CD))
+        run = self.running[key] = Run(course(self.blocks, plan, question), key, plan, zone, stale)
+        return run
+
+    def _advance(self, run: Run, answer: Answer | None) -> None:
+        try:
+            need: Need = run.course.send(answer)
+        except StopIteration as done:
+            self._finish(run, done.value)
+            return
+        except Exception:
+            log.exception("a question failed")
+            self._tally.add("panics", ())
+            self._finish(run, failure(SERVFAIL))
+            return
+        if isinstance(need, AskZone):
+            self._zone.ask(need.name, need.kind, lambda told: self._advance(run, told))
+            return
+        self._ask_upstream(run, need)
+
+    def _ask_upstream(self, run: Run, need: AskUpstream) -> None:
+        plan, question = need.plan, need.question
+        key = key_of(question.name, question.kind, question.do, question.cd)
+        if key != run.key:
+            known = self.table.get(key)
+            if known is not None and known.answer.until > self._clock.now and known.answer.owners == ():
+                self._advance(run, aged(known.answer, self._clock.now))
+                return
+
+        def then(answer: Answer | None) -> None:
+            now = self._clock.now
+            if answer is None:
+                if plan.block.errors is not None:
+                    self._tell_error(plan, question)
+                answer = failure(SERVFAIL)._replace(born=now, until=now + plan.cache.servfail_ttl)
+            if key != run.key:
+                self._keep(key, answer, plan, question.name)
+            self._advance(run, answer)
+
+        self._upstreams.ask(need, then)
+
+    def _tell_error(self, plan: Plan, question: Question) -> None:
+        """The `errors` plugin: a line for a question that no upstream answered, or one for many alike."""
+        text = f"{wire.to_text(question.name)} {type_word(question.kind)}: no upstream answered"
+        number, level = self.errors.told(plan.block.errors or Errors(), text, self._clock.now)
+        if number:
+            log.log(level, "%s", text if number == 1 else f"{text} (and {number - 1} alike)")
+
+    def _finish(self, run: Run, answer: Answer) -> None:
+        del self.running[run.key]
+        now = self._clock.now
+        if run.stale is not None and answer.rcode == SERVFAIL and self.table.get(run.key) is run.stale:
+            self._say_stale(run)  # RFC 8767 4: better old than none
+            run.stale.refreshing = False
+            return
+        if run.plan.block.minimal:
+            answer = minimal(answer)
+        known = self._keep(run.key, answer, run.plan, run.key[:-3])
+        waiters, run.waiters = run.waiters, []
+        for waiter in waiters:
+            if known is not None and answer.until > now:
+                self._say_known(waiter, known, run.plan, run.zone)
+            else:
+                self._say(waiter, answer, run.plan, run.zone)
+
+    def _keep(self, key: bytes, answer: Answer, plan: Plan, name: bytes) -> Known | None:
+        """Keeps an answer that may be said again: of the cluster's zone where its name is bounded, of others by the cache."""
+        if answer.until == inf:
+            return self.table.keep(key, answer) if answer.owners and answer.rcode == NOERROR else None
+        if answer.flags & wire.TC or answer.until <= self._clock.now or not plan.is_kept(name, not answer.is_positive):
+            self.table.drop(key)
+            return None
+        return self.table.keep(key, answer)
+
+    def _say_stale(self, run: Run) -> None:
+        """What is old, to all who wait; the question goes on for those who come."""
+        run.timed = False
+        if run.stale is None or not run.waiters:
+            return
+        answer = run.stale.answer
+        body = bytearray(answer.body)
+        for at in answer.ttls:
+            body[at : at + 4] = run.plan.cache.stale_ttl.to_bytes(4, "big")
+        old = answer._replace(body=bytes(body), ttls=())
+        waiters, run.waiters = run.waiters, []
+        for waiter in waiters:
+            self._tally.add("served_stale", ())
+            self._say(waiter, old, run.plan, run.zone)
+
+    # saying
+
+    def _say_known(self, waiter: Waiter, known: Known, plan: Plan, zone: bytes) -> None:
+        query, sink = waiter.query, waiter.sink
+        now = self._clock.now
+        answer = aged(known.answer, now)
+        if not query.plain or plan.log is not None:
+            self._say(waiter, answer, plan, zone)
+            return
+        until = inf if answer.until == inf else min(answer.born + SECOND, answer.until)
+        limit = self._limit(query, plan, sink)
+        made = images(query, answer, limit) if plan.block.loadbalance else [image(query, answer, limit)]
+        labels = self._labels(query, answer, plan, zone, len(made[0]) + 2)
+        kept = Image(made, until, labels)
+        asked = self.table.heat(known, sink.hot, waiter.bytes, kept)
+        kept.hits += 1
+        sink.send(query.id + made[kept.hits % kept.count], waiter.address)
+        self._tally.observe("duration", labels[:1], max(self._clock.now - waiter.began, 0.0), DURATIONS)
+        if answer.until != inf and plan.cache.prefetch:
+            self._prefetch(known, waiter, plan, zone, asked + 1)
+
+    def _prefetch(self, known: Known, waiter: Waiter, plan: Plan, zone: bytes, hits: int) -> None:
+        """Asks again before the end for what is asked often."""
+        now, rules = self._clock.now, plan.cache
+        if now - known.since > rules.prefetch_window:
+            known.since, known.recent = now, 0
+        known.recent += hits
+        left, whole = known.answer.until - now, known.answer.until - known.answer.born
+        if known.recent < rules.prefetch or known.refreshing or left > whole * rules.prefetch_percent / 100:
+            return
+        known.refreshing = True
+        query = waiter.query
+        key = key_of(query.name, query.kind, query.do, bool(query.flags & wire.CD))
+        if key not in self.running:
+            self._tally.add("prefetch", ())
+            self._advance(self._start(key, query, plan, zone, known), None)
+
+    @staticmethod
+    def _limit(query: Query, plan: Plan | None, sink: Sink) -> int:
+        if sink.proto != "udp":
+            return sink.limit
+        bound = plan.block.bufsize if plan is not None else 0
+        return min(query.size, sink.limit, bound or sink.limit)
+
+    def _say(self, waiter: Waiter, answer: Answer, plan: Plan | None, zone: bytes) -> None:
+        query, sink = waiter.query, waiter.sink
+        self._turn += 1
+        turn = self._turn if plan is not None and plan.block.loadbalance else 0
+        reply = query.id + image(query, answer, self._limit(query, plan, sink), turn)
+        sink.send(reply, waiter.address)
+        took = max(self._clock.now - waiter.began, 0.0)
+        labels = self._labels(query, answer, plan, zone, len(reply))
+        self.count(labels, sink, 1)
+        self._tally.observe("duration", labels[:1], took, DURATIONS)
+        if plan is not None and plan.log is not None:
+            self._log(plan.log, waiter, answer, len(reply), took)
+
+    def _log(self, log_plugin: LogPlugin, waiter: Waiter, answer: Answer, size: int, took: float) -> None:
+        query, address = waiter.query, waiter.address
+        told = Exchange(
+            wire.to_name(query.name), query.kind, query.cls, waiter.sink.proto, str(address[0]), int(str(address[1])), "",
+            int.from_bytes(query.id, "big"), len(waiter.bytes) + 2, 0, query.do, query.size if query.edns else 0,
+            answer.rcode, answer.flags | wire.QR | (query.flags & (wire.RD | wire.CD)), size, took,
+        )  # fmt: skip
+        line = log_plugin.line(told, answer.counts[0], bool(answer.counts[1]))
+        if line is not None:
+            log.info("%s", line)
+
+    # counting
+
+    def _labels(self, query: Query, answer: Answer, plan: Plan | None, zone: bytes, size: int) -> tuple[str, ...]:
+        source = "kubernetes" if answer.flags & wire.AA else "forward" if answer.ttls else ""
+        kind = METRIC_TYPES.get(query.kind, "other")
+        asked = str(len(query.question) + 12 + (11 if query.edns else 0))
+        zone_text = wire.to_text(zone) if plan is not None else "dropped"
+        return (zone_text, kind, rcode_word(answer.rcode), source, asked, str(size), "1" if query.do else "")
+
+    def count(self, labels: tuple[str, ...], sink: Sink, number: int) -> None:
+        """`number` replies of the same labels."""
+        zone, kind, rcode, source, asked, size, do = labels
+        tally = self._tally
+        tally.add("requests", (zone, sink.proto, sink.family, kind), number)
+        tally.add("responses", (zone, rcode, source), number)
+        if do:
+            tally.add("do", (zone,), number)
+        tally.observe("request_size", (zone, sink.proto), float(asked), SIZES, number)
+        tally.observe("response_size", (zone, sink.proto), float(size), SIZES, number)
+
+    def _count_cache(self, known: Known, plan: Plan) -> None:
+        if known.answer.until != inf:
+            self._tally.add("cache_hits", ("success" if known.answer.is_positive else "denial",))

@@ -1,0 +1,108 @@
+"""From the API to the store: informers that keep rows and no objects."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from seaway.client.informer import Informer
+from seaway.client.reflector import Change
+from seaway.client.rest import Api, kind_of
+from seaway.dns.settings import Kubernetes
+from seaway.dns.zone import rows
+from seaway.dns.zone.rows import Tree
+from seaway.dns.zone.store import Store
+
+log = logging.getLogger("dns")
+OBJECTS, SLICES = 500, 50  # a page: one of slices holds thousands of endpoints
+ROW = "row"
+
+
+def _kept(of: Callable[[Tree], object]) -> Callable[[Tree], Tree]:
+    """Shapes an object to what tells its version, and its row."""
+
+    def shape(tree: Tree) -> Tree:
+        meta = tree["metadata"]
+        names = {k: meta[k] for k in ("name", "namespace", "uid", "resourceVersion") if k in meta}
+        return {"metadata": names, ROW: of(tree)}
+
+    return shape
+
+
+class Feed:
+    """Keeps a store true. `changed` is called once for what came together, `synced` is set when the first lists are in."""
+
+    def __init__(self, api: Api, store: Store, settings: Kubernetes, changed: Callable[[], None]) -> None:
+        self.store, self._settings, self._changed = store, settings, changed
+        self.synced = asyncio.Event()
+        self.last_event = 0.0
+        self._scheduled = False
+        pod_names = settings.endpoint_pod_names
+        selector = {"labelSelector": settings.labels} if settings.labels else {}
+        chosen = {"labelSelector": settings.namespace_labels} if settings.namespace_labels else {}
+        self._services = Informer(api, kind_of("services"), "", selector, _kept(rows.service), OBJECTS)
+        self._namespaces = Informer(api, kind_of("namespaces"), "", chosen, _kept(lambda t: None), OBJECTS)
+        self._services.listen(self._service)
+        self._namespaces.listen(self._namespace)
+        self._informers = [self._services, self._namespaces]
+        if not settings.noendpoints:
+            slices = Informer(
+                api,
+                kind_of("endpointslices.discovery.k8s.io"),
+                "",
+                {},
+                _kept(lambda t: rows.endpoint_slice(t, pod_names)),
+                SLICES,
+            )
+            slices.listen(self._slice)
+            self._informers.append(slices)
+        if settings.pods == "verified":
+            pods = Informer(api, kind_of("pods"), "", {}, _kept(rows.pod_addresses), OBJECTS)
+            pods.listen(self._pod)
+            self._informers.append(pods)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for informer in self._informers:
+                group.create_task(informer.run())
+            for informer in self._informers:
+                await informer.synced.wait()
+            self.store.serial = int(time.time())
+            self.store.follow()
+            self.synced.set()
+            log.info("synced: %d Services, %d EndpointSlices", len(self.store.services), len(self.store.slices))
+
+    def _service(self, change: Change) -> None:
+        key = rows.service_key(*change.key)
+        self.store.put_service(key, change.new[ROW] if change.new else None)
+        self._touch()
+
+    def _slice(self, change: Change) -> None:
+        name = f"{change.key.namespace}/{change.key.name}"
+        self.store.put_slice(name, change.new[ROW] if change.new else None)
+        self._touch()
+
+    def _namespace(self, change: Change) -> None:
+        name = change.key.name
+        wanted = not self._settings.namespaces or name in self._settings.namespaces
+        self.store.put_namespace(name, change.new is not None and wanted)
+        self._touch()
+
+    def _pod(self, change: Change) -> None:
+        key = f"{change.key.namespace}/{change.key.name}"
+        self.store.put_pod(key, change.key.namespace, change.new[ROW] if change.new else ())
+        self._touch()
+
+    def _touch(self) -> None:
+        if self.store.following and not self._scheduled:
+            self._scheduled = True
+            self.last_event = time.time()
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        self._scheduled = False
+        if self.store.changes:
+            self.store.serial = int(time.time())
+            self._changed()

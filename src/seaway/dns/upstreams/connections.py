@@ -1,0 +1,220 @@
+"""Upstreams by TCP and TLS: a connection that is kept and carries many questions at once (RFC 7766 6.2.1, RFC 7858)."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+
+from seaway.dns import relayed
+from seaway.dns.settings import Tls, Upstream
+from seaway.dns.upstreams.datagrams import Ids, Loop, Then, UdpWay
+
+PENDING = 1000  # on their way by one connection
+UNSENT = 1 << 20  # bytes that wait for a slow upstream
+PATIENCE = 3.0  # seconds for a connection to come about
+
+
+class Connection:
+    """A socket, what is to be sent, what it waits for: id -> (question, then, message)."""
+
+    def __init__(self, upstream: Upstream, loop: Loop, tls: ssl.SSLContext | None, name: str, source: str) -> None:
+        self._loop = loop
+        self.pending: dict[bytes, tuple[bytes, Then, bytes]] = {}
+        self.answered = 0
+        self.used = loop.now
+        self.closed = False
+        self._in, self._out = bytearray(), bytearray()
+        family = socket.AF_INET6 if ":" in upstream.host else socket.AF_INET
+        plain = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            if source:
+                plain.bind((source, 0))
+            plain.connect((upstream.host, upstream.port))
+        except BlockingIOError:
+            pass
+        except OSError:
+            plain.close()
+            raise
+        self.sock = plain
+        self._tls = tls
+        self._name = name
+        self._ready = self._connected = False
+        loop.watch(plain, self._turn, self._turn)
+        loop.later(PATIENCE, self._impatient)
+
+    def send(self, ident: bytes, message: bytes, question: bytes, then: Then) -> None:
+        self.pending[ident] = (question, then, message)
+        self.used = self._loop.now
+        self._out += (len(message) + 2).to_bytes(2, "big") + ident + message
+        if self._ready:
+            self._flush()
+
+    def _impatient(self) -> None:
+        if not self._ready and not self.closed:
+            self.close()
+
+    def _turn(self) -> None:
+        """The socket can do something: come about, shake hands, send, receive."""
+        try:
+            if not self._connected:
+                if error := self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    raise OSError(error, "connect")
+                self.sock.getpeername()
+                self._connected = True
+                if self._tls is not None:
+                    self._loop.forget(self.sock)
+                    self.sock = self._tls.wrap_socket(
+                        self.sock, do_handshake_on_connect=False, server_hostname=self._name or None
+                    )
+                    self._loop.watch(self.sock, self._turn, self._turn)
+            if not self._ready:
+                if isinstance(self.sock, ssl.SSLSocket):
+                    self.sock.do_handshake()
+                self._ready = True
+            self._flush()
+            self._receive()
+        except ssl.SSLWantReadError:
+            self._loop.watch(self.sock, self._turn)
+        except (ssl.SSLWantWriteError, BlockingIOError):
+            self._loop.watch(self.sock, self._turn, self._turn)
+        except OSError:
+            self.close()
+
+    def _flush(self) -> None:
+        if self.closed:
+            return
+        try:
+            while self._out:
+                sent = self.sock.send(self._out[:65536])
+                del self._out[:sent]
+            self._loop.watch(self.sock, self._turn)
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            self._loop.watch(self.sock, self._turn, self._turn)
+        except OSError:
+            self.close()
+
+    def _receive(self) -> None:
+        if self.closed:
+            return
+        try:
+            while True:
+                data = self.sock.recv(65536)
+                if not data:
+                    self.close()
+                    return
+                self._in += data
+                self._messages()
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+
+    def _messages(self) -> None:
+        while len(self._in) >= 2:
+            size = int.from_bytes(self._in[:2], "big")
+            if len(self._in) < 2 + size:
+                return
+            message = bytes(self._in[2 : 2 + size])
+            del self._in[: 2 + size]
+            found = self.pending.get(message[:2])
+            if found is not None and relayed.answers(message, found[0]):
+                del self.pending[message[:2]]
+                self.answered += 1
+                self.used = self._loop.now
+                found[1](message)
+
+    @property
+    def unsent(self) -> int:
+        return len(self._out)
+
+    def close(self) -> None:
+        """Ends it; who waited is told."""
+        if self.closed:
+            return
+        self.closed = True
+        self._loop.forget(self.sock)
+        self.sock.close()
+        pending, self.pending = list(self.pending.values()), {}
+        for _, then, _ in pending:
+            then(None)
+
+
+class StreamWay:
+    """To one upstream, by TCP or TLS. `expire`: seconds after which an idle connection is not used again."""
+
+    def __init__(self, upstream: Upstream, loop: Loop, ids: Ids, tls: Tls | None, expire: float, source: str = "") -> None:
+        self._upstream, self._loop, self._ids, self._expire, self._source = upstream, loop, ids, expire, source
+        self._context = context_of(tls or Tls()) if upstream.tls else None
+        self._name = (upstream.server_name or (tls.server_name if tls else "") or upstream.host) if upstream.tls else ""
+        self._connection: Connection | None = None
+
+    def ask(self, message: bytes, question: bytes, then: Then) -> object:
+        return self._send(message, question, then, True)
+
+    def _send(self, message: bytes, question: bytes, then: Then, again: bool) -> object:
+        try:
+            connection = self._usable()
+            if len(connection.pending) >= PENDING or connection.unsent > UNSENT:
+                raise OSError("too many questions on their way")
+        except OSError:
+            self._loop.later(0, lambda: then(None))
+            return None
+        ident = self._ids.next()[:2]
+        while ident in connection.pending:
+            ident = self._ids.next()[:2]
+        before = connection.answered
+
+        def once_more(reply: bytes | None) -> None:
+            # A kept connection may have been closed by the other side while it was idle: that says nothing of the upstream.
+            if reply is None and again and before and connection.answered == before:
+                self._send(message, question, then, False)
+            else:
+                then(reply)
+
+        connection.send(ident, message, question, once_more)
+        return (connection, ident)
+
+    def drop(self, ticket: object) -> None:
+        if isinstance(ticket, tuple):
+            ticket[0].pending.pop(ticket[1], None)
+
+    def _usable(self) -> Connection:
+        found = self._connection
+        if found is not None and not found.closed:
+            if found.pending or self._loop.now - found.used < self._expire:
+                return found
+            found.close()
+        self._connection = Connection(self._upstream, self._loop, self._context, self._name, self._source)
+        return self._connection
+
+
+class BothWays:
+    """By UDP; what comes truncated is asked again by TCP. For askers that came by TCP themselves."""
+
+    def __init__(self, first: UdpWay, second: StreamWay) -> None:
+        self._first, self._second = first, second
+
+    def ask(self, message: bytes, question: bytes, then: Then) -> object:
+        tickets: list[tuple[Callable[[object], None], object]] = []
+
+        def whole(reply: bytes | None) -> None:
+            if reply is not None and relayed.truncated(reply):
+                tickets.append((self._second.drop, self._second.ask(message, question, then)))
+            else:
+                then(reply)
+
+        tickets.append((self._first.drop, self._first.ask(message, question, whole)))
+        return tickets
+
+    def drop(self, ticket: object) -> None:
+        if isinstance(ticket, list):
+            for drop, one in ticket:
+                drop(one)
+
+
+def context_of(tls: Tls) -> ssl.SSLContext:
+    """For upstreams: certificates are checked against `authority` or the system's."""
+    context = ssl.create_default_context(cafile=tls.authority or None)
+    if tls.certificate:
+        context.load_cert_chain(tls.certificate, tls.key)
+    return context
