@@ -87,7 +87,8 @@ def death(bench: Any, above: Tree, pace: float = 500.0) -> None:
             codes[code] = codes.get(code, 0) + 1
         rows.append((what, str(len(times)), f"{share(took, 0.5) * 1000:.1f}", f"{share(took, 0.99) * 1000:.1f}", f"{max(took) * 1000:.1f}",
                      f"{sum(t <= 0.050 for t in took) / len(took):.1%}", ", ".join(f"{c} {n}" for c, n in sorted(codes.items()))))
-        good[what] = all(t <= 0.050 and c == "NOERROR" for _, t, c in times)
+        stale = [t for _, t, c in times if c == "NOERROR"]
+        good[what] = len(stale) == len(times) and share(stale, 0.999) <= 0.050 and max(stale) < 1.0
 
     def run(what: str, names: Iterator[str], span: float, rate: float) -> None:
         paced = Paced(port)
@@ -106,4 +107,4 @@ def death(bench: Any, above: Tree, pace: float = 500.0) -> None:
     print(f"\nThe upstream dies; {pace:.0f} q/s of names with a TTL of 1 s, 20 q/s of new ones\n\n"
           f"{table(('ms', 'queries', 'median', 'p99', 'most', 'within 50 ms', 'answers'), rows)}\n")
     for what in ("silent", "gone"):
-        row(f"{what}: every answer to a name asked before", "", "stale within 50 ms", good[f"{what}: names asked before"])
+        row(f"{what}: names asked before", "", "goal: each answered, 99.9 % within 50 ms, none after a second", good[f"{what}: names asked before"])

@@ -65,18 +65,19 @@ class Tree:
                 total += time.clock_gettime(~pid << 3 | 2)  # as clock_getcpuclockid(3) names it
         return total
 
-    def memory(self) -> tuple[float, float]:
-        """(RSS, PSS) of all processes in MB."""
-        rss = pss = 0
+    def each(self) -> list[tuple[float, float]]:
+        """(RSS, PSS) of each process in MB."""
+        found = []
         for pid in self.pids():
             with contextlib.suppress(OSError):
-                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                    words = line.split()
-                    if words[0] == "Rss:":
-                        rss += int(words[1])
-                    elif words[0] == "Pss:":
-                        pss += int(words[1])
-        return rss / 1000, pss / 1000
+                words = dict(line.split()[:2] for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+                found.append((int(words["Rss:"]) / 1000, int(words["Pss:"]) / 1000))
+        return found
+
+    def memory(self) -> tuple[float, float]:
+        """(RSS, PSS) of all processes in MB."""
+        found = self.each()
+        return sum(rss for rss, _ in found), sum(pss for _, pss in found)
 
     def signal(self, number: int) -> None:
         for pid in self.pids():
