@@ -54,6 +54,10 @@ class Apart(Cluster):
             process.wait()
 
 
+# A machine of its own needs root: a mount over the machine's file, a namespace that the cluster is then a user in.
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a machine of its own needs root")
+
+
 @pytest.fixture(params=[False, True], ids=["root", "ordinary"])
 def apart(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Apart]:
     made = Apart(tmp_path, request.param)
