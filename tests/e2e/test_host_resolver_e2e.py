@@ -78,6 +78,8 @@ def test_nodes_ask_the_machines_name_servers_and_have_its_domains(apart: Apart) 
     assert apart.exec("default", "getent", "ahostsv4", "web").split()[0] == "192.0.2.80"
     assert apart.exec("default", "getent", "ahostsv6", "web").split()[0] == "2001:db8::80"
     assert apart.exec("default", "getent", "hosts", "none.example", check=False).startswith("command terminated")
+    for name in ("web", "web.corp.example"):  # by way of the cluster's DNS, which asks what its node asks
+        assert apart.exec("first", "getent", "ahostsv4", name).split()[0] == "192.0.2.80"
     dig = ["dig", "+noall", "+answer", "+tries=1", "big.example", "TXT"]
     for at in ("@172.30.0.1", "@fd00:172:30::1"):
         for way in ("+tcp", "+notcp"):  # truncated: dig comes back by TCP

@@ -160,3 +160,18 @@ def test_getent_and_curl_find_a_service(named: Cluster) -> None:
     for flag, address in (("-4", v4), ("-6", v6)):
         shown = named.exec("glibc", "curl", "-sS", "-m", "5", flag, "-w", "%{remote_ip}", "http://web.default.svc/")
         assert "Hostname: web-" in shown and shown.endswith(address)
+
+
+@pytest.mark.parametrize("who", ASKERS)
+def test_an_external_name_resolves(named: Cluster, who: str) -> None:
+    wanted = {"shop": [OUTSIDE], "shop.default.svc.cluster.local": [OUTSIDE], "www.shop.example": [OUTSIDE],
+              "six.shop.example": ["2001:db8::6"], "lost": ["none"], "lost.shop.example": ["none"]}
+    assert dict(zip(wanted, (line.split() for line in run(named, who, *wanted)), strict=True)) == wanted
+    times = [float(line) for line in run(named, who, "time", "50", "www.shop.example")]
+    assert max(times) < 1000
+
+
+def test_an_external_name_is_connected_to(named: Cluster) -> None:
+    assert named.exec("glibc", "curl", "-sS", "-m", "5", "http://shop:8080/") == "the shop\n"
+    asked = named.exec("glibc", "python3", "-c", "import urllib.request as r; print(r.urlopen('http://www.shop.example:8080').read())")
+    assert "the shop" in asked
