@@ -15,8 +15,12 @@ class KernelError(Exception):
 
 
 NETLINK_NETFILTER, SO_SNDBUFFORCE = 12, 32
+TRIM = 1 << 20  # characters
 LARGE, SMALL = 50_000, 400  # elements in a transaction, where buffers may grow and where not
 JSON, NUMERIC = 1 << 4, 0b11100000  # NFT_CTX_OUTPUT_JSON; _NUMERIC_PROTO, _PRIO, _SYMBOL
+
+
+_libc = ctypes.CDLL(None)
 
 
 class Kernel(Protocol):
@@ -57,8 +61,13 @@ class Nftables:
         self._lib.nft_ctx_buffer_output(self._context)
 
     def nft(self, text: str) -> None:
-        """Applies a text as one transaction; KernelError where it was refused."""
-        self._run(self._context, text)
+        """Applies a text as one transaction; KernelError where it was refused. What the library has needed for a large one is
+        given back: it would stay a hundred megabytes of the process."""
+        try:
+            self._run(self._context, text)
+        finally:
+            if len(text) > TRIM:
+                _libc.malloc_trim(0)
 
     def lacking(self) -> str:
         """Why this kernel cannot do it; "" where it can. The probe comes and goes in one transaction."""

@@ -15,7 +15,7 @@ from seaway.client.events import Recorder
 from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import Api, kind_of
-from seaway.proxy import events, flows, health, plan
+from seaway.proxy import events, flows, health, kept, plan
 from seaway.proxy.configuration import Settings
 from seaway.proxy.conntrack import Conntrack
 from seaway.proxy.flows import Affected, Flow
@@ -64,8 +64,8 @@ class Proxy:
         self.node = settings.node
         self._local_addresses, self._leftovers, self._ended = local_addresses, leftovers, False
         self._recorder = recorder
-        self.services = Informer(api, kind_of("services"))
-        self.slices = Informer(api, kind_of("endpointslices.discovery.k8s.io"))
+        self.services = Informer(api, kind_of("services"), transform=kept.service)
+        self.slices = Informer(api, kind_of("endpointslices.discovery.k8s.io"), transform=kept.endpoint_slice)
         self.nodes = Informer(api, kind_of("nodes"), "", {"fieldSelector": f"metadata.name={settings.node}"})
         self.slices.add_index("service", self._service_of)
         self.services.listen(lambda change: self._dirty(change.key, False))

@@ -71,14 +71,15 @@ def family_of(address: str) -> int:
     return 6 if ":" in address else 4
 
 
-@functools.lru_cache(1 << 16)
+@functools.lru_cache(1 << 12)
 def _parsed(text: str) -> tuple[int, bytes, str] | None:
     """(family, bytes, canonical text) of an address."""
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
         return None
-    return found.version, found.packed, str(found)
+    spelled = str(found)
+    return found.version, found.packed, text if text == spelled else spelled  # one object for both: there are many
 
 
 def canonical(family: int, text: str) -> str | None:

@@ -8,7 +8,8 @@ without its chain, and no key without a value, between two of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 from seaway.proxy.nftables import elements
@@ -144,7 +145,7 @@ def _element_lines(f: str, verb: str, chosen: Iterable[tuple[Key, str]]) -> list
 
 
 def _transactions(
-    f: str, first: list[str], groups: list[tuple[Elements, Elements]], last: list[str], large: int
+    f: str, first: list[str], groups: Iterable[tuple[Elements, Elements]], last: list[str], large: int
 ) -> list[str]:
     """Texts, one a transaction. `groups` are elements (gone, fresh) that belong together."""
     texts: list[list[str]] = [first]
@@ -185,9 +186,9 @@ def cold(table: ServiceTable, large: int = LARGE) -> tuple[list[str], State]:
     shared = elements.of_facts(table.facts) | elements.of_table(
         ServiceTable(table.facts, {}, {}, table.cluster_ips, table.hairpins)
     )
-    groups: list[tuple[Elements, Elements]] = [({}, shared)]
-    groups += [({}, elements.of_way(key, way)) for key, way in ways.items()]
-    return _transactions(f, lines + first, groups, last, large), state
+    # One after the other: all at once they would take more room than what is kept of them.
+    groups: Iterator[tuple[Elements, Elements]] = (({}, elements.of_way(key, way)) for key, way in ways.items())
+    return _transactions(f, lines + first, chain([({}, shared)], groups), last, large), state
 
 
 def change(state: State, delta: Delta, large: int = LARGE) -> list[str]:
