@@ -14,6 +14,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def _udp(endpoints: Tree) -> Tree:
     return {"ways": 1, "spec": {"ports": [{**UDP, "nodePort": 30001}]}, "endpoints": endpoints}
 
 
-def _tcp(number: int, endpoints: Tree) -> Tree:
+def service(number: int, endpoints: Tree) -> Tree:
     return {"ways": number, "spec": {"ports": [{**TCP, "nodePort": 30000 + number}]}, "endpoints": endpoints}
 
 
@@ -96,14 +97,14 @@ HELD = [
 async def tcp(stage: Stage) -> None:
     """Open connections survive everything: their endpoint's end, the Service's deletion (but for IPVS, where it ends them), the
     proxy's death and return."""
-    stage.put("web", _tcp(1, {"a": "ready"}))
+    stage.put("web", service(1, {"a": "ready"}))
     async with stage.proxy() as proxy:
         await stage.go(HELD)
         await stage.meet(lambda word: word == "a", "connections")
-        stage.put("web", _tcp(1, {"x": "ready", "a": "terminating"}))
+        stage.put("web", service(1, {"x": "ready", "a": "terminating"}))
         await stage.settled(proxy)
         await stage.go_on(0.2)
-        stage.put("web", _tcp(1, {}))
+        stage.put("web", service(1, {}))
         await stage.settled(proxy)
         await stage.go_on(0.2)
         if stage.mode != "ipvs":
@@ -111,7 +112,7 @@ async def tcp(stage: Stage) -> None:
             await stage.settled(proxy)
             await stage.go_on(0.2)
     await stage.go_on(0.2)
-    stage.put("web", _tcp(1, {"b": "ready"}))
+    stage.put("web", service(1, {"b": "ready"}))
     async with stage.proxy() as proxy:
         await stage.settled(proxy)
         await stage.go_on(0.3)
@@ -139,13 +140,12 @@ THROUGH = [
 ]
 
 
-def _changes(stage: Stage, chooser: random.Random) -> None:
-    """One random change of some other Service."""
+def another(names: Container[str], chooser: random.Random) -> tuple[str, Tree | None]:
+    """A random change of a Service that nobody connects to, where `names` are there: its name and what it is now, None for gone."""
     number = chooser.randrange(10, 40)
     name = f"other{number}"
-    if name in stage.slices and chooser.random() < 0.3:
-        stage.remove(name)
-        return
+    if name in names and chooser.random() < 0.3:
+        return name, None
     states = ["ready", "ready", "terminating", "unready", "dying"]
     endpoints = {p: chooser.choice(states) for p in "abcxy" if chooser.random() < 0.6}
     spec: Tree = {"ports": [{**TCP, "nodePort": 30000 + number}]}
@@ -156,7 +156,16 @@ def _changes(stage: Stage, chooser: random.Random) -> None:
         spec["sessionAffinity"] = "ClientIP"
     if chooser.random() < 0.2:
         spec["loadBalancerSourceRanges"] = ["203.0.113.0/24"]
-    stage.put(name, {"ways": number, "spec": spec, "endpoints": endpoints})
+    return name, {"ways": number, "spec": spec, "endpoints": endpoints}
+
+
+def _changes(stage: Stage, chooser: random.Random) -> None:
+    """One random change of some other Service."""
+    name, short = another(stage.slices, chooser)
+    if short is None:
+        stage.remove(name)
+    else:
+        stage.put(name, short)
 
 
 async def churn(stage: Stage, seconds: float = 4.0) -> None:
@@ -193,7 +202,7 @@ async def switch(stage: Stage) -> None:
     """A proxy in another mode takes over, again and again: no new connection fails, open ones go on to their end. What another
     mode has left goes when the newcomer holds."""
     for number in (1, 2):
-        stage.put(f"web{number}", _tcp(number, {"a": "ready", "x": "ready"}))
+        stage.put(f"web{number}", service(number, {"a": "ready", "x": "ready"}))
     order = ORDER if stage.mode == "nftables" else ORDER_IPVS
     for turn, mode in enumerate(m for m in order if m != "ebpf" or flowcgroup.possible()):
         async with stage.proxy(mode) as proxy:
@@ -203,7 +212,7 @@ async def switch(stage: Stage) -> None:
             await stage.settled(proxy)
             await stage.go_on(0.25)
             # A change after the take-over reaches the kernel, and the audit finds nothing to mend.
-            stage.put("web2", _tcp(2, {"b": "ready", "xy"[turn % 2]: "ready"}))
+            stage.put("web2", service(2, {"b": "ready", "xy"[turn % 2]: "ready"}))
             await stage.settled(proxy)
             await stage.go_on(0.25)
             for family in (4, 6):
@@ -227,7 +236,7 @@ async def switch(stage: Stage) -> None:
 
 def _untouched(stage: Stage) -> None:
     """The Services whose connections must not notice anything."""
-    stage.put("web", _tcp(1, {"a": "ready", "x": "ready"}))
+    stage.put("web", service(1, {"a": "ready", "x": "ready"}))
     local = {"externalTrafficPolicy": "Local", "ports": [{**TCP, "nodePort": 30002}]}
     stage.put("local", {"ways": 2, "spec": local, "endpoints": {"a": "ready", "b": "ready", "x": "ready"}})
 
@@ -246,7 +255,7 @@ async def victim(stage: Stage, seed: float) -> None:
             await asyncio.sleep(chooser.random() * 0.01)
 
 
-def _held(settings: Settings) -> list[str]:
+def held(settings: Settings) -> list[str]:
     """What the kernel holds for Services, in an order of its own."""
     if settings.mode in ("iptables", "ipvs"):
         tool = Iptables(settings.backend)
@@ -257,7 +266,10 @@ def _held(settings: Settings) -> list[str]:
     for entry in json.loads("".join(_printed("nft", "-j", "list", "ruleset")))["nftables"]:
         for kind in ("map", "set"):
             if kind in entry and "timeout" not in entry[kind].get("flags", []):
-                elements = sorted(json.dumps(e, sort_keys=True) for e in entry[kind].get("elem", []))
+                elements = entry[kind].get("elem", [])
+                if settings.mode == "userspace":  # values have ports of the process's own
+                    elements = [e[0] if isinstance(e, list) else e for e in elements]
+                elements = sorted(json.dumps(e, sort_keys=True) for e in elements)
                 found += [f"{entry[kind]['family']} {entry[kind]['name']} {e}" for e in elements]
     return sorted(found)
 
@@ -296,11 +308,11 @@ async def kill(stage: Stage, rounds: float = 5) -> None:
             await asyncio.sleep(chooser.uniform(0.0, 0.3) if turn % 2 else chooser.uniform(0.5, 1.2))
             process.kill()
     for number in range(10, 14):
-        stage.put(f"other{number}", _tcp(number, {"b": "ready", "y": "ready"}))
+        stage.put(f"other{number}", service(number, {"b": "ready", "y": "ready"}))
     async with stage.proxy() as proxy:
         await stage.settled(proxy)
         await stage.go_on(0.2)
-        warm = _held(stage.settings)
+        warm = held(stage.settings)
         failed = [s for s in await stage.halt() if s["went"] or s["count"] < 20]
         if failed:
             raise AssertionError(f"connections failed: {failed}")
@@ -309,7 +321,7 @@ async def kill(stage: Stage, rounds: float = 5) -> None:
     plane: Plane = open_plane(stage.settings)
     for table in tables:
         plane.whole(table)
-    cold = _held(stage.settings)
+    cold = held(stage.settings)
     if warm != cold:
         raise AssertionError(f"missing {sorted(set(cold) - set(warm))[:5]}, leaked {sorted(set(warm) - set(cold))[:5]}")
 

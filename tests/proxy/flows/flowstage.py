@@ -29,9 +29,9 @@ LONG = 20.0  # seconds until something that must happen has happened
 class Stage:
     """The API, the agents and the streams of a scene. Without `network` it plays in the namespace that it is in."""
 
-    def __init__(self, mode: str, network: bool = True) -> None:
+    def __init__(self, mode: str, network: bool = True, api: FakeApi | None = None) -> None:
         self.mode, _, backend = mode.partition("/")
-        self.api = FakeApi()
+        self.api = api or FakeApi()
         self.agents: dict[str, flownet.Agent] = {}
         self.group = ""
         if network:
