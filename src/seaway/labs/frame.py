@@ -24,6 +24,10 @@ LABS = {
         "seaway.labs.proxymodes",
         "what the number of Services costs a connection and a change: iptables against nftables and eBPF",
     ),
+    "ndots": (
+        "seaway.labs.ndots",
+        "queries and time for a name outside the cluster: ndots 5 and 1, a dot at the end, autopath",
+    ),
 }
 
 
