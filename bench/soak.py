@@ -89,7 +89,7 @@ def tell(found: dict[str, Tree | str]) -> bool:
     rows, good = [], True
     for mode, one in found.items():
         if isinstance(one, str):
-            rows.append((mode, *("-",) * 9))
+            rows.append((mode, *("-",) * 10))
             continue
         memory = one["memory"]
         rows.append(
@@ -98,6 +98,7 @@ def tell(found: dict[str, Tree | str]) -> bool:
                 f"{one['seconds']:.0f} s",
                 f"{one['connections']:,}",
                 str(len(one["failed"])),
+                f"{one['slowest']:.1f} s",
                 f"{one['held']}, {len(one['cut'])}",
                 f"{one['changes']:,}",
                 str(one["kills"] or one["restarts"]),
@@ -106,10 +107,10 @@ def tell(found: dict[str, Tree | str]) -> bool:
                 f"{slope(memory[int(len(memory) * SETTLED):]) * 3600 / 1e6:+.1f} MB/h",
             )
         )
-    columns = ("mode", "for", "new connections", "failed", "held, cut", "changes", "kills", "switches", "PSS, then", "slope")
+    columns = ("mode", "for", "new connections", "failed", "slowest", "held, cut", "changes", "kills", "switches", "PSS, then", "slope")
     print(f"{table(columns, rows)}\n")
     print("kills: of the mode whose process carries connections, orderly ends. PSS: of the process that lives while there are changes only,")
-    print(f"at its start and its end; the slope is over the last {1 - SETTLED:.0%} of that time.\n")
+    print(f"at its start and its end; the slope is over the last {1 - SETTLED:.0%} of that time. An answer that takes 10 s has failed.\n")
     for mode, one in found.items():
         if isinstance(one, str):
             row(f"{mode}: the soak", "did not end", one, False)

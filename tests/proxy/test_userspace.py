@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -196,3 +198,15 @@ def test_a_relay_that_is_closed_lets_its_connections_end(relays: Relays) -> None
         time.sleep(0.01)
     assert relays.connections() == 0
     echo.close()
+
+
+def test_a_relay_that_is_closed_and_carries_nothing_is_forgotten(relays: Relays) -> None:
+    key = RelayKey("shop/web", "tcp", True)
+    relays.open(key, "127.0.0.1")
+    closed = weakref.ref(relays._open[key])
+    relays.close(key)
+    deadline = time.monotonic() + 5
+    while closed() is not None:
+        assert time.monotonic() < deadline, "a Service that comes and goes must not cost memory for ever"
+        gc.collect()
+        time.sleep(0.01)

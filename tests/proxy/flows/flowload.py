@@ -27,7 +27,7 @@ class Load:
         self._streams: list[Tree] = []
 
     def go(self, streams: list[Tree]) -> None:
-        """`kind`: connect, hold or flow; `to`, `family`, `protocol`, `source`, `every` seconds."""
+        """`kind`: connect, hold or flow; `to`, `family`, `protocol`, `source`, `every` seconds, `patience` for an answer."""
         self._began = time.monotonic()
         for stream in streams:
             kept: Tree = {"name": stream["name"], "went": [], "count": 0, "slowest": 0.0}
@@ -54,7 +54,7 @@ class Load:
         while True:
             began = time.monotonic()
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(stream.get("patience", PATIENCE)):
                     await self._once(stream)
                 kept["count"] += 1
             except TimeoutError:
@@ -81,10 +81,11 @@ class Load:
             if stream["source"]:
                 client.bind((stream["source"], 0))
             try:
-                async with asyncio.timeout(PATIENCE):
+                patience = stream.get("patience", PATIENCE)
+                async with asyncio.timeout(patience):
                     await self._loop.sock_connect(client, tuple(stream["to"]))
                 while True:
-                    async with asyncio.timeout(PATIENCE):
+                    async with asyncio.timeout(patience):
                         await self._loop.sock_sendall(client, b"?\n")
                         answer = await self._loop.sock_recv(client, 2048)
                     if not answer:

@@ -25,8 +25,11 @@ from flowstage import Stage
 from seaway.client.fake import FakeApi
 from seaway.proxy.modes import leftovers, open_plane
 from seaway.proxy.process import Proxy
+from seaway.proxy.userspace import plane as userspace
 
 Tree = dict[str, Any]
+# Many soaks share few processors: a process may stand still for seconds, which is no loss, and take as long to take over.
+PATIENCE, TAKEOVER = 10.0, 20.0
 KEPT = 200  # events that the proxy's API remembers: its memory is not to be that of its past
 CHANGING, KILLING = 0.6, 0.8  # of the time: changes only, then kills as well, then other modes as well
 # What a mode is replaced by, where it is played: IPVS on another kernel.
@@ -76,6 +79,7 @@ async def _compared(stage: Stage, proxy: Proxy) -> list[str]:
 
 async def _proxy(mode: str) -> None:
     """Its first line is all there is; then changes, and questions that are answered."""
+    userspace.TAKEOVER = TAKEOVER
     stage = Stage(mode, False, ShortApi())
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader(limit=1 << 24)
@@ -201,7 +205,7 @@ class Soak:
         await self._begin(self.mode)
         await self.settle()
         carried = self.mode.startswith("userspace")  # its connections end with its process
-        await self.stage.go([{**s, "every": self._every} for s in (*THROUGH, *(() if carried else HELD))])
+        await self.stage.go([{**s, "every": self._every, "patience": PATIENCE} for s in (*THROUGH, *(() if carried else HELD))])
         await self.stage.meet_some()
         self._changing = asyncio.ensure_future(self._change())
         memory = await self._changes_only(began + CHANGING * seconds)
@@ -210,7 +214,7 @@ class Soak:
         self._changing.cancel()
         await asyncio.gather(self._changing, return_exceptions=True)
         await self.settle()
-        await self.stage.go_on(1.0)
+        await asyncio.sleep(1.0)
         streams = await self.stage.halt()
         for what in ("leftovers", "compare"):
             self.wrong += await self.process.ask(what)
@@ -264,7 +268,8 @@ def judged(streams: list[Tree]) -> Tree:
     kept = [s for s in streams if s["name"].startswith("hold")]
     failed = [f"{s['name']} at {when:.1f} s: {what}" for s in new for when, what in s["went"]]
     cut = [f"{s['name']}: {s['went']}" for s in kept if len(s["went"]) != 1 or s["went"][0][1] not in PODS]
-    return {"connections": sum(s["count"] for s in new) + len(failed), "failed": failed, "held": len(kept), "cut": cut}
+    slowest = max(s["slowest"] for s in new)
+    return {"connections": sum(s["count"] for s in new) + len(failed), "failed": failed, "slowest": slowest, "held": len(kept), "cut": cut}
 
 
 def main(argv: list[str]) -> None:

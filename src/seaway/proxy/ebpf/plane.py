@@ -116,7 +116,8 @@ class EbpfPlane:
         self._watched[family] = time.monotonic() + WATCH
 
     def _watch_no_more(self, family: int) -> None:
-        if self._watched.get(family, time.monotonic()) < time.monotonic():
+        until = self._watched.get(family)
+        if until is not None and until < time.monotonic():
             self._detach(self._sections(family, packets=True))
             del self._watched[family]
 

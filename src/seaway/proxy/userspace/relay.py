@@ -280,7 +280,7 @@ class Relays:
     def close(self, key: RelayKey) -> None:
         relay = self._open.pop(key, None)
         if relay is not None:
-            self._ended.append(relay)
+            self._ended = [r for r in (*self._ended, relay) if r.connections]
             if not any(k[:2] == key[:2] for k in self._open):
                 self._choosers.pop(key[:2], None)
             self._loop.call_soon_threadsafe(relay.stop)
