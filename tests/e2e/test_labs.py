@@ -40,6 +40,13 @@ def test_a_hook_or_a_handler_saves_what_a_plain_end_loses(tmp_path: Path) -> Non
     assert lost["preStop sleep"].endswith(" none") and lost["signal handler"].endswith(" none"), said
 
 
+def test_ndots_five_asks_ten_times_and_each_answer_to_it_twice(tmp_path: Path) -> None:
+    said = lab(tmp_path, "ndots", "--quick")
+    rows = {line.split("  ")[0]: line.split("  ") for line in said.splitlines() if line.endswith("  0")}
+    queries = {way: float([cell for cell in row if cell][2]) for way, row in rows.items()}
+    assert queries == {"ndots:5": 10.0, "ndots:1": 2.0, "a dot at the end": 2.0, "autopath": 2.0}, said
+
+
 def test_help_lists_every_lab() -> None:
     cluster = Cluster()
     try:

@@ -92,7 +92,7 @@ def test_the_lab_says_how_many_queries_and_how_much_time_each_way_saves() -> Non
     assert found.rows[0] == ("ndots:5", "4", "10.0", "4.0", "40.0 ms", "50.0 ms", "0")
     assert found.rows[2] == ("autopath", "4", "2.0", "3.0", "20.0 ms", "20.0 ms", "1")
     told = "\n".join(found.notes)
-    assert "ndots:1: 5.0 times fewer queries than ndots:5, 4.0 times quicker." in told
+    assert "ndots:1: 5.0 times fewer queries of the pod than ndots:5, 4.0 times quicker." in told
     assert found.numbers["queries/autopath"] == 2.0 and found.numbers["failed/autopath"] == 1.0
     texts = [e.text for e in xml.fromstring(found.picture).iter("{http://www.w3.org/2000/svg}text")]
     assert {"10", "2", "40 ms", "10 ms"} <= set(texts)

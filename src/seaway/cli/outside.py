@@ -47,3 +47,7 @@ def main(argv: list[str]) -> int:
     except OSError as e:
         print(f"seaway outside: {e}", file=sys.stderr)
         return 126
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
