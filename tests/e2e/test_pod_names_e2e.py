@@ -66,6 +66,8 @@ def test_names_of_pods_are_the_kubelets(cluster: Cluster) -> None:
     first = f"search {own}\nnameserver 10.96.0.10\noptions ndots:5\n"
     assert cat("first", "resolv.conf") == cat("first-with-host", "resolv.conf") == cat("named", "resolv.conf") == first
     assert cat("default", "resolv.conf") == cat("first-on-host", "resolv.conf") == "", "these nodes ask nobody"
+    for name in ("first", "first-with-host"):
+        assert cluster.exec(name, "getent", "ahostsv4", "kubernetes.default").split()[0] == "10.96.0.1"
     assert cat("none", "resolv.conf") == "search a.example\nnameserver 192.0.2.1\nnameserver 2001:db8::1\noptions ndots:2 edns0\n"
     assert cat("merged", "resolv.conf") == (
         f"search {own} shop.example\nnameserver 10.96.0.10\nnameserver 192.0.2.1\noptions ndots:1 use-vc\n")

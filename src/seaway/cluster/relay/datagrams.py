@@ -20,13 +20,12 @@ AT_ONCE = 32  # packets read in a row, so that nothing else waits long
 class Question:
     """A client's question while it is on its way."""
 
-    __slots__ = ("answer", "asked", "client", "due", "key", "left", "listener", "query", "sockets")
+    __slots__ = ("answer", "client", "due", "key", "left", "listener", "query", "sockets")
 
     def __init__(self, listener: socket.socket, client: Sockaddr, query: bytes, left: list[Address]) -> None:
         self.listener, self.client, self.query, self.left = listener, client, query, left
         self.key = (listener.fileno(), client, query)
         self.sockets: dict[int, tuple[socket.socket, Address, bytes]] = {}  # what was asked, with its id
-        self.asked = 0
         self.due = 0.0
         self.answer = b""  # a server's error, kept in case that no other knows
 
@@ -57,7 +56,7 @@ class Datagrams:
             self._ask(question, now)
 
     def _ask(self, question: Question, now: float) -> None:
-        """Asks the next server; the question ends where none is left."""
+        """Asks the next server; where none is left, whoever was asked has the rest of its time, and then the question ends."""
         while question.left:
             server = question.left.pop(0)
             sent = packets.with_id(question.query, os.urandom(2))
@@ -75,7 +74,6 @@ class Datagrams:
             question.sockets[sock.fileno()] = (sock, server, sent)
             self._by_socket[sock.fileno()] = question
             self._watch(sock.fileno())
-            question.asked += 1
             question.due = now + TRY
             return
         if not question.sockets:
@@ -97,8 +95,7 @@ class Datagrams:
                 self._upstreams.failed(server, now)
                 self._drop(question, fd)
                 question.left = [s for s in question.left if s != server]
-                if not question.sockets:
-                    self._ask(question, now)
+                self._ask(question, now)
                 return
             if packets.is_answer(sent, packet):
                 break
@@ -110,8 +107,7 @@ class Datagrams:
         if packets.asks_another(packet) and (question.left or len(question.sockets) > 1):
             question.answer = packet
             self._drop(question, fd)
-            if not question.sockets:
-                self._ask(question, now)
+            self._ask(question, now)
             return
         self._end(question, packet)
 
@@ -121,7 +117,7 @@ class Datagrams:
             if question.due <= now:
                 for _, server, _ in question.sockets.values():
                     self._upstreams.failed(server, now)
-                if question.left and question.asked < TRIES:
+                if question.left:
                     self._ask(question, now)
                 else:
                     self._end(question, question.answer or packets.failure(question.query))
