@@ -121,12 +121,12 @@ class Program:
 
     def __init__(self, folder: Path, kubeconfig: Path, corefile: str, files: dict[str, str], words: dict[str, str], port: int, ports: Iterator[int]) -> None:
         folder.mkdir()
-        self.port, self.ready, self.metrics, self.log = port, next(ports), next(ports), folder / "log"
+        self.port, self.ready, self.metrics, self.tls, self.log = port, next(ports), next(ports), next(ports), folder / "log"
         for name, text in files.items():
             (folder / name).write_text(text)
         filled = {
             **words, "$base": BASE, "$port": str(port), "$ready": str(self.ready), "$health": str(next(ports)), "$metrics": str(self.metrics),
-            "$folder": str(folder),
+            "$tls": str(self.tls), "$folder": str(folder),
         }
         for old, new in filled.items():
             corefile = corefile.replace(old, new)
