@@ -26,7 +26,7 @@ from wireupstream import Upstream
 
 PACKETS = 20_000
 BATCH = 100
-WARM = 0.2  # the part of the packets after which memory is taken for the first time
+WARM = 0.5  # the part of the packets after which memory is taken for the first time: caches have filled
 GROWTH = 3072  # KiB that it may grow by from then on
 NAMES = (
     "web.fuzz.svc.cluster.local.", "big.fuzz.svc.cluster.local.", "_http._tcp.big.fuzz.svc.cluster.local.", "none.fuzz.svc.cluster.local.",

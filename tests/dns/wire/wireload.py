@@ -225,19 +225,8 @@ def unsynced(api: Api, folder: Path) -> dict[str, Any]:
 
 
 def start(folder: Path, number: str) -> Program:
-    corefile = """tls://.:$tls {
-    tls $folder/tls.crt $folder/tls.key
-    kubernetes cluster.local in-addr.arpa ip6.arpa
-    forward . $outside
-}
-.:$port {
-    $base
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-        startup_timeout 200ms
-    }
-    forward . $outside
-}
-"""
+    names = "kubernetes cluster.local in-addr.arpa ip6.arpa {\n        startup_timeout 200ms\n    }\n    forward . $outside"
+    corefile = f"tls://.:$tls {{\n    tls $folder/tls.crt $folder/tls.key\n    {names}\n}}\n.:$port {{\n    $base\n    {names}\n}}\n"
     files = {"tls.crt": (folder / "tls.crt").read_text(), "tls.key": (folder / "tls.key").read_text()}
     return Program(folder / number, folder / "kubeconfig", corefile, files, {"$outside": "127.0.0.1:5353"}, 53, iter(range(5400, 5500)))
 

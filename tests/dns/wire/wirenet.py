@@ -111,11 +111,6 @@ def api_server(folder: Path) -> Api:
     return Api(folder).open()
 
 
-def _takes_corefile() -> bool:
-    text = subprocess.run([sys.executable, "-m", "seaway.cli.main", "dns", "--help"], capture_output=True, text=True).stdout
-    return "--corefile" in text
-
-
 class Program:
     """`seaway dns` as a process."""
 
@@ -131,11 +126,7 @@ class Program:
         for old, new in filled.items():
             corefile = corefile.replace(old, new)
         (folder / "Corefile").write_text(corefile)
-        argv = [sys.executable, "-c", "from seaway.cli.main import main; main()", "dns", "--kubeconfig", str(kubeconfig)]
-        if _takes_corefile():
-            argv += ["--corefile", str(folder / "Corefile")]
-        else:
-            argv += ["--port", str(port), "--ready-port", str(self.ready), "--lameduck", "0"]
+        argv = [sys.executable, "-c", "from seaway.cli.main import main; main()", "dns", "--kubeconfig", str(kubeconfig), "--corefile", str(folder / "Corefile")]
         out = open(self.log, "ab")
         self.process = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
         out.close()

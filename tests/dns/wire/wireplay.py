@@ -86,8 +86,7 @@ class Player:
     def _ask(self, question: Question, asker: Asker, transport: str, family: int) -> list[str]:
         query = packet(question)
         source, to = (ADDRESS[family].format(question.row[k]) if k in question.row else "" for k in ("from", "to"))
-        if source and family == 6:
-            to = source  # so that the answer's way back is no question
+        to = to or source  # so that the answer's way back is no question
         silence = bool(question.row.get("silence"))
         reply = asker.exchange(query, transport, family, source, to, 0.15 if silence else 2.0)
         return check(question, query, reply, transport)

@@ -33,19 +33,21 @@ class BadAddress(OSError):
 def places(settings: Settings, workers: int) -> list[Place]:
     """Every socket that the settings ask for."""
     found: list[Place] = []
-    everywhere = _everywhere()
+    unspecified = ("0.0.0.0", *(("::",) if own.has_ipv6() else ()))
+    everywhere = (*unspecified, *_each())
     for block in settings.blocks:
-        for host in block.binds or everywhere:
-            if block.transport == "dns":
+        if block.transport == "dns":
+            for host in block.binds or everywhere:
                 found += [Place("dns", block.port, host, False, i) for i in range(workers)]
-            found.append(Place(block.transport, block.port, host, True, 0))
+        # A connection knows the address that was asked, and two listeners of a port would be in each other's way.
+        found += [Place(block.transport, block.port, host, True, 0) for host in block.binds or unspecified]
     return list(dict.fromkeys(found))
 
 
-def _everywhere() -> tuple[str, ...]:
-    """All addresses, and each by itself where there are several of a family: a reply must come from the address that was
-    asked, and a socket for all of them leaves the choice to the routes."""
-    hosts = ["0.0.0.0", *(["::"] if own.has_ipv6() else [])]
+def _each() -> tuple[str, ...]:
+    """Each address by itself where there are several of a family: a reply must come from the address that was asked, and a
+    socket for all of them leaves the choice to the routes."""
+    hosts: list[str] = []
     addresses = [ipaddress.ip_address(a) for a in own.addresses()]
     for version in (4, 6):
         of_family = [str(a) for a in addresses if a.version == version]

@@ -11,6 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import uvloop
 
@@ -90,18 +91,18 @@ class Stream(asyncio.Protocol):
         self.held = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        made = cast(asyncio.Transport, transport)  # uvloop's are not of asyncio's class
         face = self._face
-        peer = transport.get_extra_info("peername") or ("", 0)
+        peer = made.get_extra_info("peername") or ("", 0)
         self._address = (peer[0], peer[1], self)
         used = face.clients.get(peer[0], 0)
         if len(face.open) >= CONNECTIONS or used >= PER_CLIENT:
-            transport.abort()
+            made.abort()
             return
         face.clients[peer[0]] = used + 1
         face.open.add(self)
-        self._transport = transport
-        transport.set_write_buffer_limits(HELD)
+        self._transport = made
+        made.set_write_buffer_limits(HELD)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
