@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from seaway.api.kinds import Kind
+from seaway.client.errors import NotFound
 from seaway.client.events import Recorder
 from seaway.client.fake import FakeApi
 from seaway.client.rest import kind_of
@@ -156,6 +157,46 @@ def test_a_port_of_the_proxys_own_that_is_taken_is_tried_again_or_ends_it() -> N
     assert tried == 1 and str(e.value) == "healthz server failed: Address already in use"
     assert e.value.event[1:4] == ("Warning", "FailedToStartProxierHealthcheck", "StartKubeProxy")
     assert events.metrics_failed("here", "x")[2] == "FailedToStartMetricServer"
+
+
+def test_service_ranges_that_nobody_has_named_are_those_of_the_service_cidrs(caplog: pytest.LogCaptureFixture) -> None:
+    async def go(api: Gated, play: Callable[[FakeKernel, FakeApi], Awaitable[None]]) -> None:
+        kernel = FakeKernel()
+        proxy = Proxy(api, NftablesPlane(kernel), NoConntrack(), Settings("here", "nftables", (4,)))
+        for tree in (node(), service(1), piece(1, "10.244.0.1"), ranges("default", "10.96.0.0/16", "fd00:96::/112")):
+            api.put(tree)
+        task = asyncio.ensure_future(proxy.run())
+        await play(kernel, api)
+        assert not task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    def ranges(name: str, *cidrs: str) -> dict:
+        return {"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": name}, "spec": {"cidrs": list(cidrs)}}
+
+    async def there(kernel: FakeKernel, api: FakeApi) -> None:
+        await until(lambda: any("service-cidrs { 10.96.0.0/16 }" in t for t in kernel.texts))
+        api.put(ranges("more", "10.97.0.0/16"))
+        await until(lambda: any("10.97.0.0/16" in t for t in kernel.texts))
+        del kernel.texts[:]
+        api.remove(kind_of("servicecidrs.networking.k8s.io"), "", "more")
+        await until(lambda: kernel.texts)
+        assert all("10.97.0.0/16" not in t for t in kernel.texts)
+
+    class Without(Gated):
+        async def list(self, kind: Kind, namespace: str = "", query: Any = None) -> dict:
+            if kind.resource == "servicecidrs":
+                raise NotFound(404, {"reason": "NotFound", "message": "the server could not find the requested resource"}, "LIST")
+            return await super().list(kind, namespace, query)
+
+    async def missing(kernel: FakeKernel, api: FakeApi) -> None:
+        await until(lambda: kernel.texts)
+        await pause()
+        assert "10.96.0.1 . tcp . 80" in kernel.texts[0] and "service-cidrs {" not in kernel.texts[0].partition("add element")[2]
+
+    asyncio.run(go(Gated(), there))
+    asyncio.run(go(Without(), missing))
+    assert caplog.text.count("unless --service-cidr names their range") == 1
 
 
 def test_nothing_is_programmed_before_the_node_is_there() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from seaway.api.tree import Key, get, seconds
+from seaway.client.errors import ApiStatusError, Unavailable
 from seaway.client.events import Recorder
 from seaway.client.informer import Informer
 from seaway.client.reflector import Change
@@ -67,6 +68,10 @@ class Proxy:
         self.services = Informer(api, kind_of("services"), transform=kept.service)
         self.slices = Informer(api, kind_of("endpointslices.discovery.k8s.io"), transform=kept.endpoint_slice)
         self.nodes = Informer(api, kind_of("nodes"), "", {"fieldSelector": f"metadata.name={settings.node}"})
+        # Ranges that nobody has named are those of the ServiceCIDRs (KEP-1880).
+        self.ranges = None if settings.service_cidrs else Informer(api, kind_of("servicecidrs.networking.k8s.io"))
+        if self.ranges is not None:
+            self.ranges.listen(lambda change: self.wake.set())
         self.slices.add_index("service", self._service_of)
         self.services.listen(lambda change: self._dirty(change.key, False))
         self.slices.listen(self._slice_changed)
@@ -132,7 +137,11 @@ class Proxy:
         if node is None:
             return None
         zone, addresses, pod_cidrs = _place_of(node)
-        return self.settings.place(zone, addresses, pod_cidrs, self._local_addresses)
+        place = self.settings.place(zone, addresses, pod_cidrs, self._local_addresses)
+        if self.ranges is None:
+            return place
+        found = (cidr for tree in self.ranges.all() for cidr in get(tree, "spec", "cidrs") or ())
+        return place._replace(service_cidrs=tuple(sorted(set(found))))
 
     def sync(self) -> None:
         """Plans what is dirty and applies the difference. A family that the kernel refuses does not hold up the other."""
@@ -193,6 +202,8 @@ class Proxy:
             group.create_task(self._clean_flows())
             for informer in (self.services, self.slices, self.nodes):
                 group.create_task(informer.run())
+            if self.ranges is not None:
+                group.create_task(_run_where_there_is(self.ranges))
             for informer in (self.services, self.slices, self.nodes):
                 await informer.synced.wait()
             group.create_task(self._audit())
@@ -292,6 +303,23 @@ class Proxy:
         """What /healthz and /livez say."""
         now = time.time()
         return ProxyState(self.last_sync, now, self.healthy(now), _is_eligible(self.nodes.get("", self.node)))
+
+
+async def _run_where_there_is(informer: Informer) -> None:
+    """Runs an informer of a kind that a cluster may not have, or not let us see."""
+    while True:
+        try:
+            await informer.api.list(informer.kind, "", {"limit": "1"})
+            return await informer.run()
+        except ApiStatusError as e:
+            if e.code in (403, 404):
+                log.warning(
+                    "%s; addresses that no Service has are not dropped, unless --service-cidr names their range", e
+                )
+                return
+        except Unavailable:
+            pass
+        await asyncio.sleep(RETRY)
 
 
 def _is_eligible(node: Tree | None) -> bool:
