@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from seaway.client import events
-from seaway.client.errors import Unavailable
+from seaway.client.errors import ApiStatusError, Unavailable
 from seaway.client.events import Recorder
 from seaway.client.fake import FakeApi
 from seaway.client.rest import kind_of
@@ -57,5 +59,13 @@ def test_after_a_while_it_is_an_event_of_its_own(monkeypatch) -> None:
     assert len(played(STARTING, STARTING)) == 2
 
 
-def test_an_event_that_is_lost_harms_no_other() -> None:
-    assert [e["reason"] for e in played(Unavailable("away"), STARTING, (SERVICE, "Warning", "Failed", "Listen", "x"))] == ["Failed"]
+def test_an_event_that_is_refused_harms_no_other() -> None:
+    refused = ApiStatusError(403, {"reason": "Forbidden", "message": "no"}, "POST")
+    assert [e["reason"] for e in played(refused, STARTING, (SERVICE, "Warning", "Failed", "Listen", "x"))] == ["Failed"]
+
+
+def test_an_event_is_tried_again_while_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "WAIT", 0.001)
+    away = [Unavailable("away")] * (events.TRIES - 1)
+    assert len(played(*away, STARTING)) == 1
+    assert [e["reason"] for e in played(*away, away[0], STARTING, (SERVICE, "Warning", "Failed", "Listen", "x"))] == ["Failed"]

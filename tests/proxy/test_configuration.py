@@ -201,6 +201,11 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         duration(text)
 
 
+def test_a_nodes_name_is_read_as_kubelets_read_it() -> None:
+    assert settings(options().parse_args(["--hostname-override", " Node-A "])).node == "node-a"
+    assert main(["--hostname-override", " "]) == 1
+
+
 def test_addresses_and_ranges() -> None:
     assert cidrs(" 10.0.0.1/8, fd00::/8 ", "f") == ("10.0.0.0/8", "fd00::/8")
     assert endpoint("[::]:1", ("", 2), "f") == ("::", 1) and endpoint("127.0.0.1", ("", 2), "f") == ("127.0.0.1", 2)

@@ -216,6 +216,37 @@ def test_in_a_user_namespace_the_nft_tool_gets_small_texts_and_the_legacy_one_is
     assert done.stdout.strip() == "well", done.stderr
 
 
+CLEANUP = """
+import subprocess, sys
+sys.path.insert(0, %r)
+from test_iptables import service, table
+from seaway.proxy.configuration import Settings
+from seaway.proxy.kernel import Nftables
+from seaway.proxy.iptables.tool import Iptables
+from seaway.proxy.modes import open_plane
+from seaway.proxy.run import main
+subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)  # the legacy tool's lock
+for mode, backend in (("nftables", ""), ("iptables", "nft"), ("iptables", "legacy")):
+    open_plane(Settings(mode=mode, backend=backend)).whole(table(4, service(4, 1, 2)))
+tools = [Iptables("nft"), Iptables("legacy")]
+there = lambda: (bool(Nftables().list(4)), *(any(c.startswith("KUBE") for t in tool.save(4).values() for c in t) for tool in tools))
+assert there() == (True, True, True), there()
+assert main(["--cleanup", "--proxy-mode", sys.argv[1]]) == 0
+assert there() == (False, False, False), there()
+assert main(["--cleanup"]) == 0  # where nothing is, nothing is wrong
+print("well")
+"""
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("mode", ["nftables", "iptables"])
+def test_cleanup_removes_what_every_mode_has_made(mode: str) -> None:
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    command = ["unshare", "--user", "--map-root-user", "--net", "--mount", sys.executable, "-c", CLEANUP % str(Path(__file__).parent), mode]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": path})
+    assert done.stdout.strip() == "well", done.stderr
+
+
 def test_a_listing_is_read() -> None:
     held = read("# Generated\n*nat\n:PREROUTING ACCEPT [0:0]\n:X - [0:0]\n-A PREROUTING -j X\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n")
     assert held == {"nat": {"PREROUTING": ["-j X"], "X": []}, "filter": {"INPUT": []}}

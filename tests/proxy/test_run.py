@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -157,6 +158,23 @@ def test_a_port_of_the_proxys_own_that_is_taken_is_tried_again_or_ends_it() -> N
     assert tried == 1 and str(e.value) == "healthz server failed: Address already in use"
     assert e.value.event[1:4] == ("Warning", "FailedToStartProxierHealthcheck", "StartKubeProxy")
     assert events.metrics_failed("here", "x")[2] == "FailedToStartMetricServer"
+
+
+def test_a_proxy_ends_once_its_configuration_file_says_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("a")
+
+    async def go() -> None:
+        task = asyncio.ensure_future(run.changed(str(path), b"a", 0.001))
+        await asyncio.sleep(0.02)
+        path.unlink()  # a volume between two states
+        await asyncio.sleep(0.02)
+        assert not task.done()
+        path.write_text("b")
+        with pytest.raises(run.Ending, match="configuration file was updated"):
+            await asyncio.wait_for(task, 10)
+
+    asyncio.run(go())
 
 
 def test_service_ranges_that_nobody_has_named_are_those_of_the_service_cidrs(caplog: pytest.LogCaptureFixture) -> None:

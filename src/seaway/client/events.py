@@ -14,6 +14,7 @@ from seaway.client.rest import Api, kind_of
 
 Tree = dict[str, Any]
 EVENTS_KEPT = 500
+TRIES, WAIT = 12, 10.0  # of an event that cannot be written, and seconds between two
 SERIES = 360.0  # seconds after which what happens again is an event of its own (client-go tools/events, finishTime)
 
 
@@ -109,31 +110,37 @@ class Recorder:
         while True:
             told = await self._queue.get()
             try:
-                await self._write(*told, time.time())
-            except (ApiStatusError, Unavailable):
-                pass
+                await self._try(told, time.time())
             finally:
                 self._queue.task_done()
+
+    async def _try(self, told: tuple[Tree, str, str, str, str], now: float) -> None:
+        """Refused is lost; while nobody answers it is tried again."""
+        for _ in range(TRIES):
+            try:
+                return await self._write(told, now)
+            except ApiStatusError:
+                return
+            except Unavailable:
+                await asyncio.sleep(WAIT)
 
     async def flush(self, seconds: float) -> None:
         """Waits until everything is written, or for some time: for a process that ends."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._queue.join(), seconds)
 
-    async def _write(self, regarding: Tree, kind: str, reason: str, action: str, note: str, now: float) -> None:
+    async def _write(self, told: tuple[Tree, str, str, str, str], now: float) -> None:
+        regarding, kind, reason, action, note = told
         events = kind_of("events.events.k8s.io")
         key = (*(regarding.get(k, "") for k in ("kind", "namespace", "name", "uid")), kind, reason, action)
         known = self._known.get(key)
         if known is not None and now - known.last < SERIES:
-            self._known[key] = known._replace(times=known.times + 1, last=now)
             series = {"series": {"count": known.times + 1, "lastObservedTime": stamp_micro(now)}}
             await self._api.patch(events, known.namespace, known.name, series)
+            self._known[key] = known._replace(times=known.times + 1, last=now)
             return
         namespace = regarding.get("namespace") or "default"
         name = f"{regarding['name']}.{int(now * 1e9):x}"
-        if len(self._known) > EVENTS_KEPT:
-            self._known.clear()
-        self._known[key] = _Told(namespace, name, 1, now)
         tree = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
@@ -148,3 +155,6 @@ class Recorder:
             "type": kind,
         }
         await self._api.create(events, namespace, tree)
+        if len(self._known) > EVENTS_KEPT:
+            self._known.clear()
+        self._known[key] = _Told(namespace, name, 1, now)

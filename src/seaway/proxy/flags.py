@@ -123,13 +123,20 @@ def options() -> argparse.ArgumentParser:
         default=True,
         help="in iptables mode, serve node ports on 127.0.0.1 as well (default true)",
     )
-    add("--cleanup", action="store_true", help="remove every rule of ours and end")
+    add("--cleanup", action="store_true", help="remove what proxies in any mode have made here, and end")
     return parser
+
+
+def _node_name(text: str) -> str:
+    """As kube-proxy and kubelets read a host's name (component-helpers/node/util GetHostname)."""
+    if not text.strip():
+        raise BadConfiguration("empty hostname-override is invalid")
+    return text.strip().lower()
 
 
 def settings(args: argparse.Namespace) -> Settings:
     """The settings of a command line; BadConfiguration where they make no sense."""
-    node = args.hostname_override or os.environ.get("NODE_NAME") or os.uname().nodename
+    node = _node_name(args.hostname_override or os.environ.get("NODE_NAME") or os.uname().nodename)
     base = Settings(node=node, kubeconfig=args.kubeconfig, backend=args.iptables_backend, cgroup=args.cgroup_path)
     services = cidrs(args.service_cidr, "--service-cidr")
     if args.config:
@@ -141,9 +148,7 @@ def settings(args: argparse.Namespace) -> Settings:
         found, told = from_document(document, base, services)
         for line in told:
             log.warning("%s: %s", args.config, line)
-        if args.hostname_override:
-            found = found._replace(node=args.hostname_override)
-        return found
+        return found._replace(node=_node_name(args.hostname_override or found.node))
     ports = args.nodeport_addresses
     host, port = endpoint(args.healthz_bind_address, ("", args.healthz_port), "--healthz-bind-address")
     return base._replace(

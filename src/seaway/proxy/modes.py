@@ -97,13 +97,13 @@ def _iptables_left(mode: str, used: str = "") -> list[str]:
     return told
 
 
-def _ipvs_left(mode: str, backend: str, ended: Callable[[], bool]) -> list[str]:
+def _ipvs_left(mode: str, backend: str, ended: Callable[[], bool], bound: float = DRAIN) -> list[str]:
     """The virtual servers of IPVS mode, once their last connection has ended or a minute has passed."""
     if not present():
         return []
     try:
         plane = _ipvs(Iptables(backend))
-        if not plane.drain(DRAIN, ended):
+        if not plane.drain(bound, ended):
             return []
         by_iptables = mode == "iptables" or (mode == "userspace" and _no_nftables())
         plane.cleanup(SHARED if by_iptables else frozenset())
@@ -130,6 +130,13 @@ def leftovers(wanted: Settings, ended: Callable[[], bool] = _never) -> list[str]
     if mode != "ipvs":
         told += _ipvs_left(mode, wanted.backend, ended)
     return told
+
+
+def cleanup(wanted: Settings, plane: Plane) -> list[str]:
+    """Removes what proxies in any mode have made here, at once; says what others than this mode's it was."""
+    plane.cleanup()
+    told = _programs_left(wanted.cgroup) + _nftables_left() + _iptables_left("")
+    return told + _ipvs_left("", wanted.backend, _never, 0.0)
 
 
 def _no_nftables() -> str:

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 import uvloop
 
@@ -24,20 +25,25 @@ from seaway.proxy.conntrack import KernelConntrack
 from seaway.proxy.events import Told
 from seaway.proxy.flags import options, settings
 from seaway.proxy.kernel import KernelError
-from seaway.proxy.modes import leftovers, open_plane, settled
+from seaway.proxy.modes import cleanup, leftovers, open_plane, settled
 from seaway.proxy.planes import Plane
 from seaway.proxy.process import Proxy
 
 log = logging.getLogger("kube-proxy")
 REOPEN, LAST_WORDS = 5.0, 2.0  # seconds until a port is tried again, and for the events of a proxy that ends
+LOOK = 5.0  # seconds between two looks at the configuration file
 
 
-class PortRefused(Exception):
-    """A port of the proxy's own cannot be had, and it is not to go on without (`bindAddressHardFail`)."""
+class Ending(Exception):
+    """Why the proxy ends by itself, with the event for it."""
 
-    def __init__(self, event: Told, text: str) -> None:
+    def __init__(self, text: str, event: Told | None = None) -> None:
         super().__init__(text)
         self.event = event
+
+
+class PortRefused(Ending):
+    """A port of the proxy's own cannot be had, and it is not to go on without (`bindAddressHardFail`)."""
 
 
 async def listen(
@@ -54,7 +60,7 @@ async def listen(
         except OSError as e:
             why = f"{text}: {e.strerror or e}"
             if hard_fail:
-                raise PortRefused(failed(why), why) from e
+                raise PortRefused(why, failed(why)) from e
             log.error("%s; again in %.0f s", why, wait)
         await asyncio.sleep(wait)
 
@@ -77,7 +83,23 @@ async def _ports(proxy: Proxy, wanted: Settings) -> None:
             group.create_task(listen(serve, partial(events.metrics_failed, wanted.node), text, wanted.hard_fail))
 
 
-async def _main(wanted: Settings, plane: Plane, credentials: Credentials) -> int:
+def _content(path: str) -> bytes:
+    """b"" where there is nothing: a volume is exchanged in a moment."""
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""
+
+
+async def changed(path: str, before: bytes, period: float = LOOK) -> None:
+    """Ending, once a file says something else: who runs the proxy starts it anew, with what the file says then (runLoop of
+    cmd/kube-proxy/app/options.go)."""
+    while (await asyncio.to_thread(_content, path) or before) == before:
+        await asyncio.sleep(period)
+    raise Ending("content of the proxy server's configuration file was updated")
+
+
+async def _main(wanted: Settings, plane: Plane, credentials: Credentials, path: str, document: bytes) -> int:
     async with Rest(credentials, "kube-proxy") as api:
         recorder = Recorder(api, "kube-proxy", os.uname().nodename)
         proxy = Proxy(
@@ -90,31 +112,38 @@ async def _main(wanted: Settings, plane: Plane, credentials: Credentials) -> int
             recorder,
         )
         working = asyncio.ensure_future(proxy.run())
-        refused: list[PortRefused] = []
+        endings: list[Ending] = []
 
-        async def open_ports() -> None:
+        async def go_along() -> None:
             try:
-                await _ports(proxy, wanted)
-            except* PortRefused as group:
-                refused.extend(e for e in group.exceptions if isinstance(e, PortRefused))
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(_ports(proxy, wanted))
+                    if path:
+                        group.create_task(changed(path, document))
+            except* Ending as group_:
+                endings.extend(_leaves(group_))
                 working.cancel()
 
-        beside = [asyncio.ensure_future(recorder.run()), asyncio.ensure_future(open_ports())]
+        beside = [asyncio.ensure_future(recorder.run()), asyncio.ensure_future(go_along())]
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
         recorder.tell(*events.starting(wanted.node))
         try:
             await working
         except asyncio.CancelledError:
-            if not refused:
-                await plane.retire()
-            for why in refused:
+            for why in endings:
                 log.error("%s", why)
-                recorder.tell(*why.event)
-            await recorder.flush(LAST_WORDS)
+                if why.event is not None:
+                    recorder.tell(*why.event)
+                    await recorder.flush(LAST_WORDS)
+            await plane.retire()
         finally:
             for task in beside:
                 task.cancel()
-        return 1 if refused else 0
+        return 1 if endings else 0
+
+
+def _leaves(group: BaseExceptionGroup[Ending]) -> list[Ending]:
+    return [leaf for e in group.exceptions for leaf in (_leaves(e) if isinstance(e, BaseExceptionGroup) else [e])]
 
 
 def main(argv: list[str]) -> int:
@@ -123,11 +152,13 @@ def main(argv: list[str]) -> int:
     args = options().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
+        document = _content(args.config) if args.config else b""
         wanted = settings(args)
         plane = open_plane(wanted)
         wanted = settled(wanted, plane)
         if args.cleanup:
-            plane.cleanup()
+            for line in cleanup(wanted, plane):
+                log.info("%s", line)
             return 0
         credentials = kubeconfig.find(wanted.kubeconfig)
     except (BadConfiguration, KernelError, CredentialsError) as e:
@@ -135,4 +166,4 @@ def main(argv: list[str]) -> int:
         return 1
     # Tens of thousands of objects that stay are walked by the collector again and again: a third of a cold start.
     gc.set_threshold(100_000, 20, 20)
-    return uvloop.run(_main(wanted, plane, credentials))
+    return uvloop.run(_main(wanted, plane, credentials, args.config, document))
