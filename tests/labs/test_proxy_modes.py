@@ -36,7 +36,7 @@ def test_ratios_are_those_of_a_round_and_a_bad_round_does_not_count() -> None:
     assert rates([round_of(1, 2, 4)])["bare", 0, "direct"].of_tracked == 2
 
 
-def test_of_a_kernel_that_is_interrupted_the_quickest_tenth_counts() -> None:
+def test_of_a_kernel_that_is_interrupted_the_quickest_twentieth_counts() -> None:
     def once(busy: float) -> dict:
         return {place: rate for place, (rate, _) in round_of(1, 2, 4, busy).items()}
 

@@ -42,7 +42,7 @@ def rates(rounds: Sequence[dict[Place, tuple[float, float]]]) -> dict[Place, Rat
 
 
 class Quickest(NamedTuple):
-    """The rate of the quickest tenth of the rounds, and as a ratio to the same of what is direct: for a kernel that is itself
+    """The rate of the quickest twentieth of the rounds, and as a ratio to the same of what is direct: for a kernel that is itself
     interrupted, where most rounds say more of the machine than of it."""
 
     rate: float
@@ -51,5 +51,5 @@ class Quickest(NamedTuple):
 
 
 def quickest(rounds: Sequence[dict[Place, float]]) -> dict[Place, Quickest]:
-    best = {place: sorted(r[place] for r in rounds)[int(0.9 * (len(rounds) - 1))] for place in rounds[0]}
+    best = {place: sorted(r[place] for r in rounds)[int(0.95 * (len(rounds) - 1))] for place in rounds[0]}
     return {place: Quickest(rate, rate / best[BARE], rate / best[TRACKED]) for place, rate in best.items()}
