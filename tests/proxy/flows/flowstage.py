@@ -14,6 +14,7 @@ import flownet
 import flowplanes
 from flowdata import SITES, address
 
+from seaway.api.tree import Key
 from seaway.client.fake import FakeApi
 from seaway.client.rest import kind_of
 from seaway.proxy import addresses
@@ -96,12 +97,12 @@ class Stage:
 
     async def settled(self, proxy: Proxy) -> None:
         """Until the proxy has programmed what the API says."""
-        version = self.api.version
-        self.put("marker", {"address": 250, "labels": {"version": str(version)}, "endpoints": {}})
+        self.put("marker", {"address": 250, "endpoints": {}})
+        version = self.api.objects["services", Key(NAMESPACE, "marker")]["metadata"]["resourceVersion"]
 
         def done() -> bool:
             marker = proxy.services.get(NAMESPACE, "marker")
-            seen = marker is not None and marker["metadata"]["labels"].get("version") == str(version)
+            seen = marker is not None and marker["metadata"]["resourceVersion"] == version
             return seen and not proxy.waiting and not proxy.queued_at
 
         await self.until(done, "a sync")
