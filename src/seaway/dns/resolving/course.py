@@ -105,8 +105,8 @@ def candidates(plan: Plan, name: bytes) -> list[bytes]:
     return []
 
 
-def plain(blocks: Blocks, plan: Plan, question: Question, depth: int = 0) -> Course:
-    """hosts, kubernetes, forward; aliases followed."""
+def plain(blocks: Blocks, plan: Plan, question: Question, path: tuple[bytes, ...] = ()) -> Course:
+    """hosts, kubernetes, forward; aliases followed. `path`: the aliases that have led here."""
     name, kind = question.name, question.kind
     if plan.hosts is not None and (found := plan.hosts.answer(name, kind)) is not None:
         return found
@@ -116,7 +116,7 @@ def plain(blocks: Blocks, plan: Plan, question: Question, depth: int = 0) -> Cou
         if denied is None:
             denied = (yield AskZone(name, kind)) or failure(SERVFAIL)
             if denied.target and denied.counts[0] == 1 and kind != CNAME:
-                return (yield from _chase(blocks, denied, question, depth))
+                return (yield from _chase(blocks, denied, question, path))
         if denied.rcode != NXDOMAIN or not any(wire.is_below(name, zone) for zone in plan.falls):
             return denied
     chosen = plan.forward_for(name)
@@ -132,13 +132,15 @@ def plain(blocks: Blocks, plan: Plan, question: Question, depth: int = 0) -> Cou
     return denied or failure(REFUSED)
 
 
-def _chase(blocks: Blocks, first: Answer, question: Question, depth: int) -> Course:
-    """An alias to the end of its chain. Where that leads nowhere the alias alone is the answer, as CoreDNS has it."""
+def _chase(blocks: Blocks, first: Answer, question: Question, path: tuple[bytes, ...]) -> Course:
+    """An alias to the end of its chain, or once around a circle. Where that leads nowhere the alias alone is the answer, as
+    CoreDNS has it."""
     alone = first._replace(target=b"")
     found = blocks.find(first.target)
-    if depth >= CHAIN or found is None:
+    path = (*path, question.name)
+    if len(path) > CHAIN or first.target in path or found is None:
         return alone
-    rest = yield from plain(blocks, found[0], question._replace(name=first.target), depth + 1)
+    rest = yield from plain(blocks, found[0], question._replace(name=first.target), path)
     if not rest.counts[0]:
         return alone._replace(owners=(*alone.owners, *rest.owners), until=min(alone.until, rest.until))
     return joined(alone, first.target, rest)

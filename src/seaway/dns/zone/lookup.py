@@ -111,9 +111,7 @@ class Zone:
             target = wire.from_text(service.external)
         except ValueError:
             return failure(SERVFAIL, (key,))
-        address = _as_address(service.external)
-        if address is not None:  # an address where a name is due: CoreDNS answers with it
-            return self._found([wire.address(address, self.settings.ttl)], origin, (key,))
+        # A target like 192.0.2.7 is a name of digits too (Service API, externalName).
         alias = [wire.record(TO_QUESTION, CNAME, self.settings.ttl, target)]
         return of_records(AA, alias, owners=(key,))._replace(target=target)
 
@@ -214,6 +212,8 @@ class Zone:
     # addresses to names
 
     def _reverse(self, name: bytes, zone: bytes, kind: int) -> Answer:
+        if name == zone:
+            return self._apex(zone, kind)
         address = wire.reverse_address(name)
         if address is None:
             return self._missing(zone, ())

@@ -73,7 +73,7 @@ class Outline:
         """The reply (without id) to a plain query for a name that `denies`; None: not one of those. Nothing is parsed that
         need not be: this is what floods of random names cost."""
         head = HEADS.get(data[2:12])
-        if head is None:
+        if head is None or not self.synced:
             return None
         for suffix, _ in self._suffixes:
             at = data.find(suffix, 12)

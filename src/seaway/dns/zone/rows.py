@@ -102,6 +102,7 @@ def endpoint_slice(tree: Tree, pod_names: bool = False) -> SliceRow | None:
         if pod_names:
             target = endpoint.get("targetRef") or {}
             pod = str(target.get("name") or "").lower().encode("latin-1", "replace")
+            pod = pod if len(pod) < 64 else b""  # no label: the address names it
         for text in endpoint.get("addresses") or ():
             if len(address := _packed(text)) == size:
                 rows[0 if ready else 1].append((address, name, pod))

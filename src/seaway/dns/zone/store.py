@@ -169,10 +169,9 @@ class Store:
                 if at % row.size == 0 and row.size == len(address):
                     service = self.services.get(row.service)
                     index = at // row.size
-                    named = bool(row.names and row.names[index])
                     shown = service and not service.external and (index < row.ready or service.publish)
-                    # Below a ClusterIP only an endpoint with a hostname has a name to point to, as CoreDNS has it.
-                    if service and shown and (service.is_headless or named):
+                    # Below a ClusterIP too: an endpoint there has a name as any other (plugin/kubernetes/reverse.go).
+                    if service and shown:
                         yield service, label_of(row, index, address)
                 at = row.packed.find(address, at + 1)
 
@@ -226,9 +225,10 @@ def label_of(row: SliceRow, index: int, address: bytes) -> bytes:
 
 
 def dashed(address: bytes) -> bytes:
-    """`10-244-0-5`, `fd00--1`."""
+    """`10-244-0-5`, `fd00--1`, `fd00--0`."""
     if len(address) == 4:
         return b"%d-%d-%d-%d" % tuple(address)
     import ipaddress
 
-    return str(ipaddress.IPv6Address(address)).replace(":", "-").encode()
+    text = str(ipaddress.IPv6Address(address)).replace(":", "-")
+    return (text + "0" if text.endswith("-") else text).encode()  # no label ends in a hyphen (plugin/kubernetes)
