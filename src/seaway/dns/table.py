@@ -1,8 +1,8 @@
-"""What a worker has answered and may say again: `Table` of known answers by question, and of images by a query's bytes; pure.
+"""What a worker has answered and may say again: images by a query's bytes, answers by question; pure.
 
-The hot path is one look-up: a query from byte 2 on is the key, an `Image` the value. An image of an answer that counts down
-holds for the rest of a second. What the cluster's zone said holds until a change voids its owners; it is bounded, since names
-are; what was forwarded is bounded by the `cache` plugin's numbers.
+The hot path is one look-up: a query from byte 2 on is the key, an `Image` the value. What the cluster's zone said holds until a
+change voids its owners: its images are all that is kept of most of it, few of its answers are, for queries that are worded oddly.
+What was forwarded is bounded by the `cache` plugin's numbers; its images hold for the rest of a second, since TTLs count down.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from math import inf
 
 from seaway.dns.answer import Answer
 
-ZONE_ENTRIES, ZONE_BYTES = 65_536, 12 << 20
-VARIANTS = 16  # images of one answer: EDNS sizes, flags
-OVERHEAD = 500  # bytes that an answer costs beside its body
+ZONE_ANSWERS = 4_096
+ZONE_BYTES = 40 << 20  # of the zone's images
+OVERHEAD = 560  # bytes that an image costs beside its replies
+VARIANTS = 16  # images of one forwarded answer: EDNS sizes, flags
+Labels = tuple[bytes, int, int, int, int, int, bool]
+Hot = dict[bytes, "Image"]
 
 
 class Image:
@@ -22,24 +25,32 @@ class Image:
 
     __slots__ = ("count", "hits", "images", "labels", "told", "until")
 
-    def __init__(self, images: list[bytes], until: float, labels: tuple[str, ...]) -> None:
+    def __init__(self, images: tuple[bytes, ...], until: float, labels: Labels) -> None:
         self.images, self.until, self.labels = images, until, labels
         self.count, self.hits, self.told = len(images), 0, 0
 
+    @property
+    def size(self) -> int:
+        return OVERHEAD + sum(map(len, self.images))
+
 
 class Known:
-    """An answer and the queries it has images for. `recent`, `since`: how often it was asked in the prefetch's window."""
+    """An answer, and the exact queries it has images for if it was forwarded. `recent`, `since`: how often it was asked in the
+    prefetch's window."""
 
-    __slots__ = ("answer", "hot", "recent", "refreshing", "since")
+    __slots__ = ("answer", "failed", "hot", "recent", "refreshing", "since")
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
-        self.hot: list[tuple[dict[bytes, Image], bytes]] = []
-        self.recent, self.since, self.refreshing = 0, 0.0, False
+        self.hot: list[tuple[Hot, bytes]] = []
+        self.recent, self.since, self.failed, self.refreshing = 0, 0.0, -inf, False
+
+
+_FLAGS = {(False, False): b"\0", (True, False): b"\1", (False, True): b"\2", (True, True): b"\3"}
 
 
 def key_of(name: bytes, kind: int, do: bool, cd: bool) -> bytes:
-    return name + kind.to_bytes(2, "big") + bytes((do | cd << 1,))
+    return name + kind.to_bytes(2, "big") + _FLAGS[do, cd]
 
 
 class Table:
@@ -51,8 +62,9 @@ class Table:
         self._zone: dict[bytes, None] = {}
         self._positive: dict[bytes, None] = {}
         self._denials: dict[bytes, None] = {}
-        self._by_owner: dict[bytes, list[bytes]] = {}
         self._limits = (positive, denials)
+        self._answers_of: dict[bytes, list[bytes]] = {}
+        self._images_of: dict[bytes, list[tuple[Hot, bytes]]] = {}
         self._zone_bytes = 0
         self.dropped: list[Image] = []
         self.evictions = 0
@@ -69,27 +81,24 @@ class Table:
 
     def keep(self, key: bytes, answer: Answer) -> Known:
         """Takes an answer; the oldest make room."""
-        self.drop(key)
+        if key in self._known:
+            self.drop(key)
         known = self._known[key] = Known(answer)
         if answer.until == inf:
-            self._zone[key] = None
-            self._zone_bytes += OVERHEAD + len(answer.body)
-            while len(self._zone) > ZONE_ENTRIES or (self._zone_bytes > ZONE_BYTES and len(self._zone) > 1):
-                self._evict(self._zone)
+            order, limit = self._zone, ZONE_ANSWERS
+        elif answer.is_positive:
+            order, limit = self._positive, self._limits[0]
         else:
-            order, limit = (self._positive, self._limits[0]) if answer.is_positive else (self._denials, self._limits[1])
-            order[key] = None
-            while len(order) > limit:
-                self._evict(order)
+            order, limit = self._denials, self._limits[1]
+        order[key] = None
+        while len(order) > limit:
+            self.evictions += order is not self._zone
+            self.drop(next(iter(order)))
         for owner in answer.owners:
-            self._by_owner.setdefault(owner, []).append(key)
+            self._answers_of.setdefault(owner, []).append(key)
         return known
 
-    def _evict(self, order: dict[bytes, None]) -> None:
-        self.evictions += 1
-        self.drop(next(iter(order)))
-
-    def heat(self, known: Known, hot: dict[bytes, Image], query: bytes, image: Image) -> int:
+    def heat(self, known: Known, hot: Hot, query: bytes, image: Image) -> int:
         """An image for a query's exact bytes, in the place of the one before; how often that one was sent."""
         old = hot.get(query)
         sent = 0
@@ -97,21 +106,41 @@ class Table:
             sent = old.hits - old.told
             self._fold(old)
             image.hits = image.told = old.hits  # the addresses' turn goes on
+            if old.until == inf:
+                self._zone_bytes -= old.size
         hot[query] = image
-        if (hot, query) not in known.hot:
+        if image.until == inf:
+            self._zone_bytes += image.size
+            if self._zone_bytes > ZONE_BYTES:
+                self._cool_oldest(hot)
+            if old is None:
+                for owner in known.answer.owners:
+                    self._images_of.setdefault(owner, []).append((hot, query))
+        elif old is None or (hot, query) not in known.hot:
             if len(known.hot) >= VARIANTS:
                 self._cool(*known.hot.pop(0))
             known.hot.append((hot, query))
         return sent
 
-    def _cool(self, hot: dict[bytes, Image], query: bytes) -> None:
+    def _cool(self, hot: Hot, query: bytes) -> None:
         image = hot.pop(query, None)
         if image is not None:
             self._fold(image)
+            if image.until == inf:
+                self._zone_bytes -= image.size
+
+    def _cool_oldest(self, hot: Hot) -> None:
+        """An eighth of the images goes, the oldest first; their owners' lists are shortened when those change."""
+        for query in [q for q, image in hot.items() if image.until == inf][: len(hot) // 8 + 1]:
+            self._cool(hot, query)
 
     def _fold(self, image: Image) -> None:
         if image.hits != image.told:
             self.dropped.append(image)
+
+    def take_dropped(self) -> list[Image]:
+        found, self.dropped = self.dropped, []
+        return found
 
     def drop(self, key: bytes) -> None:
         known = self._known.pop(key, None)
@@ -119,39 +148,31 @@ class Table:
             return
         for hot, query in known.hot:
             self._cool(hot, query)
-        if key in self._zone:
-            del self._zone[key]
-            self._zone_bytes -= OVERHEAD + len(known.answer.body)
+        self._zone.pop(key, None)
         self._positive.pop(key, None)
         self._denials.pop(key, None)
         for owner in known.answer.owners:
-            keys = self._by_owner.get(owner)
+            keys = self._answers_of.get(owner)
             if keys is not None:
                 if len(keys) == 1:
-                    del self._by_owner[owner]
-                else:
+                    del self._answers_of[owner]
+                elif key in keys:
                     keys.remove(key)
 
-    def take_dropped(self) -> list[Image]:
-        found, self.dropped = self.dropped, []
-        return found
-
-    def clear(self) -> None:
-        """Drops all."""
-        for key in list(self._known):
-            self.drop(key)
-
-    def void(self, owners: Iterable[bytes]) -> int:
-        """Drops all that was made of these; how many."""
-        number = 0
+    def void(self, owners: Iterable[bytes]) -> None:
+        """Drops all that was made of these."""
         for owner in owners:
-            for key in self._by_owner.pop(owner, ()):
+            for key in self._answers_of.pop(owner, ()):
                 self.drop(key)
-                number += 1
-        return number
+            for hot, query in self._images_of.pop(owner, ()):
+                self._cool(hot, query)
 
     def clear_zone(self) -> None:
         """Drops all that the cluster's zone had a part in."""
-        self.void(list(self._by_owner))
-        for key in list(self._zone):
+        self.void([*self._answers_of, *self._images_of])
+
+    def clear(self) -> None:
+        """Drops all."""
+        self.clear_zone()
+        for key in list(self._known):
             self.drop(key)

@@ -1,36 +1,65 @@
-"""Counts of a worker, cheap to keep and easy to add up: rows of (what, labels, number); pure. `metrics` names them."""
+"""Counts of a worker, cheap to keep and easy to add up: rows of (what, labels, number); pure. `measures` names them."""
 
 from __future__ import annotations
+
+from bisect import bisect_left
 
 import msgspec
 
 Row = tuple[str, tuple[str, ...], float]
 DURATIONS = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192)
-SIZES = (0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16000, 32000, 48000, 64000)
+SIZES = (0.0, 100.0, 200.0, 300.0, 400.0, 511.0, 1023.0, 2047.0, 4095.0, 8291.0, 16000.0, 32000.0, 48000.0, 64000.0)
+
+
+class Histogram:
+    """Observations by bucket, the last for what is above all bounds."""
+
+    __slots__ = ("bounds", "buckets", "sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.buckets = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float, number: int = 1) -> None:
+        self.buckets[bisect_left(self.bounds, value)] += number
+        self.sum += value * number
 
 
 class Tally:
-    """Numbers by (what, labels)."""
+    """Numbers and histograms by (what, labels)."""
 
     def __init__(self) -> None:
         self.numbers: dict[tuple[str, tuple[str, ...]], float] = {}
+        self._histograms: dict[tuple[str, tuple[str, ...]], Histogram] = {}
 
     def add(self, what: str, labels: tuple[str, ...], number: float = 1) -> None:
         key = (what, labels)
         self.numbers[key] = self.numbers.get(key, 0) + number
 
-    def observe(self, what: str, labels: tuple[str, ...], value: float, bounds: tuple[float, ...], number: int = 1) -> None:
-        """`number` observations of a value: bucket, sum and count."""
-        bucket = next((str(b) for b in bounds if value <= b), "+Inf")
-        self.add(f"{what}_bucket", (*labels, bucket), number)
-        self.add(f"{what}_sum", labels, value * number)
-        self.add(f"{what}_count", labels, number)
+    def histogram(self, what: str, labels: tuple[str, ...], bounds: tuple[float, ...]) -> Histogram:
+        """One to observe with: who observes often keeps it."""
+        key = (what, labels)
+        found = self._histograms.get(key)
+        if found is None:
+            found = self._histograms[key] = Histogram(bounds)
+        return found
 
     def set(self, what: str, labels: tuple[str, ...], number: float) -> None:
         self.numbers[(what, labels)] = number
 
     def rows(self) -> list[Row]:
-        return [(what, labels, number) for (what, labels), number in self.numbers.items()]
+        found = [(what, labels, number) for (what, labels), number in self.numbers.items()]
+        for (what, labels), histogram in self._histograms.items():
+            names = (*map(str, histogram.bounds), "+Inf")
+            found += [
+                (f"{what}_bucket", (*labels, name), float(number))
+                for name, number in zip(names, histogram.buckets, strict=True)
+                if number
+            ]
+            found.append((f"{what}_sum", labels, histogram.sum))
+            found.append((f"{what}_count", labels, float(sum(histogram.buckets))))
+        return found
 
 
 def pack(rows: list[Row]) -> bytes:

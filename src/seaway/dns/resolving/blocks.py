@@ -32,6 +32,8 @@ class Plan:
         self.not_kept = tuple(self._optional(z) for z in (self.cache.disable_success, self.cache.disable_denial))
         self.forwards = [(f, wire.name_of(f.origin), [wire.name_of(e) for e in f.excepted]) for f in block.forwards]
         self.autopath = self._zones(block.autopath.zones) if block.autopath else ()
+        plain = not (block.rewrites or block.hosts or block.autopath)
+        self._direct = plain and len(block.forwards) == 1 and block.forwards[0].origin == () and not block.forwards[0].excepted
         self.searches: tuple[bytes, ...] = ()  # what follows the cluster's own domains in a pod's search path
 
     def _zones(self, zones: tuple[Name, ...]) -> tuple[bytes, ...]:
@@ -43,8 +45,11 @@ class Plan:
 
     def is_kept(self, name: bytes, denial: bool) -> bool:
         """Whether the `cache` plugin keeps a forwarded answer."""
+        zones = self.not_kept[1 if denial else 0]
+        if self.kept == (b"\0",) and not zones:
+            return True
         below = any(wire.is_below(name, zone) for zone in self.kept)
-        return below and not any(wire.is_below(name, zone) for zone in self.not_kept[1 if denial else 0])
+        return below and not any(wire.is_below(name, zone) for zone in zones)
 
     def forward_for(self, name: bytes, skip: int = 0) -> tuple[int, Forward] | None:
         """The first `forward` from `skip` on that takes a name: its number and itself."""
@@ -52,6 +57,10 @@ class Plan:
             if wire.is_below(name, origin) and not any(wire.is_below(name, e) for e in excepted):
                 return i, forward
         return None
+
+    def is_direct(self, name: bytes) -> bool:
+        """Whether the first `forward` and nothing else has to do with a name."""
+        return self._direct and not name.endswith(self.cluster)
 
     def denies_alone(self) -> bool:
         """Whether an unknown Service is NXDOMAIN whatever else stands in the block: the outline's short way may be taken."""
@@ -71,9 +80,12 @@ class Blocks:
     def __init__(self, plans: Iterable[Plan]) -> None:
         self.plans = tuple(plans)
         self._by_zone = {zone: plan for plan in self.plans for zone in plan.zones}
+        self._only = (self.plans[0], b"\0") if list(self._by_zone) == [b"\0"] else None
 
     def find(self, name: bytes) -> tuple[Plan, bytes] | None:
         """The block whose zone is the longest above a name, and that zone."""
+        if self._only is not None:
+            return self._only
         by_zone = self._by_zone
         at = 0
         while True:

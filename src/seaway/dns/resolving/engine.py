@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from typing import NamedTuple, Protocol
 
@@ -16,14 +17,16 @@ from seaway.dns.resolving.blocks import Blocks, Plan
 from seaway.dns.resolving.course import AskUpstream, AskZone, Course, Need, Question, course
 from seaway.dns.resolving.plugins import ErrorLines, LogPlugin
 from seaway.dns.settings import Errors
-from seaway.dns.table import Image, Known, Table, key_of
-from seaway.dns.tally import DURATIONS, SIZES, Tally
+from seaway.dns.table import Hot, Image, Known, Labels, Table, key_of
+from seaway.dns.tally import DURATIONS, SIZES, Histogram, Tally
 from seaway.dns.wire import ANY, AXFR, IN, IXFR, NOERROR, REFUSED, SERVFAIL, BadMessage, Query
 
 log = logging.getLogger("dns")
 RUNNING = 20_000  # questions on their way at once
 STALE_WAIT = 0.03  # seconds that a fresh answer is waited for where a stale one is at hand
 SECOND = 1.0
+LABELS = 4096  # kinds of replies that are counted apart before they are added up
+SOURCES = ("", "kubernetes", "forward")  # the plugin that knew, in metrics
 OBSOLETE = wire.record(wire.TO_QUESTION, wire.HINFO, 8482, b"\x08RFC 8482\0")  # RFC 8482 4.2
 METRIC_TYPES = {
     TYPES[t]: t
@@ -37,7 +40,8 @@ class Sink(Protocol):
     proto: str
     family: str
     limit: int
-    hot: dict[bytes, Image]
+    hot: Hot
+    counted: dict[Labels, int]
 
     def send(self, reply: bytes, address: tuple[object, ...]) -> None: ...
 
@@ -47,7 +51,7 @@ class Zone(Protocol):
 
 
 class Upstreams(Protocol):
-    def ask(self, need: AskUpstream, then: Callable[[Answer | None], None]) -> None: ...
+    def ask(self, plan: Plan, number: int, question: Question, then: Callable[[Answer | None], None]) -> None: ...
 
     def are_down(self, plan: Plan, name: bytes) -> bool: ...
 
@@ -76,10 +80,12 @@ class Waiter(NamedTuple):
 class Run:
     """A question on its way. `stale`: what may be said meanwhile."""
 
-    __slots__ = ("course", "key", "plan", "stale", "timed", "waiters", "zone")
+    __slots__ = ("course", "key", "plan", "question", "stale", "timed", "waiters", "zone")
 
-    def __init__(self, course: Course, key: bytes, plan: Plan, zone: bytes, stale: Known | None) -> None:
-        self.course, self.key, self.plan, self.zone, self.stale = course, key, plan, zone, stale
+    def __init__(
+        self, course: Course | None, question: Question, key: bytes, plan: Plan, zone: bytes, stale: Known | None
+    ) -> None:
+        self.course, self.question, self.key, self.plan, self.zone, self.stale = course, question, key, plan, zone, stale
         self.timed = False
         self.waiters: list[Waiter] = []
 
@@ -93,6 +99,8 @@ class Engine:
         self.running: dict[bytes, Run] = {}
         self._turn = 0
         self.errors = ErrorLines()
+        self._same: dict[Labels, Labels] = {}
+        self._durations: dict[bytes, Histogram] = {}
         self.probes: dict[bytes, Callable[[], None]] = {}  # names that tell of a loop: what to do when one comes in
 
     def handle(self, data: bytes, sink: Sink, address: tuple[object, ...]) -> None:
@@ -151,7 +159,7 @@ class Engine:
         else:
             run = self._start(key, query, plan, zone, stale)
             run.waiters.append(waiter)
-            self._advance(run, None)
+            self._go(run)
         if run.stale is None or not run.waiters:
             return
         if not plan.cache.stale_verify or self._upstreams.are_down(plan, query.name):
@@ -162,10 +170,30 @@ class Engine:
 
     def _start(self, key: bytes, query: Query, plan: Plan, zone: bytes, stale: Known | None) -> Run:
         question = Question(query.name, query.kind, query.do, bool(query.flags & wire.CD))
-        run = self.running[key] = Run(course(self.blocks, plan, question), key, plan, zone, stale)
+        run = self.running[key] = Run(None, question, key, plan, zone, stale)
+        if not plan.is_direct(query.name):
+            run.course = course(self.blocks, plan, question)
         return run
 
+    def _go(self, run: Run) -> None:
+        if run.course is None:
+            self._upstreams.ask(run.plan, 0, run.question, partial(self._told, run))
+        else:
+            self._advance(run, None)
+
+    def _told(self, run: Run, answer: Answer | None) -> None:
+        """The upstream's answer where that is all there is to it: most of what is forwarded."""
+        self._finish(run, self._failed(run.plan, run.question) if answer is None else answer)
+
+    def _failed(self, plan: Plan, question: Question) -> Answer:
+        """No upstream answered: kept for a moment, so that not everybody waits for that."""
+        if plan.block.errors is not None:
+            self._tell_error(plan, question)
+        now = self._clock.now
+        return failure(SERVFAIL)._replace(born=now, until=now + plan.cache.servfail_ttl)
+
     def _advance(self, run: Run, answer: Answer | None) -> None:
+        assert run.course is not None
         try:
             need: Need = run.course.send(answer)
         except StopIteration as done:
@@ -191,16 +219,13 @@ class Engine:
                 return
 
         def then(answer: Answer | None) -> None:
-            now = self._clock.now
             if answer is None:
-                if plan.block.errors is not None:
-                    self._tell_error(plan, question)
-                answer = failure(SERVFAIL)._replace(born=now, until=now + plan.cache.servfail_ttl)
+                answer = self._failed(plan, question)
             if key != run.key:
                 self._keep(key, answer, plan, question.name)
             self._advance(run, answer)
 
-        self._upstreams.ask(need, then)
+        self._upstreams.ask(plan, need.number, question, then)
 
     def _tell_error(self, plan: Plan, question: Question) -> None:
         """The `errors` plugin: a line for a question that no upstream answered, or one for many alike."""
@@ -255,19 +280,23 @@ class Engine:
     def _say_known(self, waiter: Waiter, known: Known, plan: Plan, zone: bytes) -> None:
         query, sink = waiter.query, waiter.sink
         now = self._clock.now
-        answer = aged(known.answer, now)
+        answer = known.answer
+        if answer.ttls:
+            answer = aged(answer, now)
         if not query.plain or plan.log is not None:
             self._say(waiter, answer, plan, zone)
             return
         until = inf if answer.until == inf else min(answer.born + SECOND, answer.until)
         limit = self._limit(query, plan, sink)
-        made = images(query, answer, limit) if plan.block.loadbalance else [image(query, answer, limit)]
-        labels = self._labels(query, answer, plan, zone, len(made[0]) + 2)
-        kept = Image(made, until, labels)
+        if plan.block.loadbalance and answer.run[2] > 1:
+            made = tuple(images(query, answer, limit))
+        else:
+            made = (image(query, answer, limit),)
+        kept = Image(made, until, self._labels(query, answer, zone, len(made[0]) + 2))
         asked = self.table.heat(known, sink.hot, waiter.bytes, kept)
-        kept.hits += 1
-        sink.send(query.id + made[kept.hits % kept.count], waiter.address)
-        self._tally.observe("duration", labels[:1], max(self._clock.now - waiter.began, 0.0), DURATIONS)
+        hits = kept.hits = kept.hits + 1
+        sink.send(query.id + made[hits % kept.count], waiter.address)
+        self._took(zone).observe(now - waiter.began)
         if answer.until != inf and plan.cache.prefetch:
             self._prefetch(known, waiter, plan, zone, asked + 1)
 
@@ -285,7 +314,7 @@ class Engine:
         key = key_of(query.name, query.kind, query.do, bool(query.flags & wire.CD))
         if key not in self.running:
             self._tally.add("prefetch", ())
-            self._advance(self._start(key, query, plan, zone, known), None)
+            self._go(self._start(key, query, plan, zone, known))
 
     @staticmethod
     def _limit(query: Query, plan: Plan | None, sink: Sink) -> int:
@@ -300,10 +329,14 @@ class Engine:
         turn = self._turn if plan is not None and plan.block.loadbalance else 0
         reply = query.id + image(query, answer, self._limit(query, plan, sink), turn)
         sink.send(reply, waiter.address)
-        took = max(self._clock.now - waiter.began, 0.0)
-        labels = self._labels(query, answer, plan, zone, len(reply))
-        self.count(labels, sink, 1)
-        self._tally.observe("duration", labels[:1], took, DURATIONS)
+        took = self._clock.now - waiter.began
+        if plan is None:
+            zone = b""
+        labels = self._labels(query, answer, zone, len(reply))
+        sink.counted[labels] = sink.counted.get(labels, 0) + 1
+        if len(sink.counted) > LABELS:
+            self.fold(sink)
+        self._took(zone).observe(took)
         if plan is not None and plan.log is not None:
             self._log(plan.log, waiter, answer, len(reply), took)
 
@@ -320,23 +353,39 @@ class Engine:
 
     # counting
 
-    def _labels(self, query: Query, answer: Answer, plan: Plan | None, zone: bytes, size: int) -> tuple[str, ...]:
-        source = "kubernetes" if answer.flags & wire.AA else "forward" if answer.ttls else ""
-        kind = METRIC_TYPES.get(query.kind, "other")
-        asked = str(len(query.question) + 12 + (11 if query.edns else 0))
-        zone_text = wire.to_text(zone) if plan is not None else "dropped"
-        return (zone_text, kind, rcode_word(answer.rcode), source, asked, str(size), "1" if query.do else "")
+    def _labels(self, query: Query, answer: Answer, zone: bytes, size: int) -> Labels:
+        """What a reply is counted under; one value for all alike, since each image holds it."""
+        source = 1 if answer.flags & wire.AA else 2 if answer.ttls else 0
+        kind = query.kind if query.kind in METRIC_TYPES else 0
+        asked = len(query.question) + (23 if query.edns else 12)
+        labels = (zone, kind, answer.flags & 15, source, asked, size, query.do)
+        if len(self._same) > LABELS:
+            self._same.clear()
+        return self._same.setdefault(labels, labels)
 
-    def count(self, labels: tuple[str, ...], sink: Sink, number: int) -> None:
+    def _took(self, zone: bytes) -> Histogram:
+        found = self._durations.get(zone)
+        if found is None:
+            text = wire.to_text(zone) if zone else "dropped"
+            found = self._durations[zone] = self._tally.histogram("duration", (text,), DURATIONS)
+        return found
+
+    def fold(self, sink: Sink) -> None:
+        """A sink's counts go to the tally."""
+        for labels, number in sink.counted.items():
+            self.count(labels, sink, number)
+        sink.counted.clear()
+
+    def count(self, labels: Labels, sink: Sink, number: int) -> None:
         """`number` replies of the same labels."""
         zone, kind, rcode, source, asked, size, do = labels
-        tally = self._tally
-        tally.add("requests", (zone, sink.proto, sink.family, kind), number)
-        tally.add("responses", (zone, rcode, source), number)
+        tally, text = self._tally, wire.to_text(zone) if zone else "dropped"
+        tally.add("requests", (text, sink.proto, sink.family, METRIC_TYPES.get(kind, "other")), number)
+        tally.add("responses", (text, rcode_word(rcode), SOURCES[source]), number)
         if do:
-            tally.add("do", (zone,), number)
-        tally.observe("request_size", (zone, sink.proto), float(asked), SIZES, number)
-        tally.observe("response_size", (zone, sink.proto), float(size), SIZES, number)
+            tally.add("do", (text,), number)
+        tally.histogram("request_size", (text, sink.proto), SIZES).observe(asked, number)
+        tally.histogram("response_size", (text, sink.proto), SIZES).observe(size, number)
 
     def _count_cache(self, known: Known, plan: Plan) -> None:
         if known.answer.until != inf:

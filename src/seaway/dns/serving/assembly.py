@@ -12,7 +12,7 @@ from seaway.dns import wire
 from seaway.dns.access import Clients
 from seaway.dns.answer import Answer
 from seaway.dns.resolving.blocks import Blocks, Plan
-from seaway.dns.resolving.course import AskUpstream
+from seaway.dns.resolving.course import Question
 from seaway.dns.resolving.engine import METRIC_TYPES, Engine, Sink
 from seaway.dns.settings import AccessRule, Forward, Kubernetes, Settings, Upstream
 from seaway.dns.table import Table
@@ -20,7 +20,6 @@ from seaway.dns.tally import SIZES, Row, Tally
 from seaway.dns.upstreams.connections import BothWays, StreamWay
 from seaway.dns.upstreams.datagrams import Ids, Loop, UdpWay
 from seaway.dns.upstreams.exchange import Relay, Way
-from seaway.dns.upstreams.health import Choice
 from seaway.dns.zone.outline import Outline
 
 PART = 100_000  # bytes of counts in a message
@@ -34,15 +33,15 @@ class ZoneAsker(Protocol):
 class Upstreams:
     """The relays of all blocks of a port."""
 
-    def __init__(self, relays: dict[tuple[Plan, int], Relay]) -> None:
+    def __init__(self, relays: dict[Plan, list[Relay]]) -> None:
         self._relays = relays
 
-    def ask(self, need: AskUpstream, then: Callable[[Answer | None], None]) -> None:
-        self._relays[(need.plan, need.number)].ask(need, then)
+    def ask(self, plan: Plan, number: int, question: Question, then: Callable[[Answer | None], None]) -> None:
+        self._relays[plan][number].ask(question, plan.cache, then)
 
     def are_down(self, plan: Plan, name: bytes) -> bool:
         chosen = plan.forward_for(name)
-        return chosen is not None and self._relays[(plan, chosen[0])].choice.all_down
+        return chosen is not None and self._relays[plan][chosen[0]].choice.all_down
 
 
 class Port:
@@ -69,7 +68,7 @@ class Assembly:
         self.ports: dict[tuple[str, int], Port] = {}
         self._hosts: dict[Plan, str | None] = {}
         self._ids = Ids()
-        self._relays: dict[tuple[Plan, int], Relay] = {}
+        self._relays: dict[Plan, list[Relay]] = {}
 
     def build(self, zone: ZoneAsker) -> None:
         groups: dict[tuple[str, int], list[Plan]] = {}
@@ -89,9 +88,7 @@ class Assembly:
         table = Table(max(p.cache.entries for p in plans), max(p.cache.denial_entries for p in plans))
         chance = random.SystemRandom()
         relays = {
-            (plan, i): Relay(f, self._way, Choice(f.upstreams, f.policy, chance), self.loop, self.tally)
-            for plan in plans
-            for i, (f, _, _) in enumerate(plan.forwards)
+            plan: [Relay(f, self._way, chance, self.loop, self.tally) for f, _, _ in plan.forwards] for plan in plans
         }
         rules: list[AccessRule] = [r for p in plans for r in p.block.access]
         clients = Clients(self.settings.client_limit, tuple(rules))
@@ -120,22 +117,23 @@ class Assembly:
     def watch_loops(self, token: bytes, tell: Callable[[str, int], None]) -> None:
         """Sends each upstream a question that only this server knows, and listens for it. `token` is the same in all the
         server's processes: the probe of one comes in at another."""
-        for (plan, _), relay in self._relays.items():
+        for plan, relay in ((p, r) for p, relays in self._relays.items() for r in relays):
             if not plan.block.loop:
                 continue
-            for upstream in relay.choice.states:
+            for target in relay.choice.targets:
+                upstream = target.upstream
                 told = f"{upstream.host}-{upstream.port}".replace(":", "-").replace(".", "-").encode()
                 name = bytes((len(told),)) + told + bytes((len(token),)) + token + plan.zones[0]
                 for port in self.ports.values():
                     port.engine.probes[name] = partial(tell, upstream.host, upstream.port)
                 for delay in PROBES:
-                    self.loop.later(delay, partial(relay.loop_probe, upstream, name))
+                    self.loop.later(delay, partial(relay.loop_probe, target, name))
 
     def looped(self, host: str, port: int) -> None:
-        for relay in self._relays.values():
-            for upstream in relay.choice.states:
-                if (upstream.host, upstream.port) == (host, port):
-                    relay.choice.exclude(upstream)
+        for relay in (r for relays in self._relays.values() for r in relays):
+            for target in relay.choice.targets:
+                if (target.upstream.host, target.upstream.port) == (host, port):
+                    relay.choice.exclude(target)
 
     def void(self, owners: list[bytes] | None) -> None:
         """What the zone said of these is no longer so; None: of all."""
@@ -189,6 +187,7 @@ class Assembly:
         positive = denials = evictions = 0
         for port in self.ports.values():
             for sink in port.sinks:
+                port.engine.fold(sink)
                 for image in sink.hot.values():
                     if image.hits != image.told:
                         port.engine.count(image.labels, sink, image.hits - image.told)
@@ -211,8 +210,8 @@ class Assembly:
             proto, family = (sink.proto, sink.family) if sink else ("udp", "1")
             self.tally.add("requests", (zone, proto, family, text), number)
             self.tally.add("responses", (zone, "NXDOMAIN", "kubernetes"), number)
-            self.tally.observe("request_size", (zone, proto), size, SIZES, number)
-            self.tally.observe("response_size", (zone, proto), size + self.outline.added, SIZES, number)
+            self.tally.histogram("request_size", (zone, proto), SIZES).observe(size, number)
+            self.tally.histogram("response_size", (zone, proto), SIZES).observe(size + self.outline.added, number)
 
 
 def read_file(path: str) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from seaway.dns import wire
 from seaway.dns.access import Clients
 from seaway.dns.resolving.engine import Clock, Engine
-from seaway.dns.table import Image
+from seaway.dns.table import Hot, Labels
 from seaway.dns.tally import DURATIONS, Tally
 from seaway.dns.wire import UDP_LIMIT
 
@@ -25,9 +25,11 @@ class Datagrams:
 
     def __init__(self, sock: socket.socket, engine: Engine, clients: Clients, clock: Clock, tally: Tally) -> None:
         self.sock, self.engine, self.clients, self._clock, self._tally = sock, engine, clients, clock, tally
-        self._zone = wire.to_text(engine.blocks.plans[0].zones[0])
+        zone = wire.to_text(engine.blocks.plans[0].zones[0])
+        self._quick = tally.histogram("duration", (zone,), DURATIONS)
         self.family = "2" if sock.family == socket.AF_INET6 else "1"
-        self.hot: dict[bytes, Image] = {}
+        self.hot: Hot = {}
+        self.counted: dict[Labels, int] = {}
         self.short: Callable[[bytes], bytes | None] | None = None
         self._send = sock.sendto
 
@@ -73,7 +75,7 @@ class Datagrams:
             self._tally.add("unsent", ())
         if quick:
             took = time.monotonic() - began
-            self._tally.observe("duration", (self._zone,), took / quick, DURATIONS, quick)
+            self._quick.observe(took / quick, quick)
 
     def _refuse(self, data: bytes, address: tuple[object, ...]) -> None:
         """More than the client's limit: a short answer, so that it asks another server and does not wait."""

@@ -19,7 +19,7 @@ from seaway.dns.resolving.engine import Engine
 from seaway.dns.serving.assembly import Assembly, Port, read_file
 from seaway.dns.serving.zonelink import ZoneLink
 from seaway.dns.settings import Settings, Tls
-from seaway.dns.table import Image
+from seaway.dns.table import Hot, Labels
 from seaway.dns.wire import TCP_LIMIT
 
 log = logging.getLogger("dns")
@@ -68,7 +68,8 @@ class Face:
 
     def __init__(self, port: Port, proto: str, family: str, loop: asyncio.AbstractEventLoop) -> None:
         self.port, self.proto, self.family, self.loop = port, proto, family, loop
-        self.hot: dict[bytes, Image] = {}
+        self.hot: Hot = {}
+        self.counted: dict[Labels, int] = {}
         self.open: set[Stream] = set()
         self.clients: dict[str, int] = {}
 
