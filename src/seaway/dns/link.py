@@ -38,10 +38,12 @@ class Looped(msgspec.Struct, tag="l", array_like=True):
 
 
 class Names(msgspec.Struct, tag="n", array_like=True):
-    """Services that there are. `first`: forget the others."""
+    """Services that there are, and the ClusterIPs of each, IPv4 before IPv6, empty where the zone is to be asked. `first`: forget
+    the others."""
 
     nonce: int
     services: list[bytes]
+    addresses: list[bytes]
     serial: int
     first: bool
     last: bool
@@ -63,6 +65,7 @@ class Told(msgspec.Struct, tag="t", array_like=True):
 
 class Change(msgspec.Struct, tag="c", array_like=True):
     come: list[bytes]
+    addresses: list[bytes]
     gone: list[bytes]
     owners: list[bytes]
     serial: int

@@ -112,7 +112,7 @@ def plain(blocks: Blocks, plan: Plan, question: Question, path: tuple[bytes, ...
         return found
     denied: Answer | None = None
     if plan.outline is not None and any(wire.is_below(name, zone) for zone in plan.cluster):
-        denied = plan.outline.denies(name)
+        denied = plan.outline.answer(name, kind)
         if denied is None:
             denied = (yield AskZone(name, kind)) or failure(SERVFAIL)
             if denied.target and denied.counts[0] == 1 and kind != CNAME:

@@ -36,7 +36,8 @@ class Control:
         self.kubernetes = kubernetes_of(settings)
         self.store = Store()
         self.zone = Zone(self.store, self.kubernetes or Kubernetes(zones=()), own.addresses)
-        self.workers = Workers(list(links), self.zone.answer, lambda: list(self.store.services), lambda: self.store.serial)
+        names, serial = lambda: list(self.store.services), lambda: self.store.serial
+        self.workers = Workers(list(links), self.zone.answer, names, self.zone.plain_addresses, serial)
         self.ending = False
 
     @property

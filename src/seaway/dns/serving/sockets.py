@@ -17,13 +17,14 @@ SO_RCVBUFFORCE = 33
 
 
 class Place(NamedTuple):
-    """`worker`: whose it is of those that share the port by UDP; 0 for TCP."""
+    """`worker`: whose it is of those that share the port by UDP; 0 for TCP. Not `must`: another program may have it."""
 
     transport: str  # dns, tls
     port: int
     host: str
     stream: bool
     worker: int
+    must: bool = True
 
 
 class BadAddress(OSError):
@@ -33,26 +34,24 @@ class BadAddress(OSError):
 def places(settings: Settings, workers: int) -> list[Place]:
     """Every socket that the settings ask for."""
     found: list[Place] = []
-    unspecified = ("0.0.0.0", *(("::",) if own.has_ipv6() else ()))
-    everywhere = (*unspecified, *_each())
+    all_hosts = ("0.0.0.0", *(("::",) if own.has_ipv6() else ()))
+    each = _each()
     for block in settings.blocks:
         if block.transport == "dns":
-            for host in block.binds or everywhere:
-                found += [Place("dns", block.port, host, False, i) for i in range(workers)]
+            found += [Place("dns", block.port, h, False, i) for h in block.binds or all_hosts for i in range(workers)]
+            if not block.binds:
+                found += [Place("dns", block.port, h, False, i, False) for h in each for i in range(workers)]
         # A connection knows the address that was asked, and two listeners of a port would be in each other's way.
-        found += [Place(block.transport, block.port, host, True, 0) for host in block.binds or unspecified]
+        found += [Place(block.transport, block.port, host, True, 0) for host in block.binds or all_hosts]
     return list(dict.fromkeys(found))
 
 
-def _each() -> tuple[str, ...]:
-    """Each address by itself where there are several of a family: a reply must come from the address that was asked, and a
-    socket for all of them leaves the choice to the routes."""
-    hosts: list[str] = []
+def _each() -> list[str]:
+    """Each address by itself, where there are several of a family: a reply by UDP must come from the address that was asked,
+    and a socket for all of them leaves the choice to the routes."""
     addresses = [ipaddress.ip_address(a) for a in own.addresses()]
-    for version in (4, 6):
-        of_family = [str(a) for a in addresses if a.version == version]
-        hosts += of_family if len(of_family) > 1 else []
-    return tuple(hosts)
+    by_family = [[str(a) for a in addresses if a.version == version] for version in (4, 6)]
+    return [host for hosts in by_family if len(hosts) > 1 for host in hosts]
 
 
 def opened(place: Place) -> socket.socket:

@@ -150,13 +150,19 @@ class Supervisor:
         """Opens what is missing; what is open."""
         wanted = sockets.places(settings, self._number(settings))
         for place in wanted:
-            if place not in self._opened:
+            if place in self._opened:
+                continue
+            try:
                 self._opened[place] = sockets.opened(place)
+            except sockets.BadAddress as e:
+                if place.must:
+                    raise
+                log.info("%s: left to who has it", e.strerror)
         return wanted
 
     def _made(self, settings: Settings) -> Generation:
         number = self._number(settings)
-        own = {p: self._opened[p] for p in sockets.places(settings, number)}
+        own = {p: self._opened[p] for p in sockets.places(settings, number) if p in self._opened}
         return Generation(settings, self._kubeconfig, number, own)
 
     # children

@@ -83,9 +83,10 @@ class Workers:
         sockets: list[socket.socket],
         answer: Callable[[bytes, int], Answer | None],
         names: Callable[[], list[bytes]],
+        addresses: Callable[[bytes], bytes],
         serial: Callable[[], int],
     ) -> None:
-        self._answer, self._names, self._serial = answer, names, serial
+        self._answer, self._names, self._addresses, self._serial = answer, names, addresses, serial
         self.synced = False
         self.looped: set[tuple[str, int]] = set()
         self._tokens = itertools.count(1)
@@ -104,15 +105,17 @@ class Workers:
         number = worker.nonce or 0 if nonce is None else nonce
         chunks = [names[i : i + link.NAMES] for i in range(0, len(names), link.NAMES)] or [[]]
         for i, chunk in enumerate(chunks):
-            worker.say(link.Names(number, chunk, self._serial(), i == 0, i == len(chunks) - 1))
+            addresses = [self._addresses(key) for key in chunk]
+            worker.say(link.Names(number, chunk, addresses, self._serial(), i == 0, i == len(chunks) - 1))
 
     def change(self, changes: Changes) -> None:
         if not self.synced:
             return
         serial = self._serial()
         for come, gone, owners in _parts(changes):
+            addresses = [self._addresses(key) for key in come]
             for worker in self._workers:
-                worker.say(link.Change(come, gone, owners, serial))
+                worker.say(link.Change(come, addresses, gone, owners, serial))
 
     def take(self, worker: Worker, message: link.FromWorker) -> None:
         if isinstance(message, link.Ask):

@@ -36,7 +36,7 @@ class ZoneLink:
         self._sock, self._loop, self._outline, self._void, self._counts = sock, loop, outline, void, counts
         self._asked: dict[tuple[bytes, int], list[Then]] = {}
         self._nonce = 0
-        self._names: list[bytes] | None = None
+        self._names: list[tuple[bytes, bytes]] | None = None
         self._whole = False
         sock.setblocking(False)
         loop.watch(sock, self._readable)
@@ -106,7 +106,8 @@ class ZoneLink:
                 then(_answer(message))
         elif isinstance(message, link.Change):
             if self._whole:
-                self._outline.change(message.come, message.gone, message.serial)
+                come = zip(message.come, message.addresses, strict=True)
+                self._outline.change(come, message.gone, message.serial)
                 self._void(message.owners)
         elif isinstance(message, link.Names):
             self._take_names(message)
@@ -123,7 +124,7 @@ class ZoneLink:
             self._names = []
         if self._names is None:
             return
-        self._names += message.services
+        self._names += zip(message.services, message.addresses, strict=True)
         if message.last:
             self._outline.replace(self._names, message.serial)
             self._names, self._whole = None, True

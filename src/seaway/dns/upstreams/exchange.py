@@ -18,7 +18,7 @@ from seaway.dns.resolving.engine import Clock
 from seaway.dns.settings import Cache, Forward, Upstream
 from seaway.dns.tally import DURATIONS, Tally
 from seaway.dns.upstreams.health import Choice, Watched
-from seaway.dns.wire import HEADER, IN, PAIR, RD, REFUSED, SERVFAIL
+from seaway.dns.wire import HEADER, IN, NXDOMAIN, PAIR, RD, REFUSED, SERVFAIL
 
 log = logging.getLogger("dns")
 DEADLINE = 4.5  # seconds: a resolver's own patience is 5
@@ -184,6 +184,9 @@ class Relay:
             then(Answer(REFUSED, (0, 0, 0), b""))
             return
         choice = self.choice
+        if not self.forward.upstreams:  # nobody was ever named: there is nothing beyond the cluster
+            then(Answer(NXDOMAIN, (0, 0, 0), b""))
+            return
         if not choice.targets or (self.forward.failfast_all_unhealthy and choice.all_down):
             then(None)
             return

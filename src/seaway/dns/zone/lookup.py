@@ -39,6 +39,17 @@ class Zone:
                 return self._reverse(name, zone, kind) if self.synced else failure(SERVFAIL)
         return None
 
+    def plain_addresses(self, key: bytes) -> bytes:
+        """The ClusterIPs of a Service, IPv4 before IPv6, where nothing but they make its addresses; else nothing."""
+        service = self.store.services.get(key)
+        if service is None or self.settings.ignore_empty_service:
+            return b""
+        if len({len(a) for a in service.addresses}) != len(service.addresses):
+            return b""
+        namespace = wire.labels_of(key + b"\0")[1]
+        first_v4 = [a for size in (4, 16) for a in service.addresses if len(a) == size]
+        return b"".join(first_v4) if self._exposed(namespace) else b""
+
     # names below the cluster's domain
 
     def _inside(self, head: bytes, origin: bytes, kind: int) -> Answer:

@@ -1,4 +1,5 @@
-"""Which Services there are, and no more: what a worker needs to deny random names by itself; pure."""
+"""Which Services there are, with their ClusterIPs, and no more: what a worker needs to deny random names by itself, and to know
+the names that most ask for without asking; pure."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Iterable
 from seaway.dns import wire
 from seaway.dns.answer import Answer, of_records
 from seaway.dns.settings import Kubernetes
-from seaway.dns.wire import AA, CD, NXDOMAIN, QR, RD
+from seaway.dns.wire import AA, AAAA, CD, NXDOMAIN, QR, RD, A
 from seaway.dns.zone.lookup import soa
 
 SVC = b"\x03svc"
@@ -26,7 +27,7 @@ class Outline:
 
     def __init__(self, settings: Kubernetes) -> None:
         self.settings = settings
-        self.services: set[bytes] = set()
+        self.services: dict[bytes, bytes] = {}
         self.synced = False
         self.serial = 1
         self.origins = tuple(wire.name_of(z) for z in settings.zones if z[-1:] != ("arpa",))
@@ -34,12 +35,13 @@ class Outline:
         self._tails: dict[tuple[bytes, int], bytes] = {}
         self.denied: dict[tuple[bytes, int], int] = {}  # (type, size of the query) of what `short` denied: how often
 
-    def replace(self, services: Iterable[bytes], serial: int) -> None:
-        self.services, self.synced = set(services), True
+    def replace(self, services: Iterable[tuple[bytes, bytes]], serial: int) -> None:
+        self.services, self.synced = dict(services), True
         self._moved(serial)
 
-    def change(self, come: Iterable[bytes], gone: Iterable[bytes], serial: int) -> None:
-        self.services.difference_update(gone)
+    def change(self, come: Iterable[tuple[bytes, bytes]], gone: Iterable[bytes], serial: int) -> None:
+        for key in gone:
+            self.services.pop(key, None)
         self.services.update(come)
         self._moved(serial)
 
@@ -52,8 +54,9 @@ class Outline:
         """Bytes that `short` adds to a query: the SOA."""
         return len(soa(b"\xc0\x0c", b"\xc0\x0c", self.serial, self.settings.ttl))
 
-    def denies(self, name: bytes) -> Answer | None:
-        """The NXDOMAIN of a name below `svc` whose Service is not there; None: ask the zone."""
+    def answer(self, name: bytes, kind: int) -> Answer | None:
+        """The NXDOMAIN of a name below `svc` whose Service is not there, the addresses of one that has ClusterIPs; None: ask
+        the zone."""
         if not self.synced:
             return None
         for suffix, origin in self._suffixes:
@@ -63,11 +66,22 @@ class Outline:
             if len(labels) < 2:
                 return None
             key = b"".join(bytes((len(label),)) + label for label in labels[-2:])
-            if key in self.services:
-                return None
+            packed = self.services.get(key)
+            if packed is not None:
+                return self._addresses(key, packed, origin, kind) if packed and len(labels) == 2 else None
             records = [soa(origin, origin, self.serial, self.settings.ttl)]
             return of_records(AA | NXDOMAIN, [], records, owners=(key,))
         return None
+
+    def _addresses(self, key: bytes, packed: bytes, origin: bytes, kind: int) -> Answer | None:
+        if kind not in (A, AAAA):
+            return None
+        v4, v6 = (packed[:4], packed[4:]) if len(packed) != 16 else (b"", packed)
+        found = v4 if kind == A else v6
+        ttl = self.settings.ttl
+        if found:
+            return of_records(AA, [wire.address(found, ttl)], owners=(key,))
+        return of_records(AA, [], [soa(origin, origin, self.serial, ttl)], owners=(key,))
 
     def short(self, data: bytes) -> bytes | None:
         """The reply (without id) to a plain query for a name that `denies`; None: not one of those. Nothing is parsed that

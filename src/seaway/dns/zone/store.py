@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from seaway.dns.zone.rows import ServiceRow, SliceRow
+from seaway.dns.zone.rows import ServiceRow, SliceRow, label
 
 WHOLE = b"!"  # the owner of the zone's own names
 
@@ -19,7 +19,7 @@ class Endpoint(NamedTuple):
 
 
 class Changes:
-    """What came, what went and whose answers are void, gathered until they are taken."""
+    """What came or is another, what went and whose answers are void, gathered until they are taken."""
 
     def __init__(self) -> None:
         self.come: set[bytes] = set()
@@ -119,6 +119,10 @@ class Store:
             self.namespaces.discard(name)
         if self.following:
             self.changes.owners.add(owner_of_namespace(name))
+            suffix = label(name)  # its Services are there, or not, with it
+            mine = [key for key in self.services if key.endswith(suffix)]
+            self.changes.come.update(mine)
+            self.changes.owners.update(mine)
 
     def put_pod(self, uid: str, namespace: str, addresses: tuple[bytes, ...]) -> None:
         """`addresses` empty: it is gone."""
@@ -181,7 +185,7 @@ class Store:
         if row is None:
             self.changes.gone.add(key)
             self.changes.come.discard(key)
-        elif old is None:
+        else:
             self.changes.come.add(key)
             self.changes.gone.discard(key)
         self.changes.owners.add(key)
