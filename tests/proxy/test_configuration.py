@@ -135,14 +135,16 @@ def test_each_field_that_has_no_use_here_is_named_with_the_reason() -> None:
         "logging.format", "featureGates", "enableProfiling", "oomScoreAdj", "portRange", "clientConnection.qps", "clientConnection.burst",
         "configSyncPeriod", "detectLocal.bridgeInterface", "clusterCIDR"]
     assert "clusterCIDR is not used: detectLocalMode is NodeCIDR" in told
-    assert read(mode="ipvs", ipvs={"tcpTimeout": "1m"})[1] == ["ipvs.tcpTimeout is not used: the kernel's own time holds"]
 
 
 def test_ipvs_has_the_masquerade_fields_of_iptables() -> None:
     found, told = read(mode="ipvs", iptables={"masqueradeBit": 9, "masqueradeAll": True, "syncPeriod": "1s"},
                        ipvs={"syncPeriod": "7s", "excludeCIDRs": ["10.0.0.0/8"], "strictARP": True, "scheduler": "lc"})
     assert (found.masquerade_bit, found.masquerade_all, found.sync_period, found.scheduler) == (9, True, 7.0, "lc") and not told
-    assert (found.exclude_cidrs, found.strict_arp) == (("10.0.0.0/8",), True)
+    assert (found.exclude_cidrs, found.strict_arp, found.ipvs_timeouts) == (("10.0.0.0/8",), True, (0, 0, 0))
+    assert read(mode="ipvs", ipvs={"tcpTimeout": "15m", "udpTimeout": "1m30s"})[0].ipvs_timeouts == (900, 0, 90)
+    args = options().parse_args(["--proxy-mode", "ipvs", "--ipvs-tcpfin-timeout", "2m", "--ipvs-exclude-cidrs", "10.0.0.0/8", "--ipvs-strict-arp"])
+    assert (settings(args).ipvs_timeouts, settings(args).exclude_cidrs, settings(args).strict_arp) == ((0, 120, 0), ("10.0.0.0/8",), True)
 
 
 @pytest.mark.parametrize(("change", "ranges", "link"), [

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 
 import pytest
+import uml
 from test_plan import HERE, at, service
 
 from seaway.proxy import plan
@@ -144,6 +146,9 @@ class FakeKernel:
     def open(self):
         pass
 
+    def set_timeouts(self, seconds):
+        self.log += [f"timeouts {seconds}"] if any(seconds) else []
+
     def add(self, addresses):
         self.addresses |= set(addresses)
         self.log += [f"add {address}" for address in addresses]
@@ -176,3 +181,44 @@ def test_an_endpoint_that_is_gone_keeps_its_connections_until_they_end() -> None
     assert kernel.there == {} and kernel.addresses == set()
     assert kernel.log.index("add 10.96.0.1") < kernel.log.index("new 10.96.0.1")
 
+
+def test_virtual_servers_in_excluded_ranges_are_somebody_elses() -> None:
+    theirs, old = Address("172.16.0.1", "tcp", 80), Address("10.96.7.7", "tcp", 80)
+    kernel = FakeKernel()
+    kernel.there = {theirs: {("10.0.0.1", 80): 1}, old: {}}
+    plane = IpvsPlane(kernel, kernel, kernel, kernel, excluded=("172.16.0.0/12",), timeouts=(900, 0, 60))  # type: ignore[arg-type]
+    plane.whole(table(X))
+    assert kernel.there[theirs] == {("10.0.0.1", 80): 1} and old not in kernel.there and "timeouts (900, 0, 60)" in kernel.log
+    ours = plane._servers[4]  # some of them in the range
+    assert plane._there(4, ours) == ours, "nor does the audit take them for a difference"
+
+
+SETTINGS = """
+from pathlib import Path
+from seaway.proxy.ipvs.device import NAME, STRICT_ARP, Device
+from seaway.proxy.ipvs.netlink import Ipvs
+kernel, device = Ipvs(), Device(strict_arp=True)
+device.open()
+before = kernel.timeouts()
+kernel.set_timeouts((0, 0, 0))
+assert kernel.timeouts() == before, before
+kernel.set_timeouts((901, 0, 61))
+assert kernel.timeouts() == (901, before[1], 61), kernel.timeouts()
+assert all(Path("/proc/sys", path).read_text().strip() == value for path, value in STRICT_ARP.items())
+device.add(["10.96.0.1", "10.96.0.2", "fd00::1"])
+device.add(["10.96.0.1"])
+assert device.held(4) == {"10.96.0.1", "10.96.0.2"} and device.held(6) == {"fd00::1"}
+device.remove(["10.96.0.2", "10.96.0.3"])
+assert device.held(4) == {"10.96.0.1"}
+device.close()
+device.close()
+print("well")
+"""
+
+
+@pytest.mark.kernel
+def test_times_and_the_device_are_what_the_kernel_was_told() -> None:
+    """In User-mode Linux: this kernel may have no IPVS."""
+    assert uml.missing() == ""
+    ended = uml.run([sys.executable, "-c", SETTINGS], timeout=60, modules=("ip_vs",))
+    assert ended.out.strip() == "well", ended.err + ended.console

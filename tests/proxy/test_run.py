@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_iptables import replay
 
 from seaway.api.kinds import Kind
 from seaway.client.errors import NotFound
@@ -22,7 +24,8 @@ from seaway.proxy import events, flows, health, run
 from seaway.proxy import process as proxy_run
 from seaway.proxy.configuration import Settings
 from seaway.proxy.conntrack import NoConntrack
-from seaway.proxy.kernel import FakeKernel
+from seaway.proxy.iptables.plane import IptablesPlane
+from seaway.proxy.kernel import FakeKernel, KernelError
 from seaway.proxy.nftables.plane import NftablesPlane
 from seaway.proxy.process import Proxy
 
@@ -433,3 +436,54 @@ def test_syncs_changes_and_latency_are_measured_under_upstreams_names() -> None:
         assert 'kubeproxy_sync_proxy_rules_nftables_sync_failures_total{ip_family="IPv4"} 1' in exposition.render(proxy.metrics.registry)
 
     world(test)
+
+
+class FakeIptables:
+    """The tool in memory; refuses the next text where `fail` is set."""
+
+    backend, bounded = "legacy", False
+
+    def __init__(self) -> None:
+        self.held: dict[str, dict[str, list[str]]] = {t: {c: [] for c in ("INPUT", "OUTPUT", "FORWARD", "PREROUTING", "POSTROUTING")} for t in ("nat", "filter")}
+        self.fail = False
+
+    def save(self, family: int) -> dict[str, dict[str, list[str]]]:
+        return self.held
+
+    def restore(self, family: int, text: str) -> None:
+        if self.fail:
+            self.fail = False
+            raise KernelError("no")
+        replay(re.sub(r"^(-I \S+) 1 ", r"\1 ", text, flags=re.MULTILINE), self.held)  # at its beginning in any case
+
+
+def test_rules_are_counted_in_iptables_mode() -> None:
+    async def go() -> None:
+        api, tool = Gated(), FakeIptables()
+        settings = Settings("here", "iptables", (4,), ("10.244.0.0/16",), ("10.96.0.0/16",))
+        proxy = Proxy(api, IptablesPlane(tool), NoConntrack(), settings)
+        for tree in (node(), service(1), piece(1, "10.244.0.1"), service(2), piece(2, "10.244.0.2")):
+            api.put(tree)
+        task = asyncio.ensure_future(proxy.run())
+
+        def said(name: str, labels: str) -> int:
+            line = f"kubeproxy_sync_proxy_rules_{name}{{{labels}}} "
+            (found,) = [row for row in exposition.render(proxy.metrics.registry).splitlines() if row.startswith(line)]
+            return int(float(found.rpartition(" ")[2]))
+
+        nat = 'table="nat",ip_family="IPv4"'
+        await until(lambda: proxy.last_sync)
+        ours = sum(len(rules) for chain, rules in tool.held["nat"].items() if chain.startswith("KUBE-"))
+        assert said("iptables_total", nat) == said("iptables_last", nat) == ours > 10
+        syncs = proxy.syncs
+        api.put(piece(1, "10.244.0.1", "10.244.0.9"))
+        await until(lambda: proxy.syncs > syncs)
+        assert said("iptables_total", nat) == ours + 3 and 0 < said("iptables_last", nat) < 8
+        tool.fail = True
+        api.put(piece(1, "10.244.0.3"))
+        await until(lambda: proxy.failures)
+        assert said("iptables_restore_failures_total", 'ip_family="IPv4"') == said("iptables_partial_restore_failures_total", 'ip_family="IPv4"') == 1
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(go())

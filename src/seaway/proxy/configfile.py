@@ -76,13 +76,6 @@ UNUSED = {
     "winkernel": "this is not Windows",
     "conntrack": "the node's connection tracking stays as the node has it",
 }
-UNUSED_IN = {
-    "ipvs": {
-        "ipvs.tcpTimeout": "the kernel's own time holds",
-        "ipvs.tcpFinTimeout": "the kernel's own time holds",
-        "ipvs.udpTimeout": "the kernel's own time holds",
-    }
-}
 ONLY_FOR = {
     "clusterCIDR": CLUSTER_CIDR,
     "detectLocal.bridgeInterface": BRIDGE,
@@ -109,9 +102,7 @@ def from_document(document: object, base: Settings, service_cidrs: tuple[str, ..
     if wrong:
         raise BadConfiguration(f"failed validate: {wrong[0] if len(wrong) == 1 else '[' + ', '.join(wrong) + ']'}")
     settings = _settings(found, mode, base, service_cidrs)
-    return Read(
-        settings, told + [f"{path} is not used: {why}" for path, why in unused(found, mode, settings.detect_local)]
-    )
+    return Read(settings, told + [f"{path} is not used: {why}" for path, why in unused(found, settings.detect_local)])
 
 
 def _unknown(tree: Tree, fields: Fields, path: str) -> Iterator[str]:
@@ -160,15 +151,14 @@ def _of_kind(path: str, kind: str, value: Any) -> Any:
     return value
 
 
-def unused(found: Tree, mode: str, detect: str) -> Iterator[tuple[str, str]]:
-    """(path, reason) of the fields that say something and mean nothing in this mode. What belongs to another mode is left out."""
-    reasons = {**UNUSED, **UNUSED_IN.get(mode, {})}
+def unused(found: Tree, detect: str) -> Iterator[tuple[str, str]]:
+    """(path, reason) of the fields that say something and mean nothing here. What belongs to a mode means something in that."""
     for path, value in found.items():
         if not _says(value):
             continue
         if path in ONLY_FOR and detect != ONLY_FOR[path]:
             yield path, f"detectLocalMode is {detect}"
-        why = reasons.get(path) or reasons.get(path.partition(".")[0])
+        why = UNUSED.get(path) or UNUSED.get(path.partition(".")[0])
         if why:
             yield path, why
 
@@ -340,5 +330,10 @@ def _settings(found: Tree, mode: str, base: Settings, service_cidrs: tuple[str, 
         scheduler=found.get("ipvs.scheduler") or base.scheduler,
         exclude_cidrs=cidrs(",".join(found.get("ipvs.excludeCIDRs", [])), "ipvs.excludeCIDRs"),
         strict_arp=found.get("ipvs.strictARP", False),
+        ipvs_timeouts=(
+            int(duration(found.get("ipvs.tcpTimeout") or "0")),
+            int(duration(found.get("ipvs.tcpFinTimeout") or "0")),
+            int(duration(found.get("ipvs.udpTimeout") or "0")),
+        ),
         bind_address="" if bind.is_unspecified else str(bind),
     )

@@ -46,6 +46,7 @@ class Settings(NamedTuple):
     hard_fail: bool = False
     exclude_cidrs: tuple[str, ...] = ()
     strict_arp: bool = False
+    ipvs_timeouts: tuple[int, int, int] = (0, 0, 0)
 
     @property
     def mark(self) -> int:

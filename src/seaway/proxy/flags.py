@@ -89,6 +89,13 @@ def options() -> argparse.ArgumentParser:
         action="store_true",
         help="in ipvs mode, only the interface with an address answers ARP for it",
     )
+    for name, of in (("tcp", "idle TCP connections"), ("tcpfin", "TCP connections after a FIN"), ("udp", "UDP")):
+        add(
+            f"--ipvs-{name}-timeout",
+            type=_duration,
+            default=0.0,
+            help=f"in ipvs mode, how long {of} is known (0: as it is)",
+        )
     add("--bind-address", type=_address, default="", help="the node's address, where it is not what its Node says")
     add(
         "--bind-address-hard-fail",
@@ -170,6 +177,7 @@ def settings(args: argparse.Namespace) -> Settings:
         scheduler=args.ipvs_scheduler,
         exclude_cidrs=cidrs(args.ipvs_exclude_cidrs, "--ipvs-exclude-cidrs"),
         strict_arp=args.ipvs_strict_arp,
+        ipvs_timeouts=(int(args.ipvs_tcp_timeout), int(args.ipvs_tcpfin_timeout), int(args.ipvs_udp_timeout)),
         node_port_addresses=(PRIMARY,) if ports == PRIMARY else cidrs(ports, "--nodeport-addresses"),
         min_sync_period=args.min_sync_period,
         sync_period=args.sync_period or 30.0,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
-from seaway.metrics.families import Registry, exponential
+from seaway.metrics.families import Counter, Gauge, Registry, exponential
+from seaway.proxy.planes import RuleCount
 from seaway.proxy.table import CLUSTER, Refusal, ServicePart, Split
 
 FAMILY = {4: "IPv4", 6: "IPv6"}
@@ -17,9 +19,15 @@ PROGRAMMING = (
 
 
 class Metrics:
-    """`mode` names the families that only that mode has; `parts` gives what Services contribute, to be counted when asked."""
+    """`mode` names the families that only that mode has; `parts` gives what Services contribute, to be counted when asked, and
+    `rules` the rules of a mode that counts them."""
 
-    def __init__(self, mode: str, parts: Callable[[], Iterable[tuple[int, ServicePart]]]) -> None:
+    def __init__(
+        self,
+        mode: str,
+        parts: Callable[[], Iterable[tuple[int, ServicePart]]],
+        rules: Callable[[], Iterable[RuleCount]] | None = None,
+    ) -> None:
         r = self.registry = Registry()
         short = exponential(0.001, 2, 15)
         labels = ("ip_family",)
@@ -45,7 +53,7 @@ class Metrics:
             name("conntrack_reconciler_sync_duration_seconds"), "of looking through UDP flows", short, labels
         )
         self.forgotten = r.counter(name("conntrack_reconciler_deleted_entries_total"), "UDP flows ended", labels)
-        kind = "iptables_restore" if mode == "iptables" else "nftables_sync"
+        kind = "iptables_restore" if mode in ("iptables", "ipvs") else "nftables_sync"
         self.failures = r.counter(name(f"sync_proxy_rules_{kind}_failures_total"), "Refused by the kernel", labels)
         self.audits = r.counter(name("audit_repairs_total"), "States of the kernel that somebody had changed", labels)
         self._no_local = r.gauge(
@@ -53,6 +61,15 @@ class Metrics:
             "Services with a Local policy and no endpoint here",
             ("traffic_policy", "ip_family"),
         )
+        self.partial_failures: Counter | None = None
+        if mode == "iptables":
+            text = name("sync_proxy_rules_iptables_partial_restore_failures_total")
+            self.partial_failures = r.counter(text, "Changes refused by the kernel", labels)
+        if rules is not None:
+            of_table = ("table", "ip_family")
+            total = r.gauge(name("sync_proxy_rules_iptables_total"), "Rules of ours", of_table)
+            last = r.gauge(name("sync_proxy_rules_iptables_last"), "Rules that the last sync wrote", of_table)
+            r.before.append(partial(_count_rules, total, last, rules))
         self._parts = parts
         r.before.append(self._count)
 
@@ -68,6 +85,12 @@ class Metrics:
             found["external", here] += any(isinstance(w.answer, Split) and not w.answer.local for w in ways)
         for labels, count in found.items():
             self._no_local.set(count, *labels)
+
+    def refused(self, family: int, whole: bool) -> None:
+        """The kernel has refused a sync."""
+        self.failures.inc(FAMILY[family])
+        if self.partial_failures is not None and not whole:
+            self.partial_failures.inc(FAMILY[family])
 
     def changed(self, families: Iterable[int], endpoints: bool) -> None:
         """A Service, or one of its slices, has changed and waits for a sync."""
@@ -89,3 +112,9 @@ class Metrics:
         self.endpoint_pending.set(0, here)
         for trigger in triggers:
             self.programming.observe(max(now - trigger, 0.0), here)
+
+
+def _count_rules(total: Gauge, last: Gauge, rules: Callable[[], Iterable[RuleCount]]) -> None:
+    for found in rules():
+        total.set(found.total, found.table, FAMILY[found.family])
+        last.set(found.last, found.table, FAMILY[found.family])

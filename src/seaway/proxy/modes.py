@@ -31,7 +31,7 @@ def open_plane(wanted: Settings) -> Plane:
         return IptablesPlane(Iptables(wanted.backend))
     if wanted.mode == "ipvs":
         tool, device = Iptables(wanted.backend), Device(wanted.strict_arp)
-        return IpvsPlane(tool, Ipset(), Ipvs(), device, wanted.scheduler, wanted.exclude_cidrs)
+        return IpvsPlane(tool, Ipset(), Ipvs(), device, wanted.scheduler, wanted.exclude_cidrs, wanted.ipvs_timeouts)
     if wanted.mode == "userspace":
         return UserspacePlane(_redirect(wanted.backend))
     kernel = Nftables()

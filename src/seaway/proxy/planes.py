@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from seaway.proxy.table import Delta, ServiceTable
 
@@ -25,3 +25,19 @@ class Plane(Protocol):
         """What a mode owes its connections before its process ends. Of the kernel's modes they go on by themselves."""
 
     def cleanup(self) -> None: ...
+
+
+class RuleCount(NamedTuple):
+    """Rules of a family in a table of the kernel: all of ours, and those that the last sync wrote."""
+
+    family: int
+    table: str
+    total: int
+    last: int
+
+
+@runtime_checkable
+class Ruled(Protocol):
+    """A plane whose rules are counted."""
+
+    def rules(self) -> list[RuleCount]: ...

@@ -25,7 +25,7 @@ from seaway.proxy.kernel import KernelError
 from seaway.proxy.ledger import Ledger
 from seaway.proxy.metrics import FAMILY, TRIGGER, Metrics
 from seaway.proxy.plan import Place
-from seaway.proxy.planes import Plane
+from seaway.proxy.planes import Plane, Ruled
 from seaway.proxy.table import Facts, ServicePart, ServiceTable
 from seaway.services.resolve import SERVICE_NAME, Resolved, resolve
 
@@ -79,7 +79,9 @@ class Proxy:
         self.ledgers: dict[int, Ledger[Key]] = {f: Ledger() for f in settings.families}
         self._triggers: dict[Key, list[float]] = {}
         self.metrics = Metrics(
-            settings.mode, lambda: ((f, p) for f, each in self.ledgers.items() for p in each.parts.values())
+            settings.mode,
+            lambda: ((f, p) for f, each in self.ledgers.items() for p in each.parts.values()),
+            plane.rules if isinstance(plane, Ruled) else None,
         )
         self._programmed: dict[int, Facts] = {}  # families whose state is in the kernel, with the facts that it is for
         self.waiting: set[Key] = set()
@@ -158,7 +160,8 @@ class Proxy:
             try:
                 if self._programmed.get(family) != facts:
                     self._programmed.pop(family, None)
-                    table, whole = ledger.table(facts), True
+                    whole = True
+                    table = ledger.table(facts)
                     self.plane.whole(table)
                     self._forget_flows(family, flows.by_start(table))
                 elif delta:
@@ -169,7 +172,7 @@ class Proxy:
                 self.metrics.synced(family, time.monotonic() - began, whole, triggers if delta else ())
             except KernelError as e:
                 refused = e  # the next sync makes the whole family good
-                self.metrics.failures.inc(FAMILY[family])
+                self.metrics.refused(family, whole)
         self.health_ports.set(health.wanted(self._with_health.values(), self.node))
         self.syncs += 1
         if refused is not None:

@@ -11,6 +11,7 @@ from seaway.proxy.iptables.names import NODE_PORTS, OF_SERVICES, SERVICES, endpo
 from seaway.proxy.iptables.render import LARGE, SMALL, State
 from seaway.proxy.iptables.tool import Held, Tool
 from seaway.proxy.kernel import KernelError
+from seaway.proxy.planes import RuleCount
 from seaway.proxy.table import Backend, Delta, ServiceTable
 
 ROUTE_LOCALNET = "/proc/sys/net/ipv4/conf/all/route_localnet"  # without it no node port on 127.0.0.1 (KEP-6032)
@@ -25,6 +26,7 @@ class IptablesPlane:
         self._tool, self.backend = tool, tool.backend
         self._large = (SMALL if tool.bounded else LARGE) if tool.backend == "nft" else 1 << 30
         self._states: dict[int, State] = {}
+        self._written: dict[int, dict[str, int]] = {}
 
     def whole(self, table: ServiceTable) -> None:
         """Everything declared anew, over whatever is there: each chain is replaced, none is missing for a moment."""
@@ -35,8 +37,7 @@ class IptablesPlane:
                 f.write("1")
         held = self._tool.save(family)
         texts, state = render.whole(table, _counts(held), self._large)
-        for text in texts:
-            self._tool.restore(family, text)
+        self._restore(family, texts)
         missing = render.hooks(held)
         if missing:
             self._tool.restore(family, missing)
@@ -46,9 +47,21 @@ class IptablesPlane:
         state = self._states.pop(family, None)
         if state is None:
             raise KernelError("what the kernel holds is not known")
-        for text in render.change(state, delta, self._large):
-            self._tool.restore(family, text)
+        self._restore(family, render.change(state, delta, self._large))
         self._states[family] = state
+
+    def _restore(self, family: int, texts: list[str]) -> None:
+        for text in texts:
+            self._tool.restore(family, text)
+        self._written[family] = render.written(texts)
+
+    def rules(self) -> list[RuleCount]:
+        """For the metrics."""
+        return [
+            RuleCount(family, table, sum(chains.values()), self._written[family].get(table, 0))
+            for family, state in self._states.items()
+            for table, chains in state.expected().items()
+        ]
 
     async def audit(self, family: int, table: Callable[[], ServiceTable], unchanged: Callable[[], bool]) -> str:
         held = await asyncio.to_thread(self._tool.save, family)

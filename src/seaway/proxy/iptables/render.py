@@ -182,6 +182,19 @@ def change(state: State, delta: Delta, large: int = LARGE) -> list[str]:
     return _ports_texts([p for p in ports if p.old != p.new], large)
 
 
+def written(texts: Iterable[str]) -> dict[str, int]:
+    """table -> rules that some texts write."""
+    found: dict[str, int] = {}
+    table = ""
+    for text in texts:
+        for line in text.splitlines():
+            if line.startswith("*"):
+                table = line[1:]
+            elif line.startswith(("-A ", "-I ")):
+                found[table] = found.get(table, 0) + 1
+    return found
+
+
 def whole(table: ServiceTable, held: Mapping[str, Mapping[str, int]], large: int) -> tuple[list[str], State]:
     """A start: (texts, the state after them). `held`: what is there, table -> chain -> rules. Chains that Services
     own come first, in texts of `large` ports; the last text replaces the shared chains and removes what is left over."""

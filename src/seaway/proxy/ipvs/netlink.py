@@ -14,7 +14,8 @@ from seaway.proxy.table import Backend
 
 GENERIC, CONTROLLER, GET_FAMILY = 16, 16, 3
 NEW_SERVICE, SET_SERVICE, DEL_SERVICE, GET_SERVICE, NEW_DEST, SET_DEST, DEL_DEST, GET_DEST = range(1, 9)
-SERVICE, DEST = 1, 2  # IPVS_CMD_ATTR_
+SET_CONFIG, GET_CONFIG = 12, 13
+SERVICE, DEST, TIMEOUTS = 1, 2, (4, 5, 6)  # IPVS_CMD_ATTR_; the times of TCP, of TCP after a FIN, of UDP
 FAMILY, PROTOCOL, ADDRESS, PORT, SCHEDULER, FLAGS, TIMEOUT, NETMASK = 1, 2, 3, 4, 6, 7, 8, 9  # IPVS_SVC_ATTR_
 D_ADDRESS, D_PORT, D_METHOD, D_WEIGHT, D_UPPER, D_LOWER, D_ACTIVE, D_INACTIVE, D_FAMILY = 1, 2, 3, 4, 5, 6, 7, 8, 11
 PERSISTENT = 1
@@ -74,6 +75,21 @@ class Ipvs:
         except OSError as e:
             if e.errno != tolerate:
                 raise KernelError(f"IPVS command {command}: {e.strerror}") from e
+
+    def set_timeouts(self, seconds: tuple[int, int, int]) -> None:
+        """How long connections are known that nothing passes: of TCP, of TCP after a FIN, of UDP; 0 leaves the kernel's own."""
+        pairs = [(kind, n) for kind, n in zip(TIMEOUTS, seconds, strict=True) if n]
+        if pairs:
+            self._command(SET_CONFIG, b"".join(attribute(kind, struct.pack("=I", n)) for kind, n in pairs))
+
+    def timeouts(self) -> tuple[int, ...]:
+        """What holds."""
+        try:
+            (answer,) = self._link.ask(self._number(), _body(GET_CONFIG, b""))
+        except OSError as e:
+            raise KernelError(f"IPVS command {GET_CONFIG}: {e.strerror}") from e
+        tree = dict(attributes(answer[4:]))
+        return tuple(struct.unpack("=I", tree[kind])[0] for kind in TIMEOUTS)
 
     @staticmethod
     def _service(place: Address) -> bytes:

@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 
 from seaway.proxy.iptables.tool import Tool
 from seaway.proxy.ipvs import rules, servers, sets
@@ -22,7 +22,8 @@ DRAIN = 900.0  # seconds after which an endpoint that is gone loses the connecti
 
 
 class IpvsPlane:
-    """`scheduler` is every virtual server's unless its Service says another; those in `excluded` ranges are not ours."""
+    """`scheduler` is every virtual server's unless its Service says another; those in `excluded` ranges are not ours.
+    `timeouts` in seconds: of TCP, of TCP after a FIN, of UDP."""
 
     def __init__(
         self,
@@ -32,7 +33,9 @@ class IpvsPlane:
         device: Device,
         scheduler: str = "rr",
         excluded: tuple[str, ...] = (),
+        timeouts: tuple[int, int, int] = (0, 0, 0),
     ) -> None:
+        self._timeouts = timeouts
         self._excluded = [ipaddress.ip_network(cidr) for cidr in excluded]
         self._tool, self._ipset, self._kernel, self._device, self._scheduler = tool, ipset, kernel, device, scheduler
         self._facts: dict[int, Facts] = {}
@@ -45,6 +48,7 @@ class IpvsPlane:
         family, facts = table.family, table.facts
         self._facts.pop(family, None)
         self._device.open()
+        self._kernel.set_timeouts(self._timeouts)
         self._ipset.apply(sets.created(family))
         ways: dict[Hashable, Way] = {key: way for key, way in table.vips.items()}
         for port, way in table.node_ports.items():
@@ -56,7 +60,7 @@ class IpvsPlane:
         members.update(sets.of_hairpins(table.hairpins))
         held = sets.held(family, self._ipset.held())
         wanted = servers.of_table(table, self._scheduler)
-        there = self._there(family)
+        there = self._there(family, wanted)
         self._exchange(
             family,
             held,
@@ -70,11 +74,11 @@ class IpvsPlane:
             self._tool.restore(family, hooks)
         self._members[family], self._servers[family], self._facts[family] = members, wanted, facts
 
-    def _there(self, family: int) -> dict[Address, Server]:
+    def _there(self, family: int, ours: Collection[Address]) -> dict[Address, Server]:
         """The virtual servers that the kernel has, without others'. Endpoints of weight 0 are leaving, and count as gone."""
         found = {}
         for place, (scheduler, seconds) in self._kernel.servers(family).items():
-            if any(ipaddress.ip_address(place.address) in network for network in self._excluded):
+            if place not in ours and any(ipaddress.ip_address(place.address) in n for n in self._excluded):
                 continue
             ends = self._kernel.destinations(family, place)
             for end in ends:
@@ -178,7 +182,8 @@ class IpvsPlane:
         wanted = set(self._members[family])
         if members != wanted:
             return f"an ipset differs, first by {min(members ^ wanted)}"
-        there, known = self._there(family), self._servers[family]
+        known = self._servers[family]
+        there = self._there(family, known)
         # The kernel keeps an order of its own.
         if {p: (*s[:2], set(s.ends)) for p, s in there.items()} != {p: (*s[:2], set(s.ends)) for p, s in known.items()}:
             return "virtual servers differ"
