@@ -54,6 +54,23 @@ def test_an_informer_follows_and_indexes() -> None:
     run(test)
 
 
+def test_a_bookmark_is_not_shaped_as_an_object() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        api.put(pod("a"))
+        informer = Informer(api, PODS, transform=lambda tree: {**tree, "of": tree["metadata"]["namespace"]})
+        task = asyncio.ensure_future(informer.run())
+        await informer.synced.wait()
+        api.bookmark(PODS)
+        api.put(pod("b"))
+        await until(lambda: task.done() or informer.get("n", "b") is not None)
+        found = informer.get("n", "b")
+        assert found is not None and found["of"] == "n"
+        task.cancel()
+
+    run(test)
+
+
 def test_an_informer_survives_failures_and_a_forgotten_history() -> None:
     async def test() -> None:
         api = FakeApi()

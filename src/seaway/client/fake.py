@@ -62,6 +62,11 @@ class FakeApi:
         self.version += 1
         self._send("DELETED", kind, {**tree, "metadata": {**tree["metadata"], "resourceVersion": str(self.version)}})
 
+    def bookmark(self, kind: Kind) -> None:
+        """Tells watchers a version, as a server does now and then: no object, no name."""
+        self.version += 1
+        self._send("BOOKMARK", kind, {"kind": kind.kind, "metadata": {"resourceVersion": str(self.version)}})
+
     def fail_next(self, *errors: Exception) -> None:
         self._failures += errors
 

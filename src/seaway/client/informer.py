@@ -114,7 +114,7 @@ class Informer:
         stream = self.api.watch(self.kind, self.namespace, query)
         try:
             async for event in stream:
-                if event.get("type") != "ERROR":
+                if event.get("type") not in ("ERROR", "BOOKMARK"):  # a bookmark is no object: it has a version alone
                     event = {**event, "object": self._shape(event["object"])}
                 changes, over = self._reflector.watched(event)
                 self._tell(changes)
