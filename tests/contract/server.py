@@ -51,7 +51,7 @@ class Server:
         self.listener.listen(1000)
         self.port = self.listener.getsockname()[1]
         self.url = f"https://127.0.0.1:{self.port}"
-        (folder / "kubeconfig").write_bytes(kubeconfig(self.url, self.authority.pair.certificate, admin, "test"))
+        (folder / "kubeconfig").write_text(json.dumps(kubeconfig(self.url, self.authority.pair.certificate, admin, "test")))
         self.admin = self.context(str(folder / "admin.pem"))
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seaway.cluster.node.programs import agnhost, flags, http_echo, whoami
-from seaway.cluster.node.programs.http import Answer, Request, _Connection
+from seaway.cluster.node.programs.http import Answer, Connection, Request
 
 DEFAULTS = {"port": 80, "name": "", "verbose": False}
 
@@ -43,7 +43,7 @@ def test_whoami_describes_the_request() -> None:
 @pytest.mark.parametrize("cut", [1, 7, 40, 10_000])
 def test_requests_are_answered_in_order_however_they_arrive(cut: int) -> None:
     wire = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nPOST /b HTTP/1.1\r\nContent-Length: 3\r\n\r\nxyzGET /c HTTP/1.1\r\nConnection: close\r\n\r\n"
-    connection = _Connection(None, ("", 0))  # type: ignore[arg-type]
+    connection = Connection(None, ("", 0))  # type: ignore[arg-type]
     for at in range(0, len(wire), cut):
         connection.data += wire[at : at + cut]
         connection.feed(lambda request: Answer(200, request.path.encode() + request.body))
@@ -52,7 +52,7 @@ def test_requests_are_answered_in_order_however_they_arrive(cut: int) -> None:
 
 
 def test_a_wrong_request_is_refused_and_closed() -> None:
-    connection = _Connection(None, ("", 0))  # type: ignore[arg-type]
+    connection = Connection(None, ("", 0))  # type: ignore[arg-type]
     connection.data = b"nonsense\r\n\r\n"
     connection.feed(lambda request: Answer(200, b""))
     assert connection.out.startswith(b"HTTP/1.1 400 ") and connection.close

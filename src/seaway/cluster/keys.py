@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -13,6 +15,7 @@ from seaway.cluster.layout import API_PORT, Layout
 from seaway.cluster.place import Place
 from seaway.pki.authority import Authority, Pair, new_key
 
+Tree = dict[str, Any]
 SERVER_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost", "127.0.0.1")
 ADMIN = "kubernetes-admin"
 
@@ -28,11 +31,11 @@ def _save(folder: Path, name: str, pair: Pair) -> None:
     _write(folder / f"{name}.key", pair.key)
 
 
-def kubeconfig(server: str, ca: bytes, pair: Pair, name: str) -> bytes:
+def kubeconfig(server: str, ca: bytes, pair: Pair, name: str) -> Tree:
     def b64(data: bytes) -> str:
         return base64.b64encode(data).decode()
 
-    tree = {
+    return {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": name,
@@ -42,7 +45,6 @@ def kubeconfig(server: str, ca: bytes, pair: Pair, name: str) -> bytes:
         ],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
     }
-    return yaml.safe_dump(tree, sort_keys=False).encode()
 
 
 def make_keys(where: Place, kept: Path, layout: Layout, port: int) -> None:
@@ -72,10 +74,10 @@ def make_keys(where: Place, kept: Path, layout: Layout, port: int) -> None:
     for name in ("controllers", "workloads", "scheduler", "cloud", "publish"):
         groups = ("system:serviceaccounts", "system:serviceaccounts:kube-system")
         pair = authority.issue(f"system:serviceaccount:kube-system:{name}", now, groups)
-        _write(folder / name, kubeconfig(inside, ca, pair, name))
+        _write(folder / name, json.dumps(kubeconfig(inside, ca, pair, name)).encode())
     for node in layout.nodes:
         pair = authority.issue(f"system:node:{node.name}", now, ("system:nodes",))
-        _write(folder / f"node-{node.name}", kubeconfig(inside, ca, pair, node.name))
+        _write(folder / f"node-{node.name}", json.dumps(kubeconfig(inside, ca, pair, node.name)).encode())
         _save(
             pki,
             f"kubelet-{node.name}",
@@ -84,9 +86,6 @@ def make_keys(where: Place, kept: Path, layout: Layout, port: int) -> None:
             ),
         )
     admin = authority.issue(ADMIN, now, ("system:masters",))
-    _write(
-        where.kubeconfig,
-        kubeconfig(
-            f"https://127.0.0.1:{port}", ca, admin, f"seaway-{layout.name}" if layout.name != "seaway" else "seaway"
-        ),
-    )
+    context = f"seaway-{layout.name}" if layout.name != "seaway" else "seaway"
+    tree = kubeconfig(f"https://127.0.0.1:{port}", ca, admin, context)
+    _write(where.kubeconfig, yaml.safe_dump(tree, sort_keys=False).encode())

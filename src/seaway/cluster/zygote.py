@@ -1,8 +1,9 @@
 """The process that our Python processes are forked from: imports done, no key loaded, no socket of a component opened.
 
-A request is one packet, `{name, target, args, netns, log, fds}` with descriptors beside it: from init on the inherited
+A request is one packet, `{name, target, args, netns, log, fds, bare}` with descriptors beside it: from init on the inherited
 channel, from node agents on `zygote.sock` (one request a connection). The answer is `{"pid": N}`. The new process is
-forked twice, so that it belongs to init, and calls `target` ("module:function") with (args, {name: descriptor}).
+forked twice, so that it belongs to init, and calls `target` ("module:function") with (args, {name: descriptor}). `bare`: it
+needs nothing of what Python does after a fork (`linux.fork`).
 """
 
 from __future__ import annotations
@@ -84,11 +85,13 @@ def become(request: dict[str, Any], fds: list[int], keep: set[int]) -> None:
 
 
 def fork(request: dict[str, Any], fds: list[int], reply: socket.socket, keep: set[int]) -> None:
-    middle = os.fork()
+    from seaway.cluster.fabric import linux
+
+    middle = linux.fork()
     if middle:
         os.waitpid(middle, 0)
         return
-    child = os.fork()
+    child = linux.fork() if request.get("bare") else os.fork()
     if child:
         try:
             reply.send(json.dumps({"pid": child}).encode())
@@ -130,13 +133,9 @@ def serve(channel: socket.socket, listener: socket.socket) -> None:
                     connection.close()
 
 
-def warm() -> None:
-    """Does once what every child would do: each page that a child touches is memory, fifty times over."""
-    json.loads(json.dumps({"warm": [1, 2.5, None, "\u00e9"]}))
-
-
 def main() -> None:
     from seaway.api import facts, kinds
+    from seaway.cluster import rehearsal, sharing
     from seaway.cluster.fabric import linux
 
     linux.set_name("zygote")
@@ -153,11 +152,9 @@ def main() -> None:
         importlib.import_module(name)
     facts.definitions()
     kinds.by_resource()
-    warm()
+    rehearsal.run()
     listener.listen(256)
-    gc.collect()
-    gc.freeze()
-    gc.disable()  # a collection here would only touch pages that all share
+    sharing.settle()
     serve(channel, listener)
 
 

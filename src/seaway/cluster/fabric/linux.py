@@ -96,6 +96,14 @@ def prctl(option: int, *args: int) -> None:
     _check(_libc.prctl(option, *(ctypes.c_ulong(a) for a in args)), f"prctl({option})")
 
 
+def default_signals() -> None:
+    """The kernel's own way with every signal, and none blocked: by the kernel's calls, for Python's make objects of all of them.
+    What Python had for a signal is not called any more."""
+    for number in range(1, 65):
+        _libc.signal(number, None)  # those that cannot be changed stay
+    _libc.pthread_sigmask(2, bytes(128), None)  # SIG_SETMASK
+
+
 def set_name(name: str) -> None:
     """The name that ps and top show: at most 15 bytes."""
     buffer = ctypes.create_string_buffer(name.encode()[:15])

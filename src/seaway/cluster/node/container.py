@@ -160,8 +160,7 @@ def _dev(root: str) -> None:
 
 
 def prepare_root(plan: Plan) -> None:
-    """The container's root at plan['root'], but for /proc: in the process between shim and container, which ends after it,
-    so that nothing of this work stays in memory."""
+    """The container's root at plan['root'], but for /proc: in the container's mount namespace, before it begins."""
     linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
     base = plan["root"]
     os.makedirs(base, exist_ok=True)
@@ -182,9 +181,15 @@ def enter_root(plan: Plan) -> None:
     linux.pivot_root(".", ".")
     linux.umount(".", linux.MNT_DETACH)  # the old root, stacked under the new one
     os.chdir("/")
-    if plan.get("readOnlyRoot"):
-        for path in ("/", *(s["path"] for s in plan["steps"] if s["do"] == "overlay" and s["path"] != "/")):
-            remount(path, linux.MS_RDONLY)
+    for path in plan["readOnly"]:
+        remount(path, linux.MS_RDONLY)
+
+
+def without_steps(plan: Plan) -> Plan:
+    """What there is to know of a plan when its root has been made; `readOnly` are the mounts that may not be written to."""
+    rest = {k: v for k, v in plan.items() if k != "steps"}
+    overlays = [s["path"] for s in plan["steps"] if s["do"] == "overlay" and s["path"] != "/"]
+    return {**rest, "readOnly": ["/", *overlays] if plan.get("readOnlyRoot") else []}
 
 
 def _step(root: str, scratch: str, step: Plan) -> None:
@@ -278,14 +283,6 @@ def close_all_but(keep: set[int]) -> None:
         low = fd + 1
 
 
-def default_signals() -> None:
-    """No signal is ignored or blocked for what comes: not those of Python, nor what whoever started the cluster ignores."""
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        if signal.getsignal(number) != signal.SIG_DFL:
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
 def terminal(owner: int) -> tuple[int, int]:
     """A new terminal of the container's own (master, slave), which its user may open again by its name."""
     master, slave = os.openpty()
@@ -319,7 +316,7 @@ def execute(plan: Plan, fds: list[int], say: int) -> None:
             for target, fd in enumerate(fds):
                 os.dup2(fd, target)
         close_all_but({say})
-        default_signals()
+        linux.default_signals()
         take_identity(plan)
         become(plan)
     except BaseException as e:

@@ -111,6 +111,7 @@ async def ensure(worker: PodWorker) -> None:
                 "target": "seaway.cluster.node.shim:main",
                 "netns": worker.agent.netns,
                 "fds": [],
+                "bare": True,
                 "args": args,
                 "log": os.path.join(worker.folder, "shim.log"),
             },

@@ -59,10 +59,36 @@ def join(addresses: list[str], mac: str) -> None:
     build.leaf("eth0", tuple(ipaddress.ip_address(a) for a in addresses), mac)
 
 
+def isolate(args: Plan) -> None:
+    """The pod's own namespaces, and what keeps its containers from looking into this process."""
+    flags = linux.CLONE_NEWUTS | (0 if args.get("hostIpc") else linux.CLONE_NEWIPC)
+    if not args["hostNetwork"]:
+        flags |= linux.CLONE_NEWNET
+    linux.unshare(flags)
+    linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # Our children run this program until they exec, some for ever. Not dumpable, they show a container's root neither
+    # the program's file (which it could write to, CVE-2019-5736), nor descriptors, environment and memory.
+    linux.prctl(linux.PR_SET_DUMPABLE, 0, 0, 0, 0)
+    try:
+        socket.sethostname(args["hostname"])
+    except OSError:
+        pass
+    if not args["hostNetwork"]:
+        apart(
+            build.configure_namespace,
+            {
+                **build.SYSCTLS,
+                **build.LEAF_SYSCTLS,
+                "net/ipv4/ip_forward": "0",
+                "net/ipv6/conf/all/forwarding": "0",
+                **args.get("sysctls", {}),
+            },
+        )
+
+
 class Shim:
     def __init__(self, args: Plan) -> None:
         self.folder: str = args["folder"]
-        self.lock = shimlock.take(self.folder)
         self.state: Plan = {
             "uid": args["uid"],
             "namespace": args["namespace"],
@@ -78,31 +104,8 @@ class Shim:
         self.mounts: dict[str, int] = {}  # container in somebody else's PID namespace -> its mount namespace
         self.holder = 0  # PID 1 of the namespace that the containers share
         self.clients: dict[int, socket.socket] = {}
-        flags = linux.CLONE_NEWUTS | (0 if args.get("hostIpc") else linux.CLONE_NEWIPC)
-        if not args["hostNetwork"]:
-            flags |= linux.CLONE_NEWNET
-        linux.unshare(flags)
-        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        # Our children run this program until they exec, some for ever. Not dumpable, they show a container's root neither
-        # the program's file (which it could write to, CVE-2019-5736), nor descriptors, environment and memory.
-        linux.prctl(linux.PR_SET_DUMPABLE, 0, 0, 0, 0)
-        try:
-            socket.sethostname(args["hostname"])
-        except OSError:
-            pass
-        if not args["hostNetwork"]:
-            apart(
-                build.configure_namespace,
-                {
-                    **build.SYSCTLS,
-                    **build.LEAF_SYSCTLS,
-                    "net/ipv4/ip_forward": "0",
-                    "net/ipv6/conf/all/forwarding": "0",
-                    **args.get("sysctls", {}),
-                },
-            )
         read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self.wake = read
+        self.wake, self.waker = read, write
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -312,26 +315,39 @@ class Shim:
             return {}
         return {"error": f"unknown op {op}"}
 
-    def run(self) -> None:
-        while self.running:
-            for fd, events in self.poll.poll():
-                if fd == self.wake:
-                    os.read(self.wake, 4096)
-                    self.reap()
-                elif fd == self.listener.fileno():
-                    client = self.listener.accept()[0]
-                    self.clients[client.fileno()] = client
-                    self.poll.register(client.fileno(), select.POLLIN)
-                elif fd in self.clients:
-                    self.answer(self.clients[fd])
-                else:
-                    self.streams.ready(fd, events)
+    def turn(self) -> None:
+        """Waits until something happens, and does it."""
+        for fd, events in self.poll.poll():
+            if fd == self.wake:
+                os.read(self.wake, 4096)
+                self.reap()
+            elif fd == self.listener.fileno():
+                client = self.listener.accept()[0]
+                self.clients[client.fileno()] = client
+                self.poll.register(client.fileno(), select.POLLIN)
+            elif fd in self.clients:
+                self.answer(self.clients[fd])
+            else:
+                self.streams.ready(fd, events)
+
+    def close(self) -> None:
+        """Closes what is the shim's own, where the process goes on."""
+        signal.set_wakeup_fd(-1)
+        for client in list(self.clients.values()):
+            self.drop(client)
+        self.listener.close()
+        for fd in (self.wake, self.waker, *self.alive):
+            os.close(fd)
 
 
 def main(args: Plan, fds: dict[str, int]) -> None:
     try:
+        lock = shimlock.take(args["folder"])  # the kernel lets it go with the last process that has it
+        isolate(args)
         shim = Shim(args)
     except OSError as e:
         print(f"shim of {args['namespace']}/{args['name']}: {e}", file=sys.stderr, flush=True)
         raise SystemExit(1) from e
-    shim.run()
+    while shim.running:
+        shim.turn()
+    os.close(lock)

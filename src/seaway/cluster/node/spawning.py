@@ -1,8 +1,9 @@
-"""A container's first process: a middle one makes its namespaces and its root, forks it, and leaves it to the shim."""
+"""A container's first process: a middle one makes its namespaces, has its root made, forks it, and leaves it to the shim."""
 
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import select
 import signal
@@ -40,19 +41,18 @@ def spawn(path: str, entry: Plan, processes: int, shared: bool, alive: Alive) ->
     middle = linux.fork()
     if middle == 0:
         try:
+            linux.unshare(linux.CLONE_NEWNS)
+            rest = os.memfd_create("plan", os.MFD_CLOEXEC)
+            _prepare(path, rest, say_write)
             if processes:
                 linux.enter(f"/proc/{processes}/ns/pid", linux.CLONE_NEWPID)
-            apart = not processes and not shared
-            linux.unshare(linux.CLONE_NEWNS | (linux.CLONE_NEWPID if apart else 0))
-            with open(path) as f:
-                plan = json.load(f)
-            join_groups(plan)
-            container.prepare_root(plan)
+            elif not shared:
+                linux.unshare(linux.CLONE_NEWPID)
             # A component of ours has event loops and locks: Python's hooks are for those.
-            child = os.fork() if plan["component"] else linux.fork()
+            child = os.fork() if entry.get("component") else linux.fork()
             if child == 0:
                 os.close(hold_write)
-                _become(plan, born, say_write, hold_read, alive)
+                _become(rest, born, say_write, hold_read, alive)
             os.write(say_write, f"pid {child}\n".encode())
             os._exit(0)
         except BaseException as e:
@@ -67,22 +67,47 @@ def spawn(path: str, entry: Plan, processes: int, shared: bool, alive: Alive) ->
     os.close(hold_write)
     pid, problem = 0, ""
     for line in _read_all(say_read).splitlines():
-        word, _, rest = line.partition(" ")
+        word, _, what = line.partition(" ")
         if word == "pid":
-            pid = int(rest)
+            pid = int(what)
         elif word == "error":
-            problem = rest
+            problem = what
     if not problem:
         born.receive()
     return pid, problem, born
 
 
-def _become(plan: Plan, born: Born, say: int, hold: int, alive: Alive) -> None:
+def _prepare(path: str, rest: int, say: int) -> None:
+    """Makes the root, and leaves in `rest` what the container has yet to know of its plan. In a process that ends with it: the
+    container is a copy of the one that waits here, and what this work leaves in memory would be the container's for good."""
+    pid = linux.fork()
+    if pid == 0:
+        try:
+            with open(path) as f:
+                plan = json.load(f)
+            container.prepare_root(plan)
+            _write_all(rest, marshal.dumps(container.without_steps(plan)))
+            os._exit(0)
+        except BaseException as e:
+            os.write(say, f"error {e}\n".encode())
+            os._exit(1)
+    if os.waitpid(pid, 0)[1]:
+        os._exit(1)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _become(rest: int, born: Born, say: int, hold: int, alive: Alive) -> None:
     """In the container's PID namespace, mostly as its PID 1. Never returns."""
     try:
+        plan = marshal.loads(os.pread(rest, os.fstat(rest).st_size, 0))
+        join_groups(plan)
         os.read(hold, 1)  # until our parent is the shim
         signal.set_wakeup_fd(-1)
-        container.default_signals()
+        linux.default_signals()
         os.setsid()
         container.enter_root(plan)
         born.become_standard(plan.get("uid", 0))

@@ -68,7 +68,7 @@ async def start(worker: PodWorker, step: Start) -> float | None:
         json.dump(plan, f)
     worker.waiting.pop(step.name, None)
     try:
-        entry = {k: plan[k] for k in ("id", "attempt", "log", "stdin", "tty", "targetContainer")}
+        entry = {k: plan[k] for k in ("id", "attempt", "log", "stdin", "tty", "targetContainer", "component")}
         entry["streak"] = step.streak
         await worker.shim.ask("start", container=step.name, plan=plan_path, entry=entry)
     except ShimGone:

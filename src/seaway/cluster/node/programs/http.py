@@ -107,7 +107,7 @@ def _chunked(data: bytes) -> tuple[bytes, bytes] | None:
         body, data = body + rest[:size], rest[size + 2 :]
 
 
-class _Connection:
+class Connection:
     """One client: bytes in, answers out, in order."""
 
     __slots__ = ("asked", "close", "data", "later", "out", "peer", "sock")
@@ -183,8 +183,8 @@ class _Server:
         self._handler, self._udp, self._echo = handler, udp, echo
         self._listeners = {sock.fileno(): (sock, context) for sock, context in listeners}
         self._poll = select.epoll()
-        self._connections: dict[int, _Connection] = {}
-        self._done: list[tuple[_Connection, Answer]] = []
+        self._connections: dict[int, Connection] = {}
+        self._done: list[tuple[Connection, Answer]] = []
         self._wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._ended = False
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
@@ -220,10 +220,10 @@ class _Server:
             except OSError:
                 return
             sock.setblocking(False)
-            self._connections[sock.fileno()] = _Connection(sock, (peer[0].removeprefix("::ffff:"), peer[1]))
+            self._connections[sock.fileno()] = Connection(sock, (peer[0].removeprefix("::ffff:"), peer[1]))
             self._poll.register(sock.fileno(), select.EPOLLIN)
 
-    def _serve(self, connection: _Connection, events: int) -> None:
+    def _serve(self, connection: Connection, events: int) -> None:
         try:
             if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
                 data = connection.sock.recv(65536)
@@ -245,7 +245,7 @@ class _Server:
                 return
         self._settle(connection)
 
-    def _answer(self, connection: _Connection) -> None:
+    def _answer(self, connection: Connection) -> None:
         before = connection.later
         connection.feed(self._handler)
         if connection.later is not None and before is None:
@@ -253,7 +253,7 @@ class _Server:
 
             threading.Thread(target=self._run_later, args=(connection, connection.later[0]), daemon=True).start()
 
-    def _run_later(self, connection: _Connection, later: Later) -> None:
+    def _run_later(self, connection: Connection, later: Later) -> None:
         try:
             answer = later.run()
         except Exception as e:
@@ -278,17 +278,17 @@ class _Server:
                     continue
             self._settle(connection)
 
-    def _send(self, connection: _Connection) -> None:
+    def _send(self, connection: Connection) -> None:
         if connection.out:
             connection.out = connection.out[connection.sock.send(connection.out) :]
 
-    def _settle(self, connection: _Connection) -> None:
+    def _settle(self, connection: Connection) -> None:
         if connection.close and not connection.out and connection.later is None:
             self._drop(connection)
             return
         self._poll.modify(connection.sock.fileno(), select.EPOLLIN | (select.EPOLLOUT if connection.out else 0))
 
-    def _drop(self, connection: _Connection) -> None:
+    def _drop(self, connection: Connection) -> None:
         self._poll.unregister(connection.sock.fileno())
         del self._connections[connection.sock.fileno()]
         connection.sock.close()
