@@ -192,11 +192,15 @@ def reverse_address(name: bytes) -> bytes | None:
     try:
         if len(labels) == 6 and labels[4:] == [b"in-addr", b"arpa"]:
             return ipaddress.IPv4Address(b".".join(reversed(labels[:4])).decode()).packed
-        if len(labels) == 34 and labels[32:] == [b"ip6", b"arpa"] and all(len(label) == 1 for label in labels[:32]):
+        if len(labels) == 34 and labels[32:] == [b"ip6", b"arpa"] and all(_is_nibble(label) for label in labels[:32]):
             return bytes.fromhex(b"".join(reversed(labels[:32])).decode())
     except ValueError:
         pass
     return None
+
+
+def _is_nibble(label: bytes) -> bool:
+    return len(label) == 1 and label in b"0123456789abcdef"
 
 
 def reverse_name(packed: bytes) -> bytes:
