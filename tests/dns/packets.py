@@ -41,7 +41,7 @@ def decoded(reply: bytes) -> dns.message.Message:
 
 def sections(reply: bytes) -> tuple[list[str], list[str], list[str]]:
     """Records as `OWNER TTL TYPE DATA`, sorted."""
-    message = decoded(reply)
+    message = dns.message.from_wire(reply, one_rr_per_rrset=True)
     return tuple(  # type: ignore[return-value]
         sorted(
             f"{one.name} {one.ttl} {dns.rdatatype.to_text(one.rdtype)} {data}" for one in section for data in one

@@ -148,7 +148,7 @@ def joined(first: Answer, target: bytes, rest: Answer) -> Answer:
     """A CNAME and what its target's question was answered with: `rest`'s records are written anew, since their owner is
     the target and no longer the question."""
     records = wire_records(rest, target)
-    flags = (first.flags & AA) | NOERROR
+    flags = (first.flags & AA) | (rest.flags & TC) | NOERROR
     body = first.body + b"".join(records)
     counts = (first.counts[0] + len(records), 0, 0)
     until = min(first.until, rest.until)
