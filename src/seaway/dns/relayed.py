@@ -24,23 +24,28 @@ def answers(message: bytes, question: bytes) -> bool:
 
 def read(message: bytes, question: bytes, rules: Cache, now: float) -> Answer:
     """The reply to `question`; Unusable where it does not hold what it says. `until` is when it ends by `rules`."""
-    _, flags, questions, an, ns, ar = HEADER.unpack_from(message)
     start = at = 12 + len(question)
+    if len(message) < start:
+        raise Unusable("no question")
+    _, flags, questions, an, ns, ar = HEADER.unpack_from(message)
     if questions != 1:
         raise Unusable("not one question")
     ttls: list[int] = []
     least, negative = LARGEST_TTL, -1
     run: list[tuple[int, int, int]] = []  # offset, size, type: records of addresses in a row
-    opt_at = opt_end = 0
-    own_opt = 0
+    end = number = 0  # of what goes to the asker, where an OPT record cuts it short
     try:
         for i in range(an + ns + ar):
             begin = at
             at = skip_name(message, at)
             kind, _, ttl, length = FIXED.unpack_from(message, at)
             if kind == OPT:
-                opt_at, opt_end, own_opt = begin, at + 10 + length, own_opt + 1
-            else:
+                # RFC 6891 6.1.1: one, in the additional section. Its first octet of TTL makes rcodes of 12 bits, none of which
+                # is an answer to what we ask.
+                if end or i < an + ns or ttl >> 24:
+                    raise Unusable("OPT out of place")
+                end, number = begin, i - an - ns
+            elif not end:
                 ttls.append(at + 4 - start)
                 ttl = ttl if ttl <= LARGEST_TTL else 0
                 if i < an or (kind == SOA and i < an + ns):
@@ -51,24 +56,21 @@ def read(message: bytes, question: bytes, rules: Cache, now: float) -> Answer:
                     run.append((begin - start, at + 10 + length - begin, kind))
             at += 10 + length
             if at > len(message):
-                raise IndexError
-    except (IndexError, ValueError, OverflowError) as e:
-        raise Unusable("records beyond its end") from e
+                raise Unusable("records beyond its end")
+    except Unusable:
+        raise
     except Exception as e:
         raise Unusable("cut short") from e
-    body = message[start:at]
-    if own_opt:
-        if own_opt > 1 or opt_end != at:
-            ttls, body, opt_at = _without(ttls, body, opt_at - start, opt_end - start)
-        else:
-            body = message[start:opt_at]
+    # What stands behind an OPT may point behind it, and would point astray without it: beside the answer, it is left out.
+    body = message[start : end or at]
     code = flags & 15
-    keep = lifetime(code, an, least if an else negative, rules)
-    if ttls and keep and keep != (least if an else negative):
+    ttl = least if an else negative
+    keep = lifetime(code, an, ttl, rules)
+    if ttls and keep and not keep == ttl == least:
         body = _bounded(body, ttls, int(keep))
     return Answer(
         (flags & (RA | AD)) | (flags & TC) | code,
-        (an, ns, ar - own_opt),
+        (an, ns, number if end else ar),
         body,
         _run(run),
         (),
@@ -76,12 +78,6 @@ def read(message: bytes, question: bytes, rules: Cache, now: float) -> Answer:
         now,
         now + keep,
     )
-
-
-def _without(ttls: list[int], body: bytes, begin: int, end: int) -> tuple[list[int], bytes, int]:
-    """An OPT record amid others is taken out; ttls behind it move."""
-    size = end - begin
-    return [t - size if t > begin else t for t in ttls], body[:begin] + body[end:], begin
 
 
 def _bounded(body: bytes, ttls: list[int], keep: int) -> bytes:
