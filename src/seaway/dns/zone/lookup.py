@@ -11,7 +11,15 @@ from seaway.dns.answer import Answer, failure, of_records
 from seaway.dns.settings import Kubernetes
 from seaway.dns.wire import AA, AAAA, CNAME, NOERROR, NS, NXDOMAIN, PTR, SERVFAIL, SOA, SRV, TO_QUESTION, TXT, A
 from seaway.dns.zone.rows import Port, ServiceRow
-from seaway.dns.zone.store import WHOLE, Endpoint, Store, owner_of_address, owner_of_namespace, owner_of_pod
+from seaway.dns.zone.store import (
+    WHOLE,
+    Endpoint,
+    Store,
+    addresses_of,
+    owner_of_address,
+    owner_of_namespace,
+    owner_of_pod,
+)
 
 VERSION, VERSION_TTL = b"1.1.0", 28800
 
@@ -65,7 +73,8 @@ class Zone:
                 text = [wire.record(TO_QUESTION, TXT, VERSION_TTL, bytes((len(VERSION),)) + VERSION)]
                 return self._found(text if kind == TXT else [], origin, (WHOLE,))
             case b"dns", 2 if labels[0] == b"ns":
-                return self._found(self._of_kind(self._servers(), kind), origin, (WHOLE,))
+                servers, owners = self._servers()
+                return self._found(self._of_kind(servers, kind), origin, owners)
             case b"dns", 1:
                 return self._found([], origin, (WHOLE,))
         return self._missing(origin, ())
@@ -76,21 +85,23 @@ class Zone:
             return of_records(AA, [self._soa(origin)], owners=(WHOLE,))
         if kind == NS:
             server = b"\x02ns\x03dns" + origin
-            glue = [wire.address(a, ttl, server) for a in self._servers()]
-            return of_records(AA, [wire.record(TO_QUESTION, NS, ttl, server)], additional=glue, owners=(WHOLE,))
+            servers, owners = self._servers()
+            glue = [wire.address(a, ttl, server) for a in servers]
+            return of_records(AA, [wire.record(TO_QUESTION, NS, ttl, server)], additional=glue, owners=owners)
         return self._found([], origin, (WHOLE,))
 
-    def _servers(self) -> list[bytes]:
-        """The ClusterIPs of the Services that this server is an endpoint of, else its own addresses."""
-        own = set(self._own())
+    def _servers(self) -> tuple[list[bytes], tuple[bytes, ...]]:
+        """The ClusterIPs of the Services that this server is an endpoint of, else its own addresses; and what they hang on."""
+        own = sorted(set(self._own()))
         found: list[bytes] = []
-        for address in sorted(own):
+        owners = [WHOLE, *map(owner_of_address, own)]
+        for address in own:
             for row in self.store.slices.values():
-                at = row.packed.find(address)
-                if row.size == len(address) and at >= 0 and at % row.size == 0:
+                if row.size == len(address) and address in row.packed and address in addresses_of(row):
+                    owners.append(row.service)
                     service = self.store.services.get(row.service)
                     found += [a for a in (service.addresses if service else ()) if a not in found]
-        return found or sorted(own)
+        return found or own, tuple(dict.fromkeys(owners))
 
     def _service(self, labels: list[bytes], origin: bytes, kind: int) -> Answer:
         if not labels:

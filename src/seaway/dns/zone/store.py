@@ -118,11 +118,13 @@ class Store:
         else:
             self.namespaces.discard(name)
         if self.following:
-            self.changes.owners.add(owner_of_namespace(name))
-            suffix = label(name)  # its Services are there, or not, with it
-            mine = [key for key in self.services if key.endswith(suffix)]
+            mine = self._services_in(name)  # they are there, or not, with it
             self.changes.come.update(mine)
-            self.changes.owners.update(mine)
+            self.changes.owners.update((owner_of_namespace(name), *mine))
+            for key in mine:
+                self.changes.owners.update(map(owner_of_address, self.services[key].addresses))
+                for row in self.slices_of(key):
+                    self.changes.owners.update(map(owner_of_address, addresses_of(row)))
 
     def put_pod(self, uid: str, namespace: str, addresses: tuple[bytes, ...]) -> None:
         """`addresses` empty: it is gone."""
@@ -191,9 +193,13 @@ class Store:
         self.changes.owners.add(key)
         before, after = set(old.addresses if old else ()), set(row.addresses if row else ())
         self.changes.owners.update(owner_of_address(a) for a in before ^ after)
-        if old is None or row is None or (old.is_headless, old.publish) != (row.is_headless, row.publish):
+        if old is None or row is None or _shows(old) != _shows(row):
             for one in self.slices_of(key):
                 self.changes.owners.update(owner_of_address(a) for a in addresses_of(one))
+
+    def _services_in(self, namespace: str) -> list[bytes]:
+        last = label(namespace)
+        return [key for key in self.services if key[1 + key[0] :] == last]
 
     @staticmethod
     def _set_or_drop(table: dict[bytes, tuple[bytes, ...]] | dict[bytes, tuple[str, ...]], key: bytes, rest: tuple) -> None:  # type: ignore[type-arg]
@@ -214,9 +220,15 @@ def addresses_of(row: SliceRow) -> list[bytes]:
     return [row.packed[i : i + row.size] for i in range(0, len(row.packed), row.size)]
 
 
-def _named(row: SliceRow) -> set[tuple[bytes, bytes, bool, bytes]]:
-    rows = enumerate(addresses_of(row))
-    return {(a, row.names[i] if row.names else b"", i < row.ready, row.service) for i, a in rows}
+def _named(row: SliceRow) -> set[tuple[bytes, bytes, bytes, bool, bytes]]:
+    """Of each address all that its PTR record hangs on."""
+    rows, names, pods = enumerate(addresses_of(row)), row.names, row.pods
+    return {(a, names[i] if names else b"", pods[i] if pods else b"", i < row.ready, row.service) for i, a in rows}
+
+
+def _shows(service: ServiceRow) -> tuple[bool, bool, bool]:
+    """Which of its endpoints have names."""
+    return service.is_headless, service.publish, bool(service.external)
 
 
 def label_of(row: SliceRow, index: int, address: bytes) -> bytes:
