@@ -68,7 +68,7 @@ class Tree:
     def each(self) -> list[tuple[float, float]]:
         """(RSS, PSS) of each process in MB."""
         found = []
-        for pid in self.pids():
+        for pid in sorted(self.pids()):
             with contextlib.suppress(OSError):
                 words = dict(line.split()[:2] for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
                 found.append((int(words["Rss:"]) / 1000, int(words["Pss:"]) / 1000))
