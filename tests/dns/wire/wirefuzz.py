@@ -179,7 +179,7 @@ def datagrams(port: int, count: int, seed: int, halfway: Iterator[None]) -> Iter
     for family, used in sockets.items():
         used.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
         used.connect(("127.0.0.1" if family == socket.AF_INET else "::1", port))
-        used.settimeout(2)
+        used.settimeout(5)
     sent: dict[int, bytes] = {}
     answered: set[int] = set()
     marker = dns.message.make_query(NAMES[0], "A").to_wire()[2:]

@@ -150,7 +150,7 @@ def main(folder: Path, words: list[str]) -> None:
             player.api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": group.namespace}})
             player.apply(group.namespace, group.steps[0])
         for number, first in enumerate(order):
-            for ahead in order[number : number + 2]:
+            for ahead in order[number : number + 3]:
                 player.program(ahead)
             program = player.program(first)
             trouble = program.wait()
