@@ -10,7 +10,7 @@ group's number (decimal and in two hexadecimal digits), so that every group has 
       - name: a claim
         objects: [{service: web, ips: [10.96.$g.1], ports: ["http:80"]}, {slice: web-1, of: web, endpoints: [10.244.$g.1]}]
         questions: [{ask: web.~, type: A, answer: [10.96.$g.1]}]
-        steps: [{name: what changes, objects: [...], delete: [...], questions: [...]}]
+        steps: [{name: what changes, objects: [...], delete: [...], files: {...}, outside: {...}, pause: 2, questions: [...]}]
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ZONE = "cluster.local."
 FIRST = 16  # the number of the first group: two hexadecimal digits without a leading zero
 Tree = dict[str, Any]
 QUESTION_KEYS = frozenset(
-    "ask ptr type class edns do cd rd opcode version over from to packet silence dig is answer ttl aa ra tc additional authority size soa orders count edns_reply upstream_most".split()
+    "ask ptr type class edns do cd rd opcode version over from to packet silence dig is answer ttl aa ra tc additional authority size soa orders count edns_reply upstream_most upstream_least upstream_by".split()
 )
 
 
@@ -46,6 +46,8 @@ class Question:
 class Step:
     name: str
     pause: float
+    files: Tree  # written anew beside the Corefile
+    outside: Tree  # names that the upstream knows otherwise from now on
     objects: tuple[Tree, ...]
     delete: tuple[Tree, ...]
     questions: tuple[Question, ...]
@@ -165,7 +167,8 @@ def _question(row: Tree) -> Question:
 def _step(tree: Tree, words: dict[str, str], namespace: str, defaults: Tree) -> Step:
     tree = _filled(tree, words)
     return Step(
-        tree.get("name", ""), tree.get("pause", 0.0), tuple(manifest(o, namespace) for o in tree.get("objects") or ()), tuple(tree.get("delete") or ()),
+        tree.get("name", ""), tree.get("pause", 0.0), tree.get("files") or {}, tree.get("outside") or {},
+        tuple(manifest(o, namespace) for o in tree.get("objects") or ()), tuple(tree.get("delete") or ()),
         tuple(_question({**defaults, **q}) for q in tree.get("questions") or ()),
     )
 

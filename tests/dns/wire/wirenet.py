@@ -117,19 +117,23 @@ class Program:
     def __init__(self, folder: Path, kubeconfig: Path, corefile: str, files: dict[str, str], words: dict[str, str], port: int, ports: Iterator[int]) -> None:
         folder.mkdir()
         self.port, self.ready, self.metrics, self.tls, self.log = port, next(ports), next(ports), next(ports), folder / "log"
-        for name, text in files.items():
-            (folder / name).write_text(text)
-        filled = {
+        self._folder = folder
+        self._words = {
             **words, "$base": BASE, "$port": str(port), "$ready": str(self.ready), "$health": str(next(ports)), "$metrics": str(self.metrics),
             "$tls": str(self.tls), "$folder": str(folder),
         }
-        for old, new in filled.items():
-            corefile = corefile.replace(old, new)
-        (folder / "Corefile").write_text(corefile)
+        for name, text in {**files, "Corefile": corefile}.items():
+            self.write(name, text)
         argv = [sys.executable, "-c", "from seaway.cli.main import main; main()", "dns", "--kubeconfig", str(kubeconfig), "--corefile", str(folder / "Corefile")]
         out = open(self.log, "ab")
         self.process = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
         out.close()
+
+    def write(self, name: str, text: str) -> None:
+        """A file beside the Corefile, or itself."""
+        for old, new in self._words.items():
+            text = text.replace(old, new)
+        (self._folder / name).write_text(text)
 
     @property
     def alive(self) -> bool:

@@ -62,10 +62,13 @@ class Player:
         for number, step in enumerate(group.steps):
             if number:
                 self.apply(group.namespace, step)
+                for name, text in step.files.items():
+                    program.write(name, text)
+                self.upstreams["$outside"][0].table.update(step.outside)
             time.sleep(step.pause)  # time itself is what these are about
             where = f"after {step.name}: " if step.name else ""
             for question in step.questions:
-                self._settled(question, asker)
+                self._settled(question, asker, bool(step.files))
             for question in step.questions:
                 for transport, family in TRANSPORTS:
                     if transport in question.row.get("over", ("udp", "tcp")):
@@ -91,13 +94,15 @@ class Player:
         reply = asker.exchange(query, transport, family, source, to, 0.15 if silence else 2.0)
         return check(question, query, reply, transport)
 
-    def _settled(self, question: Question, asker: Asker) -> None:
-        """Waits until the first transport gives the right answer: the watch is on its way."""
+    def _settled(self, question: Question, asker: Asker, everywhere: bool) -> None:
+        """Waits until the first transport gives the right answer: the watch is on its way. `everywhere`: until all do, as each
+        process looks at files in its own time."""
         if question.row.get("silence"):
             return
-        transport = question.row.get("over", ["udp"])[0]
+        over = question.row.get("over", ["udp"])
+        ways = TRANSPORTS if everywhere else ((over[0], 4),)
         begun = time.monotonic()
-        while self._ask(question, asker, transport, 4):
+        while any(self._ask(question, asker, *way) for way in ways):
             if time.monotonic() - begun > min(SETTLE, self.budget):
                 self.budget -= time.monotonic() - begun
                 return
@@ -115,12 +120,15 @@ class Player:
             yield f"{where}{question}", "orders", "" if len(first) == wanted else f"{len(first)} records come first at times, not {wanted}"
 
     def _upstream_counts(self, question: Question, where: str) -> Iterable[tuple[str, str, str]]:
-        """`upstream_most`: how many times the outside may have been asked for it, all in all."""
-        if "upstream_most" in question.row:
-            key = f"{question.name.lower()} {question.type}"
+        """`upstream_most`, `upstream_least`: how many times the outside may have been asked for it, all in all; `upstream_by`: how."""
+        row, key = question.row, f"{question.name.lower()} {question.type}"
+        if "upstream_most" in row or "upstream_least" in row:
             asked = sum(u.asked[key] for u, _ in self.upstreams.values())
-            wanted = question.row["upstream_most"]
-            yield f"{where}{question}", "upstream", "" if 0 < asked <= wanted else f"the upstream was asked {asked} times, not 1 to {wanted}"
+            least, most = row.get("upstream_least", 1), row.get("upstream_most", 1 << 30)
+            yield f"{where}{question}", "upstream", "" if least <= asked <= most else f"the upstream was asked {asked} times, not {least} to {most}"
+        if "upstream_by" in row:
+            ways = set().union(*(u.by.get(key, set()) for u, _ in self.upstreams.values()))
+            yield f"{where}{question}", "upstream", "" if ways == set(row["upstream_by"]) else f"the upstream was asked by {sorted(ways)}"
 
     def close(self) -> None:
         for program in self.programs.values():

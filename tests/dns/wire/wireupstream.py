@@ -22,12 +22,13 @@ Tree = dict[str, Any]
 
 
 class Upstream:
-    """`table` maps a name to {type: [data], ttl: seconds, is: rcode, by_udp: truncated}; an unknown name is NXDOMAIN."""
+    """`table` maps a name to {type: [data], ttl: seconds, is: rcode or silence}; an unknown name is NXDOMAIN."""
 
     def __init__(self, address: tuple[str, int], table: Tree, zone: str) -> None:
         self.table = {k.lower(): v for k, v in table.items()}
         self.zone = zone
-        self.asked: Counter[str] = Counter()
+        self.asked: Counter[str] = Counter()  # `name type`
+        self.by: dict[str, set[str]] = {}  # `name type` to the transports
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._udp.bind(address)
         self._tcp = socket.create_server(address)
@@ -43,7 +44,11 @@ class Upstream:
             return b""
         asked = query.question[0]
         name = str(asked.name).lower()
-        self.asked[f"{name} {dns.rdatatype.to_text(asked.rdtype)}"] += 1
+        key = f"{name} {dns.rdatatype.to_text(asked.rdtype)}"
+        self.asked[key] += 1
+        self.by.setdefault(key, set()).add("udp" if by_udp else "tcp")
+        if self.table.get(name, {}).get("is") == "silence":
+            return b""
         reply = dns.message.make_response(query, recursion_available=True, our_payload=1232)
         at, seen = name, set()
         while at not in seen:

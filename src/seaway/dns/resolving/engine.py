@@ -281,7 +281,7 @@ class Engine:
         query, sink = waiter.query, waiter.sink
         now = self._clock.now
         answer = known.answer
-        if answer.ttls:
+        if answer.ttls and not plan.cache.keepttl:
             answer = aged(answer, now)
         if not query.plain or plan.log is not None:
             self._say(waiter, answer, plan, zone)
