@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import statistics
@@ -10,9 +11,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import envoy as envoy_package
 import pytest
 from clusters import SEAWAY, Cluster, wait_for, web
-from image_archives import docker_save, tar
+from image_archives import docker_save, libraries, tar
 
 HERE = Path(__file__).parent
 OUTSIDE = "172.30.0.254"
@@ -175,3 +177,56 @@ def test_an_external_name_is_connected_to(named: Cluster) -> None:
     assert named.exec("glibc", "curl", "-sS", "-m", "5", "http://shop:8080/") == "the shop\n"
     asked = named.exec("glibc", "python3", "-c", "import urllib.request as r; print(r.urlopen('http://www.shop.example:8080').read())")
     assert "the shop" in asked
+
+
+ENVOY = "seaway.dev/envoy:test"
+ENVOY_POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: envoy}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: envoy
+    image: "seaway.dev/envoy:test"
+    args: [-c, /config/envoy.yaml, --concurrency, "1"]
+    readinessProbe: {httpGet: {path: /ready, port: 9901}, periodSeconds: 1}
+    volumeMounts: [{name: config, mountPath: /config}]
+  volumes: [{name: config, configMap: {name: envoy}}]
+"""
+
+
+@pytest.fixture(scope="module")
+def envoy(named: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Envoy in a pod; its address."""
+    program = Path(envoy_package.__file__).parent / "_bin" / "envoy"
+    archive = tmp_path_factory.mktemp("envoy") / "envoy.tar"
+    files = [{"name": "envoy", "data": program.read_bytes(), "mode": 0o755}, {"name": "tmp", "folder": True, "mode": 0o1777}]
+    layer = tar(*files, *libraries(str(program)))
+    archive.write_bytes(docker_save([layer], [ENVOY], Entrypoint=["/envoy"]))
+    named.seaway("image", "load", str(archive), "--name", named.name)
+    archive.unlink()
+    named.kubectl("create", "configmap", "envoy", f"--from-file={HERE / 'resolvers' / 'envoy.yaml'}")
+    named.apply(ENVOY_POD)
+    named.ready("envoy")
+    return str(named.get("pod", "envoy")["status"]["podIP"])
+
+
+def hosts(cluster: Cluster, envoy: str, name: str) -> list[str]:
+    """The addresses that a cluster of Envoy's has."""
+    rows = json.loads(cluster.curl(f"http://{envoy}:9901/clusters?format=json", pod="glibc"))["cluster_statuses"]
+    found = next(row for row in rows if row["name"] == name).get("host_statuses", [])
+    return sorted({h["address"]["socket_address"]["address"] for h in found})
+
+
+def test_envoy_resolves_by_its_own_resolver(named: Cluster, envoy: str) -> None:
+    v4, v6 = named.get("service", "web")["spec"]["clusterIPs"]
+    assert hosts(named, envoy, "short") == [v4] and hosts(named, envoy, "logical") == [v6]
+    for port in (10001, 10002):
+        assert "Hostname: web-" in named.curl(f"http://{envoy}:{port}/", pod="glibc")
+    assert hosts(named, envoy, "shop") == [OUTSIDE] and named.curl(f"http://{envoy}:10003/", pod="glibc") == "the shop\n"
+    wait_for(lambda: hosts(named, envoy, "headless") == sorted(a for both in addresses(named, "db") for a in both), 20)
+    named.kubectl("scale", "statefulset/db", "--replicas=1")
+    wait_for(lambda: len(hosts(named, envoy, "headless")) == 2, 30, "records change with the endpoints")
+    named.kubectl("scale", "statefulset/db", "--replicas=2")
+    named.rollout("statefulset/db")
