@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import logging
+import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,11 +14,13 @@ from pathlib import Path
 
 from seaway.client import kubeconfig
 from seaway.client.kubeconfig import CredentialsError
-from seaway.dns import corefile
+from seaway.dns import corefile, nodelocal
 from seaway.dns.corefile import CorefileError
 from seaway.dns.corefile.disk import Disk
+from seaway.dns.nodelocal import BadNodeLocal, NodeLocal
 from seaway.dns.serving.assembly import kubernetes_of, read_file
-from seaway.dns.serving.supervisor import Supervisor
+from seaway.dns.serving.ground import Ground
+from seaway.dns.serving.supervisor import SIGNALS, Supervisor
 from seaway.dns.settings import (
     Autopath,
     Block,
@@ -24,6 +28,7 @@ from seaway.dns.settings import (
     Errors,
     Forward,
     Kubernetes,
+    Name,
     Settings,
     Tls,
     Upstream,
@@ -57,18 +62,22 @@ def options() -> argparse.ArgumentParser:
     add("--pods", default="insecure", choices=["disabled", "insecure", "verified"], help="names of pods by address")
     add("--ttl", type=int, default=5, help="seconds that clients may keep a cluster name (default 5)")
     add("--autopath", action="store_true", help="walk a pod's search path for it")
+    add("--node-local", default="", metavar="ADDRESS[,ADDRESS]", help="be the cache of a node, at these addresses of its own")
+    add("--cluster-dns", action="append", default=[], metavar="ADDRESS[:PORT]",
+        help="whom a node's cache asks for the cluster's names (default: $KUBE_DNS_UPSTREAM_SERVICE_HOST, "
+        "$KUBE_DNS_SERVICE_HOST)")  # fmt: skip
     add("--tls-cert", default="", help="certificate (PEM): answer by DNS over TLS as well, on port 853")
     add("--tls-key", default="", help="its key")
     add("--health-port", type=int, default=8080, help="HTTP port of /health (default 8080; 0: none)")
     add("--ready-port", type=int, default=8181, help="HTTP port of /ready and /health (default 8181)")
-    add("--metrics-port", type=int, default=9153, help="HTTP port of /metrics (default 9153; 0: none)")
-    add("--lameduck", type=float, default=5.0, help="seconds to go on answering, unready, at the end (default 5)")
+    add("--metrics-port", type=int, help="HTTP port of /metrics (default 9153, of a node's cache 9253; 0: none)")
+    add("--lameduck", type=float, help="seconds to go on answering, unready, at the end (default 5, of a node's cache 0)")
     add("--workers", type=int, default=0, help="processes that answer by UDP (default: one a processor, at most 4)")
     add("--client-limit", type=int, default=0, help="queries a second for one address by one worker (default: any number)")
     return parser
 
 
-def _upstream(text: str) -> Upstream:
+def _upstream(text: str, flag: str = "--upstream") -> Upstream:
     host, port = text, "53"
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
@@ -78,20 +87,58 @@ def _upstream(text: str) -> Upstream:
     try:
         return Upstream(str(ipaddress.ip_address(host)), int(port))
     except ValueError:
-        raise BadSettings(f"--upstream {text}: must be ADDRESS or ADDRESS:PORT, such as 192.0.2.53 or [2001:db8::1]:53") from None
+        raise BadSettings(f"{flag} {text}: must be ADDRESS or ADDRESS:PORT, such as 192.0.2.53 or [2001:db8::1]:53") from None
 
 
 def _port(number: int) -> str:
     return f":{number}" if number else ""
 
 
-def from_flags(args: argparse.Namespace) -> Settings:
-    """What a cluster wants without saying anything."""
-    zone = tuple(args.zone.strip(".").lower().split("."))
+def local_of(args: argparse.Namespace) -> NodeLocal | None:
+    """The node's cache that the flags ask for."""
+    if not args.node_local:
+        if args.cluster_dns:
+            raise BadSettings("--cluster-dns goes with --node-local: the cluster's own DNS asks the API")
+        return None
+    for flag, value in (("--bind", args.bind), ("--autopath", args.autopath)):
+        if value:
+            raise BadSettings(f"{flag} has no meaning beside --node-local")
+    cluster = tuple(_upstream(u, "--cluster-dns") for u in args.cluster_dns)
+    return nodelocal.given(args.node_local, cluster, os.environ, _zone(args))
+
+
+def _zone(args: argparse.Namespace) -> Name:
+    return tuple(args.zone.strip(".").lower().split("."))
+
+
+def from_flags(args: argparse.Namespace, local: NodeLocal | None = None) -> Settings:
+    """What a cluster, or a node, wants without saying anything."""
     if not 0 <= args.ttl <= 3600:
         raise BadSettings(f"--ttl {args.ttl}: must be within 0 and 3600")
     upstreams = tuple(_upstream(u) for u in args.upstream if u) if args.upstream is not None else ()
     files = (RESOLV,) if args.upstream is None else ()
+    found = nodelocal.settings(local, args.port, upstreams, files) if local else _of_cluster(args, upstreams, files)
+    blocks = list(found.blocks)
+    if args.tls_cert or args.tls_key:
+        if not (args.tls_cert and args.tls_key):
+            raise BadSettings("--tls-cert and --tls-key go together")
+        tls = Tls(args.tls_cert, args.tls_key)
+        blocks += [replace(b, port=853, transport="tls", tls=tls, loop=False) for b in found.blocks]
+    page = (lambda port: nodelocal.page(local, port)) if local else _port
+    return replace(
+        found,
+        blocks=tuple(blocks),
+        health=page(args.health_port),
+        ready=page(args.ready_port),
+        metrics=found.metrics if args.metrics_port is None else _port(args.metrics_port),
+        lameduck=found.lameduck if args.lameduck is None else args.lameduck,
+        workers=args.workers or found.workers,
+        client_limit=args.client_limit,
+    )
+
+
+def _of_cluster(args: argparse.Namespace, upstreams: tuple[Upstream, ...], files: tuple[str, ...]) -> Settings:
+    zone = _zone(args)
     block = Block(
         port=args.port,
         binds=tuple(args.bind),
@@ -103,20 +150,7 @@ def from_flags(args: argparse.Namespace) -> Settings:
         loadbalance=True,
         loop=True,
     )
-    blocks = [block]
-    if args.tls_cert or args.tls_key:
-        if not (args.tls_cert and args.tls_key):
-            raise BadSettings("--tls-cert and --tls-key go together")
-        blocks.append(replace(block, port=853, transport="tls", tls=Tls(args.tls_cert, args.tls_key), loop=False))
-    return Settings(
-        blocks=tuple(blocks),
-        health=_port(args.health_port),
-        ready=_port(args.ready_port),
-        metrics=_port(args.metrics_port),
-        lameduck=args.lameduck,
-        workers=args.workers,
-        client_limit=args.client_limit,
-    )
+    return Settings(blocks=(block,))
 
 
 def resolved(settings: Settings, read: Callable[[str], str | None]) -> Settings:
@@ -138,13 +172,18 @@ def main(argv: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
 
     def load() -> Settings:
-        if not args.corefile:
-            return resolved(from_flags(args), read_file)
-        text = Path(args.corefile).read_text(encoding="utf-8")
-        found = corefile.read(text, Disk(), args.corefile)
-        return resolved(replace(found, workers=args.workers or found.workers), read_file)
+        if args.corefile:
+            text = Path(args.corefile).read_text(encoding="utf-8")
+            found = corefile.read(nodelocal.filled(text, local, RESOLV) if local else text, Disk(), args.corefile)
+            found = replace(found, workers=args.workers or found.workers)
+        else:
+            found = from_flags(args, local)
+        return resolved(nodelocal.bound(found, local) if local else found, read_file)
 
+    local: NodeLocal | None = None
+    ground: Ground | None = None
     try:
+        local = local_of(args)
         settings = load()
         if args.check:
             print("\n".join(corefile.describe(settings)))
@@ -153,7 +192,14 @@ def main(argv: list[str]) -> int:
             kubeconfig.find(args.kubeconfig)
         for line in settings.ignored:
             log.warning("%s", line)
-        return Supervisor(settings, args.kubeconfig, load).run()
-    except (BadSettings, CorefileError, CredentialsError, OSError, UnicodeDecodeError) as e:
+        if local:
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # from here on the supervisor waits for them
+            ground = Ground(local)
+            ground.lay()
+        return Supervisor(settings, args.kubeconfig, load, ground).run()
+    except (BadSettings, BadNodeLocal, CorefileError, CredentialsError, OSError, UnicodeDecodeError) as e:
         print(f"seaway dns: {e}", file=sys.stderr)
         return 1
+    finally:
+        if ground:
+            ground.clear()

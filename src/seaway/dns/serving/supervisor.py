@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 
 from seaway.dns.serving import control, sockets, streams, worker
+from seaway.dns.serving.ground import Ground
 from seaway.dns.serving.sockets import Place
 from seaway.dns.settings import Settings
 
@@ -109,9 +110,11 @@ def _worker(
 
 
 class Supervisor:
-    """Runs until SIGTERM. `load` reads the settings anew; ValueError or OSError: they cannot be taken."""
+    """Runs until SIGTERM. `load` reads the settings anew; ValueError or OSError: they cannot be taken. `ground`: what a node's
+    cache stands on."""
 
-    def __init__(self, settings: Settings, kubeconfig: str, load: Callable[[], Settings]) -> None:
+    def __init__(self, settings: Settings, kubeconfig: str, load: Callable[[], Settings], ground: Ground | None = None) -> None:
+        self._ground = ground
         self._settings, self._kubeconfig, self._load = settings, kubeconfig, load
         self._opened: dict[Place, socket.socket] = {}
         self._generation: Generation | None = None
@@ -123,6 +126,8 @@ class Supervisor:
     def run(self) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         self._open(self._settings)
+        if self._ground:
+            self._ground.settled(self._settings)
         gc.collect()
         gc.freeze()  # pages that are not touched stay shared
         self._generation = self._made(self._settings)
@@ -139,6 +144,8 @@ class Supervisor:
                 look = self._next_look()
                 self._look()
             self._turn()
+            if self._ground:
+                self._ground.keep()
 
     def _wait(self) -> float:
         return 0.05 if self._due or self._next else 1.0
@@ -233,6 +240,8 @@ class Supervisor:
             return
         fresh.start()
         self._generation, self._next, self._settings = fresh, None, fresh.settings
+        if self._ground:
+            self._ground.changed(fresh.settings)
         self._stop(old)
         wanted = set(sockets.places(fresh.settings, self._number(fresh.settings)))
         for place in [p for p in self._opened if p not in wanted]:
