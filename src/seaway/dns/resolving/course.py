@@ -64,8 +64,14 @@ def _walk(blocks: Blocks, plan: Plan, question: Question) -> Course:
     answer = yield from plain(blocks, plan, question)
     if not plan.autopath or answer.rcode != NXDOMAIN or question.kind not in (A, AAAA):
         return answer
-    owners, until = answer.owners, answer.until
-    for candidate in candidates(plan, question.name):
+    namespace, names = candidates(plan, question.name)
+    if not names:
+        return answer
+    there = yield AskZone(namespace, A)
+    if there is None or there.rcode != NOERROR:
+        return answer  # a name below svc that no pod's search path begins with
+    owners, until = (*answer.owners, *there.owners), answer.until
+    for candidate in names:
         found = blocks.find(candidate)
         if found is None:
             continue
@@ -81,28 +87,29 @@ def _walk(blocks: Blocks, plan: Plan, question: Question) -> Course:
     return answer
 
 
-def candidates(plan: Plan, name: bytes) -> list[bytes]:
+def candidates(plan: Plan, name: bytes) -> tuple[bytes, list[bytes]]:
     """What a pod's resolver would ask after `name`, where that is the first of its search path (`X.<namespace>.svc.<zone>`):
-    X below the other domains of the path in their order, then X itself. Nothing where it cannot come from a search path: a
-    name below a Service that is there, or one of a port."""
+    the namespace's own name, and X below the other domains of the path in their order, then X itself. Nothing where it cannot
+    come from a search path: a name below a Service that is there, or one of a port. Nothing for an X of one label either: the
+    second name that is asked for `a.b` (`a.b.svc.<zone>`) looks just like the first for `a` in a namespace `b`."""
     outline = plan.outline
     if outline is None or not outline.synced or not any(wire.is_below(name, zone) for zone in plan.autopath):
-        return []
+        return b"", []
     for origin in outline.origins:
         suffix = b"\x03svc" + origin
         if not wire.is_below(name, suffix):
             continue
         labels = wire.labels_of(name[: len(name) - len(suffix)] + b"\0")
-        if len(labels) < 2 or labels[0].startswith(b"_"):
-            return []
-        key = b"".join(bytes((len(label),)) + label for label in labels[-2:])
-        if key in outline.services:
-            return []
-        base = b"".join(bytes((len(label),)) + label for label in labels[:-1])
+        if len(labels) < 3 or labels[0].startswith(b"_"):
+            break
+        parts = [bytes((len(label),)) + label for label in labels]
+        if parts[-2] + parts[-1] in outline.services:
+            break
+        base = b"".join(parts[:-1])
         own = (suffix, origin) if plan.block.autopath and plan.block.autopath.cluster else ()
         paths = (*own, *plan.searches, b"\0")
-        return [base + path for path in dict.fromkeys(paths) if len(base) + len(path) <= 255]
-    return []
+        return parts[-1] + suffix, [base + path for path in dict.fromkeys(paths) if len(base) + len(path) <= 255]
+    return b"", []
 
 
 def plain(blocks: Blocks, plan: Plan, question: Question, path: tuple[bytes, ...] = ()) -> Course:
