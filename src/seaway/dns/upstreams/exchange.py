@@ -22,7 +22,7 @@ from seaway.dns.wire import HEADER, IN, NXDOMAIN, PAIR, RD, REFUSED, SERVFAIL
 
 log = logging.getLogger("dns")
 DEADLINE = 4.5  # seconds: a resolver's own patience is 5
-HOPELESS = 1.0  # seconds, where every upstream is down: nobody shall wait long for what is not to be had
+HOPELESS = 1.0  # seconds, where every upstream is down or refuses: nobody shall wait long for what is not to be had
 LATE = 1.0  # seconds after which a question without an answer counts against its upstream
 AGAIN = (0.4, 0.8, 1.6)  # seconds between further questions
 TICK = 0.01  # seconds between looks at what is late
@@ -74,7 +74,7 @@ class Exchange:
 
     __slots__ = (
         *("asked", "begun", "best", "deadline", "done", "due", "late"),
-        *("order", "relay", "rules", "then", "tickets", "tries"),
+        *("order", "refused", "relay", "rules", "then", "tickets", "tries"),
     )
 
     def __init__(self, relay: Relay, asked: Asked, rules: Cache, then: Then) -> None:
@@ -82,7 +82,7 @@ class Exchange:
         self.order = relay.choice.order()
         self.begun = relay.clock.now
         self.deadline = HOPELESS if relay.choice.all_down else DEADLINE
-        self.tries = self.late = 0
+        self.tries = self.late = self.refused = 0
         self.tickets: list[tuple[Target, object, float]] = []
         self.best: Answer | None = None
         self.done = False
@@ -124,6 +124,9 @@ class Exchange:
         now = relay.clock.now
         if message is None:  # refused, or its connection ended
             relay.failed(target)
+            self.refused += 1
+            if self.refused >= len(self.order):
+                self.deadline = HOPELESS
             self._instead()
             return
         try:
