@@ -3,6 +3,7 @@ says `well` at the end."""
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 
 from seaway.proxy import plan
-from seaway.proxy.ebpf import kernel, sockets
+from seaway.proxy.ebpf import kernel, layout, sockets
 from seaway.proxy.ebpf.plane import EbpfPlane
 from seaway.proxy.kernel import Nftables
 from seaway.proxy.nftables.plane import NftablesPlane
@@ -196,6 +197,29 @@ def refused(family: int) -> None:
         sockets.namespaces = before
 
 
+def mended(family: int) -> None:
+    """What is taken out of the maps, put into them or changed is made good by the next look."""
+    both, vip = table(family, *PODS[family], affinity=60), layout.vip(VIP[family], "tcp", 80)
+    plane = EbpfPlane(GROUP, NftablesPlane(Nftables()))
+    plane.whole(both)
+
+    def look() -> str:
+        return asyncio.run(plane.audit(family, lambda: both, lambda: True))
+
+    assert look() == "", "nobody has touched it"
+    services, backends, members = (plane._maps[name] for name in ("services", "backends", "members"))
+    before = [m.all() for m in (services, backends, members)]
+    assert before[0] and set(services.keys()) == set(before[0]) and len(before[1]) == 4 and len(before[2]) == 4
+    services.remove([vip])
+    assert look() == "entries of the map services differed" and services.all() == before[0]
+    services.put(vip[:-6] + bytes([9]) + vip[-5:], next(iter(before[0].values())))
+    backends.put(next(iter(before[1])), bytes(20))
+    members.remove(before[2])
+    assert look() and [m.all() for m in (services, backends, members)] == before and look() == ""
+    assert asyncio.run(plane.audit(family, lambda: both, lambda: False)) == ""
+    assert {ask(VIP[family])[1] for _ in range(3)} == {VIP[family]}
+
+
 GROUP = sys.argv[1]
 Path(GROUP, "cgroup.procs").write_text("0")
 try:
@@ -210,6 +234,7 @@ try:
         play(plane, family)
     for family in (4, 6):
         refused(family)
+        mended(family)
     plane = EbpfPlane(GROUP, NftablesPlane(Nftables()))
     assert plane.detach() and not plane.detach()
     plane.cleanup()

@@ -14,7 +14,8 @@ from seaway.proxy.kernel import KernelError
 SYSCALL = {"x86_64": 321, "aarch64": 280}
 MAP_CREATE, LOOKUP, UPDATE, DELETE, NEXT_KEY, PROG_LOAD = 0, 1, 2, 3, 4, 5
 ATTACH, DETACH, PROG_BY_ID, MAP_BY_ID, INFO, QUERY = 8, 9, 13, 14, 15, 16
-UPDATE_BATCH = 26
+LOOKUP_BATCH, UPDATE_BATCH = 24, 26
+CHUNK = 4096  # entries of a map that are read at once
 PACKETS, SOCK_ADDR, ALLOW_MULTI = 8, 18, 2  # BPF_PROG_TYPE_CGROUP_SKB and _SOCK_ADDR, BPF_F_ALLOW_MULTI
 EGRESS = "cgroup_skb/egress"  # of each family
 ATTACH_TYPES = {
@@ -99,6 +100,47 @@ class Map:
             except KernelError as e:
                 if not _is(e, errno.ENOENT):
                     raise
+
+    def all(self) -> dict[bytes, bytes]:
+        """Every entry of a hash."""
+        found: dict[bytes, bytes] = {}
+        room, place, more = CHUNK, ctypes.create_string_buffer(8), False
+        while True:
+            keys, values = (
+                ctypes.create_string_buffer(self._key * room),
+                ctypes.create_string_buffer(self._value * room),
+            )
+            following = ctypes.create_string_buffer(8)
+            attributes = bytearray(
+                struct.pack(
+                    "=QQQQIIQQ",
+                    _pointer(place) if more else 0,
+                    _pointer(following),
+                    _pointer(keys),
+                    _pointer(values),
+                    room,
+                    self.fd,
+                    0,
+                    0,
+                )
+            )
+            ended = False
+            try:
+                _bpf(LOOKUP_BATCH, attributes, "reading a map")
+            except KernelError as e:
+                if _is(e, errno.ENOSPC):  # a bucket of the hash has more
+                    room *= 2
+                    continue
+                if not _is(e, errno.ENOENT):
+                    raise
+                ended = True
+            (count,) = struct.unpack_from("=I", attributes, 32)
+            k, v = keys.raw, values.raw
+            for i in range(count):
+                found[k[i * self._key : (i + 1) * self._key]] = v[i * self._value : (i + 1) * self._value]
+            if ended:
+                return found
+            place, more = following, True
 
     def keys(self) -> Iterator[bytes]:
         """All keys that there are."""

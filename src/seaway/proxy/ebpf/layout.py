@@ -25,6 +25,11 @@ def vip(where: str, protocol: str, port: int) -> bytes:
     return address(where) + struct.pack("!HBB", port, NUMBERS[protocol], 6 if ":" in where else 4)
 
 
+def family_of(key: bytes) -> int:
+    """Of a key that begins with a struct vip."""
+    return key[19]
+
+
 def backend(end: Backend) -> bytes:
     """struct backend."""
     return address(end[0]) + struct.pack("!HH", end[1], 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import time
@@ -28,6 +29,26 @@ class _Have:
 
     def __init__(self, number: int, wanted: Wanted) -> None:
         self.number, self.wanted = number, wanted
+
+
+def _differences(
+    maps: Mapping[str, Map], family: int, have: list[tuple[bytes, _Have]]
+) -> dict[str, tuple[dict[bytes, bytes], list[bytes]]]:
+    """map -> (entries that are missing or other, keys that nobody has put there)."""
+    wanted: dict[str, dict[bytes, bytes]] = {"services": {}, "backends": {}, "members": {}}
+    for vip, each in have:
+        new = each.wanted
+        wanted["services"][vip] = layout.SERVICE.pack(each.number, len(new.ends), new.sticky, new.seconds)
+        wanted["backends"].update({layout.SLOT.pack(each.number, i): layout.backend(e) for i, e in enumerate(new.ends)})
+        wanted["members"].update({vip + layout.backend(end): layout.BITS.pack(bits) for end, bits in new.members})
+    found = {}
+    for name, entries_ in wanted.items():
+        held = maps[name].all()
+        fresh = {key: value for key, value in entries_.items() if held.get(key) != value}
+        # An endpoint is of the family of its Service; where its number is nobody's it is never read.
+        own = (key for key in held if name != "backends" and layout.family_of(key) == family)
+        found[name] = (fresh, [key for key in own if key not in entries_])
+    return found
 
 
 class EbpfPlane:
@@ -185,14 +206,23 @@ class EbpfPlane:
                 have[vip] = fresh[vip]
 
     async def audit(self, family: int, table: Callable[[], ServiceTable], unchanged: Callable[[], bool]) -> str:
-        """The packets' rules, and whether our programs are still attached: their maps nobody else writes."""
+        """The packets' rules, whether our programs are still attached, and what is in the maps of Services."""
         told = await self._packets.audit(family, table, unchanged)
         self._watch_no_more(family)
         missing = [s for s in self._sections(family) if not self._present(s)]
         if missing and unchanged():
             self._attached.discard(family)
             self._attach(family)
-            return told or f"the program {missing[0]} was detached"
+            told = told or f"the program {missing[0]} was detached"
+        have = list(self._have[family].items())
+        wrong = await asyncio.to_thread(_differences, self._maps, family, have)
+        if any(fresh or gone for fresh, gone in wrong.values()) and unchanged():
+            for name in ("backends", "members", "services"):
+                fresh, gone = wrong[name]
+                self._maps[name].put_all(fresh)
+                self._maps[name].remove(gone)
+            names = [name for name, both in wrong.items() if any(both)]
+            return told or f"entries of the map {names[0]} differed"
         return told
 
     def _present(self, section: str) -> bool:
