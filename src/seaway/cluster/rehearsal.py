@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import marshal
 import os
+import shutil
 import signal
 import socket
-import tempfile
 
 from seaway.cluster.fabric import linux
 from seaway.cluster.node.programs import http, whoami
@@ -24,12 +24,14 @@ SHIM = {"uid": "u", "namespace": "n", "name": "rehearsal", "hostNetwork": True}
 REQUEST = b"GET /path?query=1 HTTP/1.1\r\nHost: a\r\nUser-Agent: b\r\nAccept: */*\r\n\r\n"
 
 
-def run() -> None:
-    with tempfile.TemporaryDirectory(prefix="seaway-") as folder:
-        for turn in range(TIMES):
-            _pod(folder, turn)
-            _web()
-            _process(folder)
+def run(folder: str) -> None:
+    """`folder` is made, and removed: the cluster's own, since whoever rehearses may be killed."""
+    os.makedirs(folder, exist_ok=True)
+    for turn in range(TIMES):
+        _pod(folder, turn)
+        _web()
+        _process(folder)
+    shutil.rmtree(folder)
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)

@@ -152,7 +152,7 @@ def main() -> None:
         importlib.import_module(name)
     facts.definitions()
     kinds.by_resource()
-    rehearsal.run()
+    rehearsal.run(os.path.join(os.environ["SEAWAY_PRIVATE"], "rehearsal"))
     listener.listen(256)
     sharing.settle()
     serve(channel, listener)
