@@ -182,6 +182,16 @@ def test_an_endpoint_that_is_gone_keeps_its_connections_until_they_end() -> None
     assert kernel.log.index("add 10.96.0.1") < kernel.log.index("new 10.96.0.1")
 
 
+def test_addresses_that_a_killed_proxy_has_left_or_not_yet_given_are_made_good() -> None:
+    kernel = FakeKernel()
+    noted = {f"{sets.HELD} {a}" for a in ("10.96.0.1", "192.0.2.1", "172.30.255.1", "10.96.5.5")}
+    kernel.sets, kernel.addresses = set(noted), {"10.96.9.9", "10.96.0.1", "10.96.5.5"}
+    kernel.held = lambda family=0: set(kernel.addresses) if family else {sets.HELD: {n.split(" ")[1] for n in noted}}  # type: ignore[method-assign]
+    plane = IpvsPlane(kernel, kernel, kernel, kernel)  # type: ignore[arg-type]
+    plane.whole(table(X))
+    assert kernel.addresses == {"10.96.0.1", "192.0.2.1", "172.30.255.1"}
+
+
 def test_virtual_servers_in_excluded_ranges_are_somebody_elses() -> None:
     theirs, old = Address("172.16.0.1", "tcp", 80), Address("10.96.7.7", "tcp", 80)
     kernel = FakeKernel()

@@ -30,6 +30,7 @@ from seaway.proxy.userspace import plane as userspace
 Tree = dict[str, Any]
 # Many soaks share few processors: a process may stand still for seconds, which is no loss, and take as long to take over.
 PATIENCE, TAKEOVER = 10.0, 20.0
+AUDIT = 5.0  # seconds between two audits: what they need is to be seen in minutes, and not to grow
 KEPT = 200  # events that the proxy's API remembers: its memory is not to be that of its past
 CHANGING, KILLING = 0.6, 0.8  # of the time: changes only, then kills as well, then other modes as well
 # What a mode is replaced by, where it is played: IPVS on another kernel.
@@ -81,6 +82,7 @@ async def _proxy(mode: str) -> None:
     """Its first line is all there is; then changes, and questions that are answered."""
     userspace.TAKEOVER = TAKEOVER
     stage = Stage(mode, False, ShortApi())
+    stage.settings = stage.settings._replace(sync_period=AUDIT)
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader(limit=1 << 24)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)

@@ -59,6 +59,7 @@ class IpvsPlane:
         members.update((sets.HELD, a) for a in table.cluster_ips)
         members.update(sets.of_hairpins(table.hairpins))
         held = sets.held(family, self._ipset.held())
+        self._mend_device(family, *({a for base, a in which if base == sets.HELD} for which in (held, set(members))))
         wanted = servers.of_table(table, self._scheduler)
         there = self._there(family, wanted)
         self._exchange(
@@ -73,6 +74,13 @@ class IpvsPlane:
         if hooks:
             self._tool.restore(family, hooks)
         self._members[family], self._servers[family], self._facts[family] = members, wanted, facts
+
+    def _mend_device(self, family: int, noted: set[str], wanted: set[str]) -> None:
+        """What the interface has and the set of its addresses does not say, or the other way round: a proxy may have been killed
+        between the two."""
+        there = self._device.held(family)
+        self._device.add(sorted((noted & wanted) - there))
+        self._device.remove(sorted(there - noted - wanted))
 
     def _there(self, family: int, ours: Collection[Address]) -> dict[Address, Server]:
         """The virtual servers that the kernel has, without others'. Endpoints of weight 0 are leaving, and count as gone."""
