@@ -203,6 +203,16 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         duration(text)
 
 
+def test_flags_of_kube_proxy_are_taken_or_named_as_idle(caplog: pytest.LogCaptureFixture) -> None:
+    args = ["--v=4", "--profiling", "--conntrack-min", "0", "--iptables-sync-period", "7s", "--ipvs-min-sync-period", "2s", "--metrics-port", "0",
+            "--proxy-mode", "iptables", "--iptables-masquerade-bit", "9"]
+    found = settings(options().parse_args(args))
+    assert (found.sync_period, found.min_sync_period, found.metrics[1], found.masquerade_bit) == (7.0, 0.0, 0, 9)
+    assert [r.getMessage().partition(" is not used: ")[0] for r in caplog.records] == ["--profiling", "--conntrack-min", "--v"]
+    caplog.clear()
+    assert settings(options().parse_args(["--proxy-mode", "ipvs", "--ipvs-min-sync-period", "2s"])).min_sync_period == 2.0 and not caplog.records
+
+
 def test_a_nodes_name_is_read_as_kubelets_read_it() -> None:
     assert settings(options().parse_args(["--hostname-override", " Node-A "])).node == "node-a"
     assert main(["--hostname-override", " "]) == 1

@@ -9,7 +9,7 @@ import os
 
 import yaml
 
-from seaway.proxy.configfile import from_document
+from seaway.proxy.configfile import UNUSED, from_document
 from seaway.proxy.configuration import (
     CLUSTER_CIDR,
     DETECT,
@@ -27,6 +27,28 @@ from seaway.proxy.configuration import (
 from seaway.proxy.iptables.tool import BACKENDS
 
 log = logging.getLogger("kube-proxy")
+# kube-proxy's flags that mean nothing here, by the field that says the same (`configfile.UNUSED` has the reason).
+IDLE = {
+    "--feature-gates": "featureGates",
+    "--profiling": "enableProfiling",
+    "--show-hidden-metrics-for-version": "showHiddenMetricsForVersion",
+    "--oom-score-adj": "oomScoreAdj",
+    "--config-sync-period": "configSyncPeriod",
+    "--kube-api-content-type": "clientConnection.contentType",
+    "--kube-api-qps": "clientConnection.qps",
+    "--kube-api-burst": "clientConnection.burst",
+    "--conntrack-max-per-core": "conntrack",
+    "--conntrack-min": "conntrack",
+    "--conntrack-tcp-timeout-established": "conntrack",
+    "--conntrack-tcp-timeout-close-wait": "conntrack",
+    "--conntrack-tcp-be-liberal": "conntrack",
+    "--conntrack-udp-timeout": "conntrack",
+    "--conntrack-udp-timeout-stream": "conntrack",
+    "--v": "logging",
+    "--vmodule": "logging",
+    "--log-flush-frequency": "logging",
+    "--logging-format": "logging",
+}
 
 
 def _duration(text: str) -> float:
@@ -130,8 +152,21 @@ def options() -> argparse.ArgumentParser:
         default=True,
         help="in iptables mode, serve node ports on 127.0.0.1 as well (default true)",
     )
+    for mode in ("iptables", "ipvs"):  # as kube-proxy has them, each for its mode
+        for name in ("sync-period", "min-sync-period"):
+            add(f"--{mode}-{name}", type=_duration, default=None, help=f"--{name}, in {mode} mode only")
+    add("--metrics-port", type=int, default=METRICS, help="port of /metrics; 0 turns it off")
+    for flag, field in IDLE.items():
+        add(flag, nargs="?", const="true", default=None, dest=flag, metavar="VALUE", help=f"not used: {UNUSED[field]}")
     add("--cleanup", action="store_true", help="remove what proxies in any mode have made here, and end")
     return parser
+
+
+def _of_mode(args: argparse.Namespace, name: str) -> float:
+    """A period, by the flag of the mode where that is given."""
+    own: float | None = getattr(args, f"{args.proxy_mode}_{name}", None)
+    plain: float = getattr(args, name)
+    return plain if own is None else own
 
 
 def _node_name(text: str) -> str:
@@ -146,6 +181,9 @@ def settings(args: argparse.Namespace) -> Settings:
     node = _node_name(args.hostname_override or os.environ.get("NODE_NAME") or os.uname().nodename)
     base = Settings(node=node, kubeconfig=args.kubeconfig, backend=args.iptables_backend, cgroup=args.cgroup_path)
     services = cidrs(args.service_cidr, "--service-cidr")
+    for flag, field in IDLE.items():
+        if getattr(args, flag) is not None:
+            log.warning("%s is not used: %s", flag, UNUSED[field])
     if args.config:
         try:
             with open(args.config, encoding="utf-8") as f:
@@ -179,10 +217,10 @@ def settings(args: argparse.Namespace) -> Settings:
         strict_arp=args.ipvs_strict_arp,
         ipvs_timeouts=(int(args.ipvs_tcp_timeout), int(args.ipvs_tcpfin_timeout), int(args.ipvs_udp_timeout)),
         node_port_addresses=(PRIMARY,) if ports == PRIMARY else cidrs(ports, "--nodeport-addresses"),
-        min_sync_period=args.min_sync_period,
-        sync_period=args.sync_period or 30.0,
+        min_sync_period=_of_mode(args, "min_sync_period"),
+        sync_period=_of_mode(args, "sync_period") or 30.0,
         healthz=(host, port),
-        metrics=endpoint(args.metrics_bind_address, ("127.0.0.1", METRICS), "--metrics-bind-address"),
+        metrics=endpoint(args.metrics_bind_address, ("127.0.0.1", args.metrics_port), "--metrics-bind-address"),
         localhost_node_ports=args.iptables_localhost_nodeports,
         backend=args.iptables_backend,
     )
