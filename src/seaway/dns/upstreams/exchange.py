@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import random
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -74,7 +73,7 @@ class Exchange:
 
     __slots__ = (
         *("asked", "begun", "best", "deadline", "done", "due", "late"),
-        *("order", "refused", "relay", "rules", "then", "tickets", "tries"),
+        *("order", "refused", "relay", "rules", "silent", "then", "tickets", "tries"),
     )
 
     def __init__(self, relay: Relay, asked: Asked, rules: Cache, then: Then) -> None:
@@ -84,6 +83,7 @@ class Exchange:
         self.deadline = HOPELESS if relay.choice.all_down else DEADLINE
         self.tries = self.late = self.refused = 0
         self.tickets: list[tuple[Target, object, float]] = []
+        self.silent: set[int] = set()  # tries without a reply
         self.best: Answer | None = None
         self.done = False
         self.due = 0.0
@@ -104,6 +104,7 @@ class Exchange:
         self.due = min(now + wait, self.begun + self.deadline)
         ticket = target.way.ask(self.asked.message, self.asked.question, partial(self.answered, target, now, tries))
         self.tickets.append((target, ticket, now))
+        self.silent.add(tries)
         relay.wait(self)
 
     def is_late(self) -> None:
@@ -114,7 +115,8 @@ class Exchange:
 
     def _count_late(self, now: float) -> None:
         while self.late < len(self.tickets) and now - self.tickets[self.late][2] >= LATE:
-            self.relay.failed(self.tickets[self.late][0])
+            if self.late in self.silent:
+                self.relay.failed(self.tickets[self.late][0])
             self.late += 1
 
     def answered(self, target: Target, sent: float, tries: int, message: bytes | None) -> None:
@@ -122,11 +124,14 @@ class Exchange:
             return
         relay = self.relay
         now = relay.clock.now
+        self.silent.discard(tries)
         if message is None:  # refused, or its connection ended
             relay.failed(target)
             self.refused += 1
-            if self.refused >= len(self.order):
+            if self.refused >= len(self.order) and self.deadline > HOPELESS:
                 self.deadline = HOPELESS
+                self.due = max(min(self.due, self.begun + HOPELESS), now)
+                relay.wait(self)
             self._instead()
             return
         try:
@@ -143,24 +148,28 @@ class Exchange:
             target.good.observe(now - sent)
         else:
             relay.tally.histogram("upstream", (target.text, rcode_word(code)), DURATIONS).observe(now - sent)
-            if code in relay.passed_on and self.tries < len(self.order):
+            if code in relay.passed_on and len(self.order) > 1 and (self.tries < len(self.order) or self.silent):
                 self.best = self.best or answer
                 self._instead()
                 return
+        for earlier in self.silent:
+            if earlier < tries and (other := self.tickets[earlier][0]) is not target:
+                relay.suspect(other)
         self.end(answer)
 
     def _instead(self) -> None:
-        """The next try at once, where there is an upstream that was not asked."""
+        """The next try at once, where there is an upstream that was not asked; else what is on its way is waited for."""
         if self.tries < len(self.order):
             self.next()
-        elif self.best is not None:
+        elif self.best is not None and not self.silent:
             self.end(self.best)
 
     def end(self, answer: Answer | None) -> None:
         if self.done:
             return
         self.done = True
-        for target, ticket, _ in self.tickets:
+        tickets, self.tickets = self.tickets, []
+        for target, ticket, _ in tickets:
             target.way.drop(ticket)
         self.relay.running -= 1
         self.then(answer)
@@ -178,8 +187,8 @@ class Relay:
         self.passed_on = {SERVFAIL, REFUSED} | {RCODE_NUMBERS[r] for r in forward.failover_on}
         self.running = 0
         self._most = forward.max_concurrent
-        self._waiting: deque[tuple[float, Exchange]] = deque()
-        self._ticking = False
+        self._waiting: dict[int, list[Exchange]] = {}  # by the tick in which they are late
+        self._ticking, self._ticks = False, 0
 
     def ask(self, question: Question, rules: Cache, then: Then) -> None:
         if self._most and self.running >= self._most:
@@ -200,28 +209,20 @@ class Relay:
 
     def wait(self, exchange: Exchange) -> None:
         """Looks at it when its time has come; one timer for all, since most are answered before."""
-        self._waiting.append((exchange.due, exchange))
+        self._waiting.setdefault(int(exchange.due / TICK) + 1, []).append(exchange)
         if not self._ticking:
-            self._ticking = True
+            self._ticking, self._ticks = True, int(self.clock.now / TICK)
             self.clock.later(TICK, self._tick)
 
     def _tick(self) -> None:
-        now, waiting = self.clock.now, self._waiting
-        kept: list[tuple[float, Exchange]] = []
-        for _ in range(len(waiting)):
-            row = waiting.popleft()
-            due, exchange = row
-            if exchange.done or exchange.due != due:
-                continue
-            if due > now:
-                kept.append(row)
-                if due > now + 4 * TICK and len(kept) > 64:
-                    break  # those behind it came later: their time has not come either
-            else:
-                exchange.is_late()
-        waiting.extendleft(reversed(kept))
-        self._ticking = bool(waiting)
-        if waiting:
+        now = self.clock.now
+        begun, self._ticks = self._ticks, int(now / TICK)
+        for tick in range(begun + 1, self._ticks + 1):
+            for exchange in self._waiting.pop(tick, ()):
+                if not exchange.done and exchange.due <= now:
+                    exchange.is_late()
+        self._ticking = bool(self._waiting)
+        if self._ticking:
             self.clock.later(TICK, self._tick)
 
     # health
@@ -236,6 +237,11 @@ class Relay:
         if not target.state.probing and self.forward.max_fails:
             target.state.probing = True
             self._probe(target)
+
+    def suspect(self, target: Target) -> None:
+        """Another was quicker although it was asked later: a probe tells whether it is there at all."""
+        if not target.state.fails:
+            self.failed(target)
 
     def _probe(self, target: Target) -> None:
         """`. NS` until something comes back, whatever it is (as CoreDNS's health checks)."""
