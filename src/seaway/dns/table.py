@@ -7,14 +7,15 @@ What was forwarded is bounded by the `cache` plugin's numbers; its images hold f
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from math import inf
 
 from seaway.dns.answer import Answer
 
 ZONE_ANSWERS = 4_096
-ZONE_BYTES = 40 << 20  # of the zone's images
-OVERHEAD = 560  # bytes that an image costs beside its replies
+ZONE_BYTES = 24 << 20  # of the zone's images
+OVERHEAD = 420  # bytes that an image costs beside its replies
 VARIANTS = 16  # images of one forwarded answer: EDNS sizes, flags
 Labels = tuple[bytes, int, int, int, int, int, bool]
 Hot = dict[bytes, "Image"]
@@ -26,12 +27,18 @@ class Image:
     __slots__ = ("count", "hits", "images", "labels", "told", "until")
 
     def __init__(self, images: tuple[bytes, ...], until: float, labels: Labels) -> None:
-        self.images, self.until, self.labels = images, until, labels
         self.count, self.hits, self.told = len(images), 0, 0
+        self.images: bytes | tuple[bytes, ...] = images if len(images) > 1 else images[0]  # most have one: no tuple for it
+        self.until, self.labels = until, labels
+
+    def turn(self) -> bytes:
+        """The next reply, counted."""
+        self.hits += 1
+        return self.images[self.hits % self.count] if isinstance(self.images, tuple) else self.images
 
     @property
     def size(self) -> int:
-        return OVERHEAD + sum(map(len, self.images))
+        return OVERHEAD + (sum(map(len, self.images)) if isinstance(self.images, tuple) else len(self.images))
 
 
 class Known:
@@ -42,7 +49,7 @@ class Known:
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
-        self.hot: list[tuple[Hot, bytes]] = []
+        self.hot: list[bytes] = []
         self.recent, self.since, self.failed, self.refreshing = 0, 0.0, -inf, False
 
 
@@ -54,19 +61,21 @@ def key_of(name: bytes, kind: int, do: bool, cd: bool) -> bytes:
 
 
 class Table:
-    """`positive` and `denials`: how many forwarded answers of each kind are kept. `dropped`: images that went with counts that
-    nobody has seen."""
+    """`positive` and `denials`: how many forwarded answers of each kind are kept. `counted`: what images that
+    went had counted."""
 
     def __init__(self, positive: int, denials: int) -> None:
         self._known: dict[bytes, Known] = {}
-        self._zone: dict[bytes, None] = {}
-        self._positive: dict[bytes, None] = {}
-        self._denials: dict[bytes, None] = {}
+        # Ordered, since a dict that loses its first again and again walks over what it lost.
+        self._zone: OrderedDict[bytes, None] = OrderedDict()
+        self._positive: OrderedDict[bytes, None] = OrderedDict()
+        self._denials: OrderedDict[bytes, None] = OrderedDict()
         self._limits = (positive, denials)
         self._answers_of: dict[bytes, list[bytes]] = {}
-        self._images_of: dict[bytes, list[tuple[Hot, bytes]]] = {}
+        self._images_of: dict[bytes, list[bytes]] = {}
+        self.hots: list[Hot] = []  # the images of each socket
         self._zone_bytes = 0
-        self.dropped: list[Image] = []
+        self.counted: dict[Labels, int] = {}
         self.evictions = 0
 
     def __len__(self) -> int:
@@ -115,39 +124,37 @@ class Table:
                 self._cool_oldest(hot)
             if old is None:
                 for owner in known.answer.owners:
-                    self._images_of.setdefault(owner, []).append((hot, query))
-        elif old is None or (hot, query) not in known.hot:
+                    self._images_of.setdefault(owner, []).append(query)
+        elif old is None or query not in known.hot:
             if len(known.hot) >= VARIANTS:
-                self._cool(*known.hot.pop(0))
-            known.hot.append((hot, query))
+                self._cool(known.hot.pop(0))
+            known.hot.append(query)
         return sent
 
-    def _cool(self, hot: Hot, query: bytes) -> None:
-        image = hot.pop(query, None)
-        if image is not None:
-            self._fold(image)
-            if image.until == inf:
-                self._zone_bytes -= image.size
+    def _cool(self, query: bytes) -> None:
+        for hot in self.hots:
+            image = hot.pop(query, None)
+            if image is not None:
+                self._fold(image)
+                if image.until == inf:
+                    self._zone_bytes -= image.size
 
     def _cool_oldest(self, hot: Hot) -> None:
         """An eighth of the images goes, the oldest first; their owners' lists are shortened when those change."""
         for query in [q for q, image in hot.items() if image.until == inf][: len(hot) // 8 + 1]:
-            self._cool(hot, query)
+            self._cool(query)
 
     def _fold(self, image: Image) -> None:
         if image.hits != image.told:
-            self.dropped.append(image)
-
-    def take_dropped(self) -> list[Image]:
-        found, self.dropped = self.dropped, []
-        return found
+            self.counted[image.labels] = self.counted.get(image.labels, 0) + image.hits - image.told
+            image.told = image.hits
 
     def drop(self, key: bytes) -> None:
         known = self._known.pop(key, None)
         if known is None:
             return
-        for hot, query in known.hot:
-            self._cool(hot, query)
+        for query in known.hot:
+            self._cool(query)
         self._zone.pop(key, None)
         self._positive.pop(key, None)
         self._denials.pop(key, None)
@@ -164,8 +171,8 @@ class Table:
         for owner in owners:
             for key in self._answers_of.pop(owner, ()):
                 self.drop(key)
-            for hot, query in self._images_of.pop(owner, ()):
-                self._cool(hot, query)
+            for query in self._images_of.pop(owner, ()):
+                self._cool(query)
 
     def clear_zone(self) -> None:
         """Drops all that the cluster's zone had a part in."""

@@ -4,7 +4,7 @@ I/O of its own: sinks take replies, `zone` and `upstreams` are asked, `clock` te
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
 from typing import NamedTuple, Protocol
@@ -294,8 +294,7 @@ class Engine:
             made = (image(query, answer, limit),)
         kept = Image(made, until, self._labels(query, answer, zone, len(made[0]) + 2))
         asked = self.table.heat(known, sink.hot, waiter.bytes, kept)
-        hits = kept.hits = kept.hits + 1
-        sink.send(query.id + made[hits % kept.count], waiter.address)
+        sink.send(query.id + kept.turn(), waiter.address)
         self._took(zone).observe(now - waiter.began)
         if answer.until != inf and plan.cache.prefetch:
             self._prefetch(known, waiter, plan, zone, asked + 1)
@@ -375,6 +374,12 @@ class Engine:
         for labels, number in sink.counted.items():
             self.count(labels, sink, number)
         sink.counted.clear()
+
+    def fold_dropped(self, sinks: Sequence[Sink]) -> None:
+        """What images that went had counted goes to the tally."""
+        for labels, number in self.table.counted.items():
+            self.count(labels, sinks[0], number)
+        self.table.counted.clear()
 
     def count(self, labels: Labels, sink: Sink, number: int) -> None:
         """`number` replies of the same labels."""

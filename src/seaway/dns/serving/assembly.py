@@ -13,7 +13,7 @@ from seaway.dns.access import Clients
 from seaway.dns.answer import Answer
 from seaway.dns.resolving.blocks import Blocks, Plan
 from seaway.dns.resolving.course import Question
-from seaway.dns.resolving.engine import METRIC_TYPES, Engine, Sink
+from seaway.dns.resolving.engine import LABELS, METRIC_TYPES, Engine, Sink
 from seaway.dns.settings import AccessRule, Forward, Kubernetes, Settings, Upstream
 from seaway.dns.table import Table
 from seaway.dns.tally import SIZES, Row, Tally
@@ -146,6 +146,8 @@ class Assembly:
     def second(self) -> None:
         for port in self.ports.values():
             port.clients.second()
+            if len(port.table.counted) > LABELS:
+                port.engine.fold_dropped(port.sinks)
 
     def read_hosts(self) -> None:
         """The hosts files, where they changed."""
@@ -192,8 +194,7 @@ class Assembly:
                     if image.hits != image.told:
                         port.engine.count(image.labels, sink, image.hits - image.told)
                         image.told = image.hits
-            for image in port.table.take_dropped():
-                port.engine.count(image.labels, port.sinks[0], image.hits - image.told)
+            port.engine.fold_dropped(port.sinks)
             sizes = port.table.sizes()
             positive, denials, evictions = positive + sizes[0], denials + sizes[1], evictions + port.table.evictions
         self.tally.set("cache_entries", ("success",), positive)

@@ -58,7 +58,10 @@ class Datagrams:
                         if image.until > now:
                             hits = image.hits = image.hits + 1
                             quick += 1
-                            send(data[:2] + image.images[hits % image.count], address)
+                            if image.count == 1:
+                                send(data[:2] + image.images, address)  # type: ignore[operator]
+                            else:
+                                send(data[:2] + image.images[hits % image.count], address)  # type: ignore[operator]
                             continue
                     elif short is not None and (reply := short(data)) is not None:
                         quick += 1

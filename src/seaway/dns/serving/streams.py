@@ -204,6 +204,7 @@ async def run(settings: Settings, sockets: Sequence[tuple[Group, socket.socket]]
         family = "2" if sock.family == socket.AF_INET6 else "1"
         face = Face(port, "tls" if secure else "tcp", family, loop)
         port.sinks.append(face)
+        port.table.hots.append(face.hot)
         faces.append(face)
         make = _maker(face)
         patience = 5.0 if secure else None

@@ -33,6 +33,7 @@ def run(settings: Settings, sockets: Sequence[tuple[Group, socket.socket]], zone
         sock.setblocking(False)
         face = Datagrams(sock, port.engine, port.clients, reactor, assembly.tally)
         port.sinks.append(face)
+        port.table.hots.append(face.hot)
         faces.append((port, face))
         reactor.watch(sock, face.readable)
     _shorten(assembly, faces)

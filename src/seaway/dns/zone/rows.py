@@ -62,13 +62,17 @@ def _packed(text: Any) -> bytes:
         return b""
 
 
+_PORTS: dict[tuple[Port, ...], tuple[Port, ...]] = {}  # one of each: most Services have the same
+
+
 def _ports(rows: Any, numbered: str = "port") -> tuple[Port, ...]:
     found = []
     for row in rows or ():
         name, protocol = str(row.get("name") or "").lower(), str(row.get("protocol") or "TCP").lower()
         port = Port(name.encode("latin-1", "replace"), protocol.encode(), int(row.get(numbered) or 0))
         found.append(port)
-    return tuple(found)
+    ports = tuple(found)
+    return _PORTS.setdefault(ports, ports) if len(_PORTS) < 10_000 else ports
 
 
 def service(tree: Tree) -> ServiceRow:
@@ -81,9 +85,6 @@ def service(tree: Tree) -> ServiceRow:
         found = (_packed(a) for a in spec.get("clusterIPs") or [spec["clusterIP"]])
         addresses = tuple(a for a in found if a)
     return ServiceRow(key, addresses, _ports(spec.get("ports")), "", bool(spec.get("publishNotReadyAddresses")))
-
-
-_PORTS: dict[tuple[Port, ...], tuple[Port, ...]] = {}
 
 
 def endpoint_slice(tree: Tree, pod_names: bool = False) -> SliceRow | None:
@@ -110,7 +111,6 @@ def endpoint_slice(tree: Tree, pod_names: bool = False) -> SliceRow | None:
     names = tuple(r[1] for r in both) if any(r[1] for r in both) else ()
     pods = tuple(r[2] for r in both) if any(r[2] for r in both) else ()
     ports = _ports(tree.get("ports"))
-    ports = _PORTS.setdefault(ports, ports) if len(_PORTS) < 10_000 else ports
     key = service_key(meta["namespace"], owner)
     return SliceRow(key, size, b"".join(r[0] for r in both), len(rows[0]), names, pods, ports)
 
