@@ -3,11 +3,14 @@ plays the groups whose id holds one of the words."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from wirenet import Program, api_server, inside, sibling
 from wireupstream import Upstream
 
 HERE = Path(__file__).resolve().parent
+AT_ONCE = 3  # servers
 SETTLE = 5.0  # seconds until an answer must be right
 ADDRESS = {4: "127.0.0.{}", 6: "fd00:99::{}"}
 BUDGET = 15.0  # seconds that wrong answers may be waited for in all
@@ -35,28 +39,40 @@ class Player:
             "$outside": (Upstream(("127.0.0.1", 5353), tables["outside"], "example.org."), "127.0.0.1:5353"),
             "$internal": (Upstream(("127.0.0.1", 5354), tables["internal"], "corp.internal."), "127.0.0.1:5354"),
         }
-        self.programs: dict[str, Program] = {}
-        self.ports = iter(range(5400, 6400))
+        self.programs: list[Program] = []
+        self.ports = itertools.count(5400)
         self.budget = BUDGET
+        self.turn = threading.Lock()  # of the API's one connection
 
-    def program(self, group: Group) -> Program:
-        corefile = group.corefile
-        if corefile not in self.programs:
-            number = len(self.programs)
-            words = {name: address for name, (_, address) in self.upstreams.items()}
-            port = 53 if number == 0 else next(self.ports)
-            self.programs[corefile] = Program(self.folder / f"program{number}", self.folder / "kubeconfig", corefile, group.files, words, port, self.ports)
-        return self.programs[corefile]
+    def program(self, number: int, group: Group) -> Program:
+        words = {name: address for name, (_, address) in self.upstreams.items()}
+        port = next(self.ports) if number else 53
+        made = Program(self.folder / f"program{number}", self.folder / "kubeconfig", group.corefile, group.files, words, port, self.ports)
+        self.programs.append(made)
+        return made
 
     def apply(self, namespace: str, step: Step) -> None:
-        for tree in step.objects:
-            self.api.put(tree)
-        for row in step.delete:
-            self.api.delete(row, namespace)
+        with self.turn:
+            for tree in step.objects:
+                self.api.put(tree)
+            for row in step.delete:
+                self.api.delete(row, namespace)
 
-    def play(self, group: Group) -> Iterable[tuple[str, str, str]]:
+    def serve(self, number: int, groups: list[Group]) -> list[Tree]:
+        """All groups of one server, from its start to its end."""
+        program = self.program(number, groups[0])
+        trouble = program.wait()
+        rows: list[Tree] = []
+        for group in groups:
+            begun = time.monotonic()
+            found = [] if trouble else list(self.play(program, group))
+            bad = [*gathered(found), *([trouble] if trouble else [])]
+            rows.append({"group": group.id, "asked": len(found), "questions": len({q for q, *_ in found}), "bad": bad, "seconds": round(time.monotonic() - begun, 2)})
+        program.close()
+        return [*rows, {"log": program.trouble()}]
+
+    def play(self, program: Program, group: Group) -> Iterable[tuple[str, str, str]]:
         """(question, transport, what is wrong), an empty text: nothing."""
-        program = self.program(group)
         asker = Asker(program.port)
         plain: list[Question] = []
         for number, step in enumerate(group.steps):
@@ -131,7 +147,7 @@ class Player:
             yield f"{where}{question}", "upstream", "" if ways == set(row["upstream_by"]) else f"the upstream was asked by {sorted(ways)}"
 
     def close(self) -> None:
-        for program in self.programs.values():
+        for program in self.programs:
             program.close()
         self.api.close()
 
@@ -149,26 +165,18 @@ def main(folder: Path, words: list[str]) -> None:
     listed = waiting()
     groups = [g for g in read() if not words or any(w in g.id for w in words)]
     groups = [g for g in groups if words or not waits(g, listed)]
-    order = list({g.corefile: g for g in reversed(groups)}.values())[::-1]  # a group of each server
-    groups.sort(key=lambda g: [o.corefile for o in order].index(g.corefile))
+    servers: dict[str, list[Group]] = {}
+    for group in groups:
+        servers.setdefault(group.corefile, []).append(group)
     player = Player(folder)
     try:
-        player.program(order[0])  # starts while the objects are made
         for group in groups:
             player.api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": group.namespace}})
             player.apply(group.namespace, group.steps[0])
-        for number, first in enumerate(order):
-            for ahead in order[number : number + 3]:
-                player.program(ahead)
-            program = player.program(first)
-            trouble = program.wait()
-            for group in (g for g in groups if g.corefile == first.corefile):
-                begun = time.monotonic()
-                found = [] if trouble else list(player.play(group))
-                bad = [*gathered(found), *([trouble] if trouble else [])]
-                print(json.dumps({"group": group.id, "asked": len(found), "questions": len({q for q, *_ in found}), "bad": bad, "seconds": round(time.monotonic() - begun, 2)}), flush=True)
-            program.close()
-            print(json.dumps({"log": program.trouble()}), flush=True)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for rows in pool.map(player.serve, range(len(servers)), servers.values()):
+                for row in rows:
+                    print(json.dumps(row), flush=True)
     finally:
         player.close()
 
