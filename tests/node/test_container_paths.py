@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seaway.cluster.node.container import inside, make_point
+from seaway.cluster.node.roots import inside, make_point
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seaway.cluster.node import container, crilogs, environment, images, lifecycle, probes, volumes
+from seaway.cluster.node import crilogs, environment, images, lifecycle, probes, roots, volumes
 from seaway.cluster.node.lifecycle import Container, Start, Waiting
 
 
@@ -143,9 +143,9 @@ def test_a_path_never_leaves_the_root_through_links(tmp_path: Path) -> None:
     (root / "up").symlink_to("../../..")
     (root / "loop").symlink_to("loop")
     for path in ("/out/passwd", "/up/etc", "/../../etc", "/a/../../../x"):
-        assert container.inside(str(root), path).startswith(str(root))
+        assert roots.inside(str(root), path).startswith(str(root))
     with pytest.raises(OSError, match="too many links"):
-        container.inside(str(root), "/loop/x")
+        roots.inside(str(root), "/loop/x")
 
 
 def test_logs_are_cut_from_the_end_and_by_time(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The mounts of a container's root, as a plan for `container.prepare_root`; pure but for what `Host` was given.
+"""The mounts of a container's root, as a plan for `roots.prepare`; pure but for what `Host` was given.
 
 The root is a tmpfs; over it lie writable overlays of the host's program folders, an /etc of its own, and the pod's
 volumes. /tmp, /run, /var, /root and /home are the container's own; the host's are never visible.

@@ -10,7 +10,7 @@ import signal
 from typing import Any, NamedTuple
 
 from seaway.cluster.fabric import linux
-from seaway.cluster.node import container
+from seaway.cluster.node import container, roots
 from seaway.cluster.node.stdio import Born
 
 Plan = dict[str, Any]
@@ -85,8 +85,8 @@ def _prepare(path: str, rest: int, say: int) -> None:
         try:
             with open(path) as f:
                 plan = json.load(f)
-            container.prepare_root(plan)
-            _write_all(rest, marshal.dumps(container.without_steps(plan)))
+            roots.prepare(plan)
+            _write_all(rest, marshal.dumps(roots.without_steps(plan)))
             os._exit(0)
         except BaseException as e:
             os.write(say, f"error {e}\n".encode())
@@ -109,7 +109,7 @@ def _become(rest: int, born: Born, say: int, hold: int, alive: Alive) -> None:
         signal.set_wakeup_fd(-1)
         linux.default_signals()
         os.setsid()
-        container.enter_root(plan)
+        roots.enter(plan)
         born.become_standard(plan.get("uid", 0))
         container.take_identity(plan)
         linux.die_with_parent()

@@ -17,7 +17,7 @@ from typing import Any
 
 from seaway.api import quantities
 from seaway.api.tree import get
-from seaway.cluster.node.container import inside as container_paths
+from seaway.cluster.node.roots import inside as container_paths
 
 Tree = dict[str, Any]
 Files = dict[str, tuple[bytes, int]]
