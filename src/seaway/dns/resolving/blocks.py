@@ -34,6 +34,7 @@ class Plan:
         self.autopath = self._zones(block.autopath.zones) if block.autopath else ()
         plain = not (block.rewrites or block.hosts or block.autopath)
         self._direct = plain and len(block.forwards) == 1 and block.forwards[0].origin == () and not block.forwards[0].excepted
+        self.walked = 0  # search paths that were walked to a name that exists
         self.searches: tuple[bytes, ...] = ()  # what follows the cluster's own domains in a pod's search path
 
     def _zones(self, zones: tuple[Name, ...]) -> tuple[bytes, ...]:

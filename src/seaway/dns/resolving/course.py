@@ -79,6 +79,7 @@ def _walk(blocks: Blocks, plan: Plan, question: Question) -> Course:
         owners, until = (*owners, *other.owners), min(until, other.until)
         # The first name that exists ends the walk, with or without this type: A and AAAA must not lead apart.
         if other.rcode == NOERROR:
+            plan.walked += 1
             if not other.counts[0]:
                 return answer._replace(flags=answer.flags & ~15, owners=owners, until=until)
             ttl = plan.outline.settings.ttl if plan.outline else 0

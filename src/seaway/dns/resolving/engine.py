@@ -139,7 +139,6 @@ class Engine:
         key = key_of(query.name, query.kind, query.do, bool(query.flags & wire.CD))
         known = self.table.get(key)
         if known is not None and known.answer.until > self._clock.now:
-            self._count_cache(known, plan)
             self._say_known(waiter, known, plan, zone)
             return
         self._ask(waiter, key, known, plan, zone)
@@ -149,6 +148,9 @@ class Engine:
     def _ask(self, waiter: Waiter, key: bytes, known: Known | None, plan: Plan, zone: bytes) -> None:
         query, now = waiter.query, self._clock.now
         stale = known if known is not None and known.answer.until + plan.cache.serve_stale > now else None
+        if stale is not None and now - stale.failed < plan.cache.stale_recheck:
+            self._say(waiter, self._old(stale.answer, plan), plan, zone)
+            return
         run = self.running.get(key)
         if run is not None:
             run.waiters.append(waiter)
@@ -239,12 +241,14 @@ class Engine:
         now = self._clock.now
         if run.stale is not None and answer.rcode == SERVFAIL and self.table.get(run.key) is run.stale:
             self._say_stale(run)  # RFC 8767 4: better old than none
-            run.stale.refreshing = False
+            run.stale.refreshing, run.stale.failed = False, now
             return
         if run.plan.block.minimal:
             answer = minimal(answer)
         known = self._keep(run.key, answer, run.plan, run.key[:-3])
         waiters, run.waiters = run.waiters, []
+        if answer.ttls:
+            self._tally.add("cache_misses", (), len(waiters))
         for waiter in waiters:
             if known is not None and answer.until > now:
                 self._say_known(waiter, known, run.plan, run.zone)
@@ -265,15 +269,18 @@ class Engine:
         run.timed = False
         if run.stale is None or not run.waiters:
             return
-        answer = run.stale.answer
-        body = bytearray(answer.body)
-        for at in answer.ttls:
-            body[at : at + 4] = run.plan.cache.stale_ttl.to_bytes(4, "big")
-        old = answer._replace(body=bytes(body), ttls=())
+        old = self._old(run.stale.answer, run.plan)
         waiters, run.waiters = run.waiters, []
         for waiter in waiters:
-            self._tally.add("served_stale", ())
             self._say(waiter, old, run.plan, run.zone)
+
+    def _old(self, answer: Answer, plan: Plan) -> Answer:
+        """An answer past its time, with the TTL that such are given."""
+        self._tally.add("served_stale", ())
+        body = bytearray(answer.body)
+        for at in answer.ttls:
+            body[at : at + 4] = plan.cache.stale_ttl.to_bytes(4, "big")
+        return answer._replace(body=bytes(body))
 
     # saying
 
@@ -392,6 +399,3 @@ class Engine:
         tally.histogram("request_size", (text, sink.proto), SIZES).observe(asked, number)
         tally.histogram("response_size", (text, sink.proto), SIZES).observe(size, number)
 
-    def _count_cache(self, known: Known, plan: Plan) -> None:
-        if known.answer.until != inf:
-            self._tally.add("cache_hits", ("success" if known.answer.is_positive else "denial",))

@@ -200,7 +200,20 @@ class Assembly:
         self.tally.set("cache_entries", ("success",), positive)
         self.tally.set("cache_entries", ("denial",), denials)
         self.tally.set("evictions", (), evictions)
+        self.tally.set("autopath", (), sum(plan.walked for port in self.ports.values() for plan in port.blocks.plans))
         self._fold_denied()
+        self._fold_cache()
+
+    def _fold_cache(self) -> None:
+        """Hits are what was said of forwarded names and not missed."""
+        said = {"success": 0.0, "denial": 0.0}
+        for (what, labels), number in self.tally.numbers.items():
+            if what == "responses" and labels[2] == "forward":
+                said["denial" if labels[1] == "NXDOMAIN" else "success"] += number
+        missed = self.tally.numbers.get(("cache_misses", ()), 0.0)
+        self.tally.set("cache_requests", (), sum(said.values()))
+        self.tally.set("cache_hits", ("success",), max(said["success"] - missed, 0.0))
+        self.tally.set("cache_hits", ("denial",), max(said["denial"] - max(missed - said["success"], 0.0), 0.0))
 
     def _fold_denied(self) -> None:
         denied, self.outline.denied = self.outline.denied, {}

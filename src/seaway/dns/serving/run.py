@@ -163,8 +163,11 @@ def resolved(settings: Settings, read: Callable[[str], str | None]) -> Settings:
             found += [u for u in (Upstream(s) for s in servers) if u not in found]
         return replace(forward, upstreams=tuple(found))
 
-    blocks = (replace(b, forwards=tuple(of(f) for f in b.forwards)) for b in settings.blocks)
-    return replace(settings, blocks=tuple(blocks))
+    blocks = tuple(replace(b, forwards=tuple(of(f) for f in b.forwards)) for b in settings.blocks)
+    ignored = settings.ignored
+    if any(b.cache and b.cache.stale_prefer_positive for b in blocks):
+        ignored = (*ignored, "cache: serve_stale's prefer_positive has no effect: a denial takes the place of what was before")
+    return replace(settings, blocks=blocks, ignored=ignored)
 
 
 def main(argv: list[str]) -> int:
