@@ -41,6 +41,7 @@ class Informer:
         self._listeners: list[Callable[[Change], None]] = []
         self._indexes: dict[str, tuple[Callable[[Tree], Iterable[str]], dict[str, set[Key]]]] = {}
         self.synced = asyncio.Event()
+        self.trouble: ApiStatusError | Unavailable | None = None  # what the last list or watch ended with
 
     # reading
 
@@ -85,11 +86,13 @@ class Informer:
                 continue
             try:
                 step = await (self._list() if isinstance(step, List) else self._watch(step.version))
-            except Unavailable:
+            except Unavailable as e:
+                self.trouble = e
                 step = self._reflector.failed()
             except ApiStatusError as e:
-                if e.code not in (410, 429, 503, 504):
+                if e.code not in (410, 429, 503, 504) and str(e) != str(self.trouble):
                     log.warning("%s: %s", self.kind.resource, e)
+                self.trouble = e
                 step = self._reflector.failed(e.code)
 
     async def _list(self) -> Next:
@@ -106,6 +109,7 @@ class Informer:
             query["continue"] = more
         changes, step = self._reflector.listed(items, page["metadata"]["resourceVersion"])
         self._tell(changes)
+        self.trouble = None
         self.synced.set()
         return step
 

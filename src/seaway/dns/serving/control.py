@@ -31,13 +31,13 @@ log = logging.getLogger("dns")
 class Control:
     """The zone, its feed and its askers."""
 
-    def __init__(self, settings: Settings, links: Sequence[socket.socket], said: int) -> None:
+    def __init__(self, settings: Settings, links: Sequence[socket.socket], said: int, again: bool) -> None:
         self._settings, self._said = settings, said
         self.kubernetes = kubernetes_of(settings)
         self.store = Store()
         self.zone = Zone(self.store, self.kubernetes or Kubernetes(zones=()), own.addresses)
         names, serial = lambda: list(self.store.services), lambda: self.store.serial
-        self.workers = Workers(list(links), self.zone.answer, names, self.zone.plain_addresses, serial)
+        self.workers = Workers(list(links), self.zone.answer, names, self.zone.plain_addresses, serial, again)
         self.ending = False
 
     @property
@@ -53,8 +53,9 @@ class Control:
             self._whole()
             await asyncio.Event().wait()
         assert self.kubernetes is not None
-        async with Rest(kubeconfig.find(path), "dns") as api:
-            feed = Feed(api, self.store, self.kubernetes, self.changed)
+        credentials = kubeconfig.find(path)
+        async with Rest(credentials, "dns") as api:
+            feed = Feed(api, self.store, self.kubernetes, self.changed, credentials.server)
             running = asyncio.ensure_future(feed.run())
             waiting = asyncio.ensure_future(feed.synced.wait())
             try:
@@ -78,8 +79,17 @@ class Control:
         return measures.exposition(await self.workers.counts(), self._settings)
 
 
-async def run(settings: Settings, path: str, links: Sequence[socket.socket], said: int) -> None:
-    control = Control(settings, links, said)
+async def run(
+    settings: Settings,
+    path: str,
+    links: Sequence[socket.socket],
+    pages: dict[str, socket.socket],
+    said: int,
+    again: bool,
+    ending: bool,
+) -> None:
+    control = Control(settings, links, said, again)
+    control.ending = ending
     loop = asyncio.get_running_loop()
 
     def end() -> None:
@@ -88,7 +98,7 @@ async def run(settings: Settings, path: str, links: Sequence[socket.socket], sai
     loop.add_signal_handler(signal.SIGTERM, end)  # unready; the supervisor ends the process when its time has come
     loop.add_signal_handler(signal.SIGINT, end)
     asyncio.ensure_future(_with_parent(os.getppid()))
-    await Pages(lambda: control.ready, control.metrics).serve(settings.health, settings.ready, settings.metrics)
+    await Pages(lambda: control.ready, control.metrics).serve(pages, settings.health, settings.ready, settings.metrics)
     await control.feed(path)
 
 
@@ -99,12 +109,20 @@ async def _with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def main(settings: Settings, path: str, links: Sequence[socket.socket], said: int) -> None:
-    """The child's whole life."""
+def main(
+    settings: Settings,
+    path: str,
+    links: Sequence[socket.socket],
+    pages: dict[str, socket.socket],
+    said: int,
+    again: bool,
+    ending: bool,
+) -> None:
+    """The child's whole life. `again`: it takes the place of one that died; `ending`: whose end had begun."""
     code = 1
     gc.set_threshold(50_000, 20, 50)
     try:
-        uvloop.run(run(settings, path, links, said))
+        uvloop.run(run(settings, path, links, pages, said, again, ending))
         code = 0
     except KeyboardInterrupt:
         code = 0

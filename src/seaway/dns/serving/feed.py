@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from seaway.client.errors import ApiStatusError
 from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import Api, kind_of
@@ -18,6 +19,7 @@ from seaway.dns.zone.rows import ServiceRow, Tree
 from seaway.dns.zone.store import Store
 
 log = logging.getLogger("dns")
+WAITING = 60.0  # seconds between lines that say what the first sync waits for
 OBJECTS, SLICES = 200, 20  # a page: one of slices holds thousands of endpoints
 ROW = "row"
 
@@ -58,10 +60,13 @@ def _kept(of: Callable[[Tree], object]) -> Callable[[Tree], Tree]:
 
 
 class Feed:
-    """Keeps a store true. `changed` is called once for what came together, `synced` is set when the first lists are in."""
+    """Keeps a store true. `server`: where the API is, for messages.
+    `changed` is called once for what came together, `synced` is set when the first lists are in."""
 
-    def __init__(self, api: Api, store: Store, settings: Kubernetes, changed: Callable[[], None]) -> None:
-        self.store, self._settings, self._changed = store, settings, changed
+    def __init__(
+        self, api: Api, store: Store, settings: Kubernetes, changed: Callable[[], None], server: str = ""
+    ) -> None:
+        self.store, self._settings, self._changed, self._server = store, settings, changed, server or "its address"
         self.synced = asyncio.Event()
         self.last_event = 0.0
         self._scheduled = False
@@ -93,12 +98,23 @@ class Feed:
         async with asyncio.TaskGroup() as group:
             for informer in self._informers:
                 group.create_task(informer.run())
+            telling = group.create_task(self._tell_waiting())
             for informer in self._informers:
                 await informer.synced.wait()
+            telling.cancel()
             self.store.serial = int(time.time())
             self.store.follow()
             self.synced.set()
             log.info("synced: %d Services, %d EndpointSlices", len(self.store.services), len(self.store.slices))
+
+    async def _tell_waiting(self) -> None:
+        """While the first lists do not come: what is missing, and what to do."""
+        wait = self._settings.startup_timeout
+        while True:
+            await asyncio.sleep(wait)
+            wait = WAITING
+            missing = [i for i in self._informers if not i.synced.is_set()]
+            log.warning("not ready: %s", _why(self._server, missing))
 
     def _service(self, change: Change) -> None:
         row: ServiceRow | None = change.new[ROW] if change.new else None
@@ -132,3 +148,19 @@ class Feed:
         if self.store.changes:
             self.store.serial = int(time.time())
             self._changed()
+
+
+def _why(server: str, missing: list[Informer]) -> str:
+    """What keeps the lists from coming, in the words of who can help it."""
+    refused = {i.kind.resource: i.trouble.code for i in missing if isinstance(i.trouble, ApiStatusError)}
+    named = ", ".join(i.kind.resource for i in missing)
+    forbidden = [n for n, code in refused.items() if code == 403]
+    if forbidden:
+        role = "bind the ClusterRole system:coredns to this ServiceAccount (docs/dns.md has a manifest)"
+        return f"may not list and watch {', '.join(forbidden)}: {role}, or give this user the same rights"
+    if 401 in refused.values():
+        return f"the API server at {server} does not know these credentials: see the token, or the kubeconfig's user"
+    trouble = next((str(i.trouble) for i in missing if i.trouble is not None), "")
+    if trouble and not refused:
+        return f"the API server at {server} cannot be reached ({trouble}): see its address, the network and the server itself"
+    return f"{named} have not come yet from the API server at {server}" + (f" ({trouble})" if trouble else "")

@@ -1,4 +1,4 @@
-"""The addresses of this machine, from the kernel."""
+"""What the kernel says of this machine and this process: addresses, and a name for `ps` and `top`."""
 
 from __future__ import annotations
 
@@ -47,3 +47,12 @@ def has_ipv6() -> bool:
         return True
     except OSError:
         return False
+
+
+def call_process(name: str) -> None:
+    """The name that `ps -o comm` and `top` show, at most 15 bytes."""
+    try:
+        with open("/proc/self/comm", "w", encoding="ascii") as f:
+            f.write(name[:15])
+    except OSError:
+        return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -17,7 +18,7 @@ class Pages:
     def __init__(self, ready: Callable[[], bool], metrics: Callable[[], Awaitable[str]]) -> None:
         self._ready, self._metrics = ready, metrics
 
-    async def serve(self, health: str, ready: str, metrics: str) -> None:
+    async def serve(self, sockets: dict[str, socket.socket], health: str, ready: str, metrics: str) -> None:
         """One server an address; pages that share an address are served together."""
         wanted: dict[str, set[str]] = {}
         for address, page in ((health, "/health"), (ready, "/ready"), (metrics, "/metrics")):
@@ -26,10 +27,8 @@ class Pages:
         if ready:
             wanted[ready].add("/health")  # one port is enough for a kubelet
         for address, pages in wanted.items():
-            host, _, port = address.rpartition(":")
             server = web.Server(self._handler(pages), access_log=None)
-            loop = asyncio.get_running_loop()
-            await loop.create_server(server, host.strip("[]") or None, int(port), reuse_address=True, reuse_port=True)
+            await asyncio.get_running_loop().create_server(server, sock=sockets[address])
 
     def _handler(self, pages: set[str]) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
         async def handle(request: web.BaseRequest) -> web.StreamResponse:

@@ -3,9 +3,12 @@ that what has come waits for the next."""
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import logging
+import os
 import socket
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from seaway.dns.serving import own
@@ -29,6 +32,9 @@ class Place(NamedTuple):
 
 class BadAddress(OSError):
     """A port that cannot be opened; the text says what to do."""
+
+    def __str__(self) -> str:
+        return str(self.args[1])
 
 
 def places(settings: Settings, workers: int) -> list[Place]:
@@ -54,7 +60,40 @@ def _each() -> list[str]:
     return [host for hosts in by_family if len(hosts) > 1 for host in hosts]
 
 
-def opened(place: Place) -> socket.socket:
+def pages(settings: Settings) -> list[str]:
+    """The addresses (HOST:PORT) of health, readiness and metrics."""
+    return list(dict.fromkeys(a for a in (settings.health, settings.ready, settings.metrics) if a))
+
+
+def check_free(wanted: Iterable[Place], addresses: Iterable[str]) -> None:
+    """BadAddress where another program has one of these: sockets that share a port would share its queries too."""
+    for place in wanted:
+        if place.must and not place.worker:
+            opened(place, alone=True).close()
+    for address in addresses:
+        page(address).close()
+
+
+def page(address: str) -> socket.socket:
+    """A listener for HTTP; HOST may be empty for all addresses, or a name."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    try:
+        if not host:
+            both = own.has_ipv6()
+            family = socket.AF_INET6 if both else socket.AF_INET
+            sock = socket.create_server(("", int(port)), family=family, dualstack_ipv6=both)
+        else:
+            family, _, _, _, where = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
+            sock = socket.create_server(where[:2], family=family)
+    except OSError as e:
+        raise _bad(address if host else f"*:{port}", e) from None
+    sock.setblocking(False)
+    return sock
+
+
+def opened(place: Place, alone: bool = False) -> socket.socket:
+    """`alone`: not beside sockets of others, nor of our own."""
     family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
     kind = socket.SOCK_STREAM if place.stream else socket.SOCK_DGRAM
     sock = socket.socket(family, kind)
@@ -63,8 +102,9 @@ def opened(place: Place) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if place.stream:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        else:
+        if not alone:  # a reload may open one address of those that are open already
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if not place.stream:
             try:
                 sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
             except OSError:
@@ -75,7 +115,31 @@ def opened(place: Place) -> socket.socket:
     except OSError as e:
         sock.close()
         shown = f"[{place.host}]" if ":" in place.host else place.host
-        hint = "; ports below 1024 need NET_BIND_SERVICE" if isinstance(e, PermissionError) else ""
-        raise BadAddress(e.errno, f"{shown}:{place.port} cannot be opened: {e.strerror}{hint}") from None
+        raise _bad(f"{shown}:{place.port}" if place.port else shown, e) from None
     sock.setblocking(False)
     return sock
+
+
+DISCARD = 9
+
+
+def take_no_more(place: Place, sock: socket.socket) -> None:
+    """What comes from now on goes to other sockets of the port; what has come can still be read. A connected UDP socket takes
+    from its peer only. One of all addresses is left as it is: connected, it would answer from the wrong one."""
+    if not place.stream and not ipaddress.ip_address(place.host).is_unspecified:
+        try:
+            sock.connect((place.host, DISCARD))
+        except OSError as e:
+            log.debug("%s: %s", place.host, e)
+
+
+HINTS = {
+    errno.EACCES: "; ports below 1024 need NET_BIND_SERVICE",
+    errno.EADDRINUSE: "; another program answers there: end it, or name another address or port",
+    errno.EADDRNOTAVAIL: "; this machine has no such address",
+}
+
+
+def _bad(shown: str, e: OSError) -> BadAddress:
+    text = os.strerror(e.errno) if e.errno in HINTS else e.strerror or str(e)
+    return BadAddress(e.errno or 0, f"{shown} cannot be opened: {text}{HINTS.get(e.errno or 0, '')}")

@@ -88,7 +88,8 @@ class Stream(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._address: tuple[object, ...] = ()
         self._idle: asyncio.TimerHandle | None = None
-        self._owed = 0
+        self._owed = 0  # queries without a reply yet
+        self._asked_all = False
         self.held = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -142,14 +143,18 @@ class Stream(asyncio.Protocol):
             query = bytes(buffer[2 : 2 + size])
             del buffer[: 2 + size]
             self._wait()
+            self._owed += 1
             if not self._face.port.clients.admit(str(self._address[0])):
                 self.reply(query[:2] + bytes((0x80 | query[2] & 0x79, 5)) + bytes(8))
                 continue
             self._engine.handle(query, self._face, self._address)
 
     def reply(self, data: bytes) -> None:
+        self._owed -= 1
         if self._transport is not None:
             self._transport.write(len(data).to_bytes(2, "big") + data)
+            if self._asked_all and not self._owed:
+                self._transport.close()
 
     def pause_writing(self) -> None:
         """A slow reader's queries wait until it has read what it is owed."""
@@ -164,8 +169,9 @@ class Stream(asyncio.Protocol):
             self._take()
 
     def eof_received(self) -> bool:
-        """It has asked all; what is on its way is still answered, then the idle time ends it."""
-        return True
+        """It has asked all: what is on its way is still answered. True keeps the connection until then."""
+        self._asked_all = True
+        return self._owed > 0
 
     def close(self) -> None:
         if self._transport is not None:

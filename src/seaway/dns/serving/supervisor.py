@@ -1,7 +1,8 @@
 """The first process: it opens the sockets, forks the others, forks anew who dies, and takes new settings without losing a query.
 
 A *generation* is a control process, workers and a streams process that share one `Settings`. On new settings the next
-generation starts beside the old one on the same sockets; when its zone is whole the old one ends.
+generation's control process starts beside the old one; when its zone is whole the others start on the same sockets, and the old
+generation ends.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from seaway.dns.serving import control, sockets, streams, worker
+from seaway.dns.serving import control, own, sockets, streams, worker
 from seaway.dns.serving.ground import Ground
 from seaway.dns.serving.sockets import Place
 from seaway.dns.settings import Settings
@@ -31,16 +32,18 @@ BACKOFF = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 
 
 class Child:
-    """A role, what it runs, its process. `deaths`: how often it died lately."""
+    """A role, what it runs, its process. `own`: the sockets that it keeps. `deaths`: how often it died lately."""
 
-    def __init__(self, name: str, main: Callable[[], None]) -> None:
-        self.name, self._main = name, main
+    def __init__(self, name: str, main: Callable[[], None], own: Iterable[socket.socket]) -> None:
+        self.name, self._main, self._own = name, main, {s.fileno() for s in own}
         self.pid = 0
         self.started = 0.0
         self.deaths = 0
 
-    def fork(self) -> None:
+    def fork(self, all_sockets: Iterable[socket.socket]) -> None:
+        """A process of its own, which closes the sockets of others: a port must not stay open by one that does not read."""
         self.started = time.monotonic()
+        parent = os.getpid()
         pid = os.fork()
         if pid:
             self.pid = pid
@@ -50,8 +53,13 @@ class Child:
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            self._main()
-            code = 0
+            for sock in all_sockets:
+                if sock.fileno() not in self._own:
+                    sock.close()
+            own.call_process(f"dns {self.name}")
+            if os.getppid() == parent:
+                self._main()
+                code = 0
         except BaseException:
             log.exception("%s fails", self.name)
         finally:
@@ -73,27 +81,34 @@ class Child:
 
 
 class Generation:
-    """The processes of one `Settings`. `whole` is readable when the zone has come."""
+    """The processes of one `Settings`. `whole` is readable when the zone has come. `ending`: no more ready, whoever is asked."""
 
-    def __init__(self, settings: Settings, kubeconfig: str, number: int, opened: dict[Place, socket.socket]) -> None:
-        self.settings = settings
-        links = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(number + 1)]
-        self.links = links
+    def __init__(self, settings: Settings, kubeconfig: str, number: int, pages: dict[str, socket.socket]) -> None:
+        self.settings, self.number, self.ending = settings, number, False
+        self.links = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(number + 1)]
         self.whole, said = os.pipe()
         self._said = said
-        token = secrets.token_hex(8).encode()
-        ends = [a for a, _ in links]
-        self.children = [Child("control", lambda: control.main(settings, kubeconfig, ends, said))]
-        for i in range(number):
-            own = [((p.transport, p.port), s) for p, s in opened.items() if not p.stream and p.worker == i]
-            self.children.append(Child(f"worker {i}", _worker(settings, own, links[i][1], token)))
-        flows = [((p.transport, p.port), s) for p, s in opened.items() if p.stream]
-        self.children.append(Child("streams", lambda: streams.main(settings, flows, links[number][1], token)))
+        ends = [a for a, _ in self.links]
 
-    def start(self, names: tuple[str, ...] = ()) -> None:
-        for child in self.children:
-            if not child.pid and (not names or child.name in names):
-                child.fork()
+        def run() -> None:
+            control.main(settings, kubeconfig, ends, pages, said, again=first.deaths > 0, ending=self.ending)
+
+        first = Child("control", run, (*ends, *pages.values()))
+        self.children = [first]
+
+    def answer_on(self, opened: dict[Place, socket.socket]) -> None:
+        """Makes those who answer, not yet their processes. Sockets of workers that are no more go to those that are."""
+        settings, token = self.settings, secrets.token_hex(8).encode()
+        for i in range(self.number):
+            read = [((p.transport, p.port), s) for p, s in opened.items() if not p.stream and p.worker % self.number == i]
+            link = self.links[i][1]
+            main = _worker(settings, read, link, token)
+            self.children.append(Child(f"worker {i}", main, (link, *(s for _, s in read))))
+        flows = [((p.transport, p.port), s) for p, s in opened.items() if p.stream]
+        link = self.links[-1][1]
+        self.children.append(
+            Child("streams", lambda: streams.main(settings, flows, link, token), (link, *(s for _, s in flows)))
+        )
 
     def close(self) -> None:
         for pair in self.links:
@@ -117,21 +132,25 @@ class Supervisor:
         self._ground = ground
         self._settings, self._kubeconfig, self._load = settings, kubeconfig, load
         self._opened: dict[Place, socket.socket] = {}
+        self._pages: dict[str, socket.socket] = {}
         self._generation: Generation | None = None
         self._next: Generation | None = None
         self._due: dict[Child, float] = {}
         self._next_by = 0.0
         self._refused: str = ""
+        self._impossible: Settings | None = None  # refused when all was ready for them: not tried again
 
     def run(self) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        self._open(self._settings)
+        sockets.check_free(self._places(self._settings), sockets.pages(self._settings))
+        self._open(self._settings, later=True)
         if self._ground:
             self._ground.settled(self._settings)
         gc.collect()
         gc.freeze()  # pages that are not touched stay shared
         self._generation = self._made(self._settings)
-        self._generation.start()
+        self._generation.answer_on(self._answering(self._settings))
+        self._start(self._generation)
         look = self._next_look()
         while True:
             got = signal.sigtimedwait(SIGNALS, self._wait())
@@ -153,29 +172,61 @@ class Supervisor:
     def _number(self, settings: Settings) -> int:
         return settings.workers or min(len(os.sched_getaffinity(0)), MOST_WORKERS)
 
-    def _open(self, settings: Settings) -> list[Place]:
-        """Opens what is missing; what is open."""
-        wanted = sockets.places(settings, self._number(settings))
-        for place in wanted:
-            if place in self._opened:
+    def _places(self, settings: Settings) -> list[Place]:
+        return sockets.places(settings, self._number(settings))
+
+    def _open(self, settings: Settings, later: bool) -> None:
+        """Opens what is missing. On a port that is answered on, another socket would take queries at once: with `later` only,
+        when there is somebody to read them."""
+        for place in self._places(settings):
+            if place in self._opened or place._replace(must=not place.must) in self._opened:
                 continue
             try:
-                self._opened[place] = sockets.opened(place)
+                if later or not any(p.port == place.port and p.stream == place.stream for p in self._opened):
+                    self._opened[place] = sockets.opened(place)
+                else:
+                    sockets.opened(place._replace(port=0)).close()  # whether there is such an address
             except sockets.BadAddress as e:
                 if place.must:
                     raise
-                log.info("%s: left to who has it", e.strerror)
-        return wanted
+                log.info("%s: left to who has it", e)
+        for address in sockets.pages(settings):
+            if address not in self._pages:
+                self._pages[address] = sockets.page(address)
+
+    def _answering(self, settings: Settings) -> dict[Place, socket.socket]:
+        """What is open of the places that the settings name; of workers that there were, too: closing one would lose what it
+        holds."""
+        wanted = {p._replace(worker=0, must=True) for p in self._places(settings)}
+        return {p: s for p, s in self._opened.items() if p._replace(worker=0, must=True) in wanted}
+
+    def _close_rest(self, settings: Settings) -> None:
+        """Closes what the settings do not name."""
+        wanted, pages = self._answering(settings), sockets.pages(settings)
+        for place in [p for p in self._opened if p not in wanted]:
+            sock = self._opened.pop(place)
+            sockets.take_no_more(place, sock)
+            sock.close()
+        for address in [a for a in self._pages if a not in pages]:
+            self._pages.pop(address).close()
 
     def _made(self, settings: Settings) -> Generation:
-        number = self._number(settings)
-        own = {p: self._opened[p] for p in sockets.places(settings, number) if p in self._opened}
-        return Generation(settings, self._kubeconfig, number, own)
+        pages = {a: self._pages[a] for a in sockets.pages(settings)}
+        return Generation(settings, self._kubeconfig, self._number(settings), pages)
 
     # children
 
     def _all(self) -> list[Child]:
         return [c for g in (self._generation, self._next) if g for c in g.children]
+
+    def _sockets(self) -> list[socket.socket]:
+        links = [end for g in (self._generation, self._next) if g for pair in g.links for end in pair]
+        return [*self._opened.values(), *self._pages.values(), *links]
+
+    def _start(self, generation: Generation) -> None:
+        for child in generation.children:
+            if not child.pid and child not in self._due:
+                child.fork(self._sockets())
 
     def _reap(self) -> None:
         while True:
@@ -196,7 +247,7 @@ class Supervisor:
             if time.monotonic() >= when:
                 del self._due[child]
                 if child in self._all():
-                    child.fork()
+                    child.fork(self._sockets())
 
     # new settings
 
@@ -213,19 +264,23 @@ class Supervisor:
             return
         try:
             fresh = self._load()
-            if fresh == self._settings:
-                self._refused = ""
+            if fresh in (self._settings, self._impossible):
+                self._refused = self._refused if fresh == self._impossible else ""
                 return
-            self._open(fresh)
+            self._open(fresh, later=False)
         except (ValueError, OSError) as e:
-            if str(e) != self._refused:
-                self._refused = str(e)
-                log.error("the new settings are not taken: %s", e)
+            self._refuse(str(e))
             return
         log.info("new settings: taken as soon as the names are there")
         self._next = self._made(fresh)
-        self._next.start(("control",))
+        self._start(self._next)
         self._next_by = time.monotonic() + PATIENCE
+
+    def _refuse(self, why: str) -> None:
+        if why != self._refused:
+            self._refused = why
+            log.error("the new settings are not taken: %s", why)
+        self._close_rest(self._settings)
 
     def _turn(self) -> None:
         """The next generation takes over when its zone is whole."""
@@ -234,19 +289,28 @@ class Supervisor:
             return
         if not select.select([fresh.whole], [], [], 0)[0]:
             if time.monotonic() > self._next_by:
-                log.error("the new settings are not taken: the API has not told all names within %d s", PATIENCE)
-                self._next = None
-                self._stop(fresh)
+                self._drop(fresh, f"the API has not told all names within {PATIENCE:.0f} s")
             return
-        fresh.start()
+        try:
+            self._open(fresh.settings, later=True)
+        except OSError as e:
+            self._impossible = fresh.settings
+            self._drop(fresh, str(e))
+            return
+        fresh.answer_on(self._answering(fresh.settings))
+        self._close_rest(fresh.settings)  # before the others begin: what is left over ends with those who read it
+        self._start(fresh)
         self._generation, self._next, self._settings = fresh, None, fresh.settings
+        self._refused, self._impossible = "", None
         if self._ground:
             self._ground.changed(fresh.settings)
         self._stop(old)
-        wanted = set(sockets.places(fresh.settings, self._number(fresh.settings)))
-        for place in [p for p in self._opened if p not in wanted]:
-            self._opened.pop(place).close()
         log.info("new settings: taken")
+
+    def _drop(self, fresh: Generation, why: str) -> None:
+        self._next = None
+        self._stop(fresh)
+        self._refuse(why)
 
     def _stop(self, generation: Generation) -> None:
         """Ends a generation's processes: first who answers, so that what they ask is still told."""
@@ -270,6 +334,7 @@ class Supervisor:
                 if pid:
                     child.pid = 0
                 elif time.monotonic() > end:
+                    log.warning("%s does not end: killed", child.name)
                     child.kill(signal.SIGKILL)
                     end = time.monotonic() + LAST
                 else:
@@ -278,10 +343,13 @@ class Supervisor:
     def _end(self) -> int:
         """Unready at once, answering for a while yet (lameduck), then no more."""
         current = self._generation
+        if current is not None:
+            current.ending = True
+            current.children[0].kill(signal.SIGTERM)
         if self._next is not None:
             self._stop(self._next)
+            self._next = None
         if current is not None:
-            current.children[0].kill(signal.SIGTERM)
             end = time.monotonic() + self._settings.lameduck
             while (left := end - time.monotonic()) > 0:
                 got = signal.sigtimedwait(SIGNALS, min(left, 0.5))

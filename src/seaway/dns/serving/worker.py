@@ -85,13 +85,21 @@ def _on_term(reactor: Reactor) -> socket.socket:
 
 
 def _drain(reactor: Reactor, faces: list[tuple[Port, Datagrams]]) -> None:
-    """Answers what the sockets still hold, and waits a moment for what is on its way to upstreams."""
+    """Answers what the sockets still hold, and waits a moment for what is on its way to upstreams. A socket that nobody reads
+    after this one is closed the moment it is empty."""
     for _, face in faces:
-        for _ in range(100):
-            face.readable()
+        reactor.forget(face.sock)
     end = time.monotonic() + DRAIN
-    while any(port.engine.running for port, _ in faces) and time.monotonic() < end:
-        reactor.turn(0.05)
+    while True:
+        for _, face in faces:
+            for _ in range(100):
+                face.readable()
+        if time.monotonic() > end or not any(port.engine.running for port, _ in faces):
+            break
+        while any(port.engine.running for port, _ in faces) and time.monotonic() < end:
+            reactor.turn(0.05)
+    for _, face in faces:
+        face.sock.close()
 
 
 def main(settings: Settings, sockets: Sequence[tuple[Group, socket.socket]], zone: socket.socket, token: bytes) -> None:

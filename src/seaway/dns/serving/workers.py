@@ -38,8 +38,7 @@ class Worker:
             return
         if len(self._queue) >= QUEUED:
             self._queue.clear()
-            if self.nonce is not None:
-                self._owner.tell_names(self)
+            self._owner.tell_names(self)
             return
         if not self._queue:
             self._loop.add_writer(self._sock.fileno(), self._flush)
@@ -76,7 +75,8 @@ class Worker:
 
 
 class Workers:
-    """All of them. `answer`, `names` and `serial` come from the zone; nothing is said before it is synced."""
+    """All of them. `answer`, `names` and `serial` come from the zone; nothing is said before it is synced. `again`: the workers
+    were served before, so that what they ask meanwhile waits for the zone; at the first start it is a failure at once."""
 
     def __init__(
         self,
@@ -85,8 +85,10 @@ class Workers:
         names: Callable[[], list[bytes]],
         addresses: Callable[[bytes], bytes],
         serial: Callable[[], int],
+        again: bool,
     ) -> None:
         self._answer, self._names, self._addresses, self._serial = answer, names, addresses, serial
+        self._early: list[tuple[Worker, link.Ask]] | None = [] if again else None
         self.synced = False
         self.looped: set[tuple[str, int]] = set()
         self._tokens = itertools.count(1)
@@ -99,6 +101,9 @@ class Workers:
         self.synced = True
         for worker in self._workers:
             self.tell_names(worker, worker.nonce or 0)
+        early, self._early = self._early or [], None
+        for worker, asked in early:
+            self.take(worker, asked)
 
     def tell_names(self, worker: Worker, nonce: int | None = None) -> None:
         names = self._names()
@@ -119,6 +124,9 @@ class Workers:
 
     def take(self, worker: Worker, message: link.FromWorker) -> None:
         if isinstance(message, link.Ask):
+            if self._early is not None and len(self._early) < QUEUED:
+                self._early.append((worker, message))
+                return
             worker.say(_told(message, self._answer(message.name, message.kind)))
         elif isinstance(message, link.Hello):
             worker.nonce = message.nonce

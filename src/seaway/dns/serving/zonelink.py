@@ -14,7 +14,7 @@ from seaway.dns.upstreams.datagrams import Loop
 from seaway.dns.zone.outline import Outline
 
 log = logging.getLogger("dns")
-PATIENCE = 1.0  # seconds for the control process: it may have died, another is on its way
+PATIENCE = 3.0  # seconds for the control process: it may have died, another is on its way
 AGAIN = 0.5
 Then = Callable[[Answer | None], None]
 
