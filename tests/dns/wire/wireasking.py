@@ -195,7 +195,8 @@ def _head(question: Question, query: bytes, answer: dns.message.Message, reply: 
         if wanted is not None and bool(answer.flags & flag) != wanted:
             wrong.append(f"{name} is {bool(answer.flags & flag)}")
     tc = bool(answer.flags & dns.flags.TC)
-    wanted_tc = row.get("tc", False) if transport == "udp" else False
+    # By TCP nothing is cut, but for what is more than a message may hold (`least`).
+    wanted_tc = row.get("tc", False) if transport == "udp" else "least" in row
     if wanted_tc != "any" and tc != wanted_tc:
         wrong.append(f"TC is {tc}")
     asked = dns.message.from_wire(query)
@@ -233,6 +234,8 @@ def _sections(question: Question, answer: dns.message.Message, transport: str) -
     elif kind == "ok" and "answer" not in row:
         raise AssertionError(f"{question}: say what the answer is")
     ttl = row.get("ttl", 5 if ours(question.name) else None)
+    if transport == "tcp" and len(found) < row.get("least", 0):
+        wrong.append(f"{len(found)} records in the answer, not {row['least']} at least")
     if ttl is not None:
         low, high = ttl if isinstance(ttl, list) else (ttl, ttl)
         for owner, rtype, _, seen in found:

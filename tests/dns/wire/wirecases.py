@@ -28,7 +28,7 @@ ZONE = "cluster.local."
 FIRST = 16  # the number of the first group: two hexadecimal digits without a leading zero
 Tree = dict[str, Any]
 QUESTION_KEYS = frozenset(
-    "ask ptr type class edns do cd rd opcode version over from to packet silence dig is answer ttl aa ra tc additional authority size soa orders count edns_reply upstream_most upstream_least upstream_by".split()
+    "ask ptr type class edns do cd rd opcode version over from to packet silence dig is answer ttl aa ra tc additional authority size soa orders count least edns_reply upstream_most upstream_least upstream_by".split()
 )
 
 

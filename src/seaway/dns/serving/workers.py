@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from seaway.dns import link, tally
 from seaway.dns.answer import Answer, cut
 from seaway.dns.tally import Row
+from seaway.dns.wire import TC
 from seaway.dns.zone.store import Changes
 
 log = logging.getLogger("dns")
@@ -195,4 +196,5 @@ def shortened(answer: Answer) -> Answer:
     an, ns, ar, size = cut(answer, answer.body, 65_000)
     start, each, number = answer.run
     run = (start, each, min(number, an)) if an > 1 else (0, 0, 0)
-    return answer._replace(counts=(an, ns, ar), body=answer.body[:size], run=run)
+    flags = answer.flags | (TC if an < answer.counts[0] else 0)  # RFC 2181 9, by TCP as well
+    return answer._replace(flags=flags, counts=(an, ns, ar), body=answer.body[:size], run=run)
