@@ -95,6 +95,7 @@ class Nftables:
             return bytes(self._lib.nft_ctx_get_output_buffer(context) or b"")
         finally:
             self._lib.nft_ctx_free(context)
+            _libc.malloc_trim(0)  # what a listing takes is needed again in half a minute, and many megabytes
 
     def _run(self, context: int, text: str) -> None:
         if self._lib.nft_run_cmd_from_buffer(context, text.encode()) != 0:
