@@ -17,6 +17,7 @@ ZONE_ANSWERS = 4_096
 ZONE_BYTES = 24 << 20  # of the zone's images
 OVERHEAD = 420  # bytes that an image costs beside its replies
 VARIANTS = 16  # images of one forwarded answer: EDNS sizes, flags
+LONG = 64  # queries of one owner
 Labels = tuple[bytes, int, int, int, int, int, bool]
 Hot = dict[bytes, "Image"]
 
@@ -74,6 +75,7 @@ class Table:
         self._answers_of: dict[bytes, list[bytes]] = {}
         self._images_of: dict[bytes, list[bytes]] = {}
         self.hots: list[Hot] = []  # the images of each socket
+        self._long: dict[bytes, int] = {}  # lists of that which are long, and how long they may become
         self._zone_bytes = 0
         self.counted: dict[Labels, int] = {}
         self.evictions = 0
@@ -103,8 +105,9 @@ class Table:
         while len(order) > limit:
             self.evictions += order is not self._zone
             self.drop(next(iter(order)))
-        for owner in answer.owners:
-            self._answers_of.setdefault(owner, []).append(key)
+        if order:  # a limit of 0 keeps nothing
+            for owner in answer.owners:
+                self._answers_of.setdefault(owner, []).append(key)
         return known
 
     def heat(self, known: Known, hot: Hot, query: bytes, image: Image) -> int:
@@ -124,12 +127,21 @@ class Table:
                 self._cool_oldest(hot)
             if old is None:
                 for owner in known.answer.owners:
-                    self._images_of.setdefault(owner, []).append(query)
+                    self._note(owner, query)
         elif old is None or query not in known.hot:
             if len(known.hot) >= VARIANTS:
                 self._cool(known.hot.pop(0))
             known.hot.append(query)
         return sent
+
+    def _note(self, owner: bytes, query: bytes) -> None:
+        """That a query has an image made of an owner. When a list has doubled, what has no image any more is left out: no number
+        of odd queries for one name makes it long."""
+        queries = self._images_of.setdefault(owner, [])
+        queries.append(query)
+        if len(queries) > self._long.get(owner, LONG):
+            queries[:] = [q for q in dict.fromkeys(queries) if any(q in hot for hot in self.hots)]
+            self._long[owner] = max(2 * len(queries), LONG)
 
     def _cool(self, query: bytes) -> None:
         for hot in self.hots:
@@ -140,7 +152,7 @@ class Table:
                     self._zone_bytes -= image.size
 
     def _cool_oldest(self, hot: Hot) -> None:
-        """An eighth of the images goes, the oldest first; their owners' lists are shortened when those change."""
+        """An eighth of the images goes, the oldest first; their owners' lists are shortened by and by."""
         for query in [q for q, image in hot.items() if image.until == inf][: len(hot) // 8 + 1]:
             self._cool(query)
 
@@ -173,6 +185,7 @@ class Table:
                 self.drop(key)
             for query in self._images_of.pop(owner, ()):
                 self._cool(query)
+            self._long.pop(owner, None)
 
     def clear_zone(self) -> None:
         """Drops all that the cluster's zone had a part in."""
