@@ -6,12 +6,16 @@ from collections.abc import Iterable
 
 from seaway.dns import wire
 from seaway.dns.access import Rules
+from seaway.dns.relayed import LARGEST_TTL
 from seaway.dns.resolving.plugins import HostsPlugin, LogPlugin
 from seaway.dns.rewriting import Rewriter
 from seaway.dns.settings import Block, Cache, Forward, Name
 from seaway.dns.zone.outline import Outline
 
-NO_CACHE = Cache(entries=0, denial_entries=0, servfail_ttl=0)
+# No `cache` plugin: nothing is kept, no TTL is bounded.
+NO_CACHE = Cache(
+    entries=0, denial_entries=0, servfail_ttl=0, min_ttl=0, denial_min_ttl=0, max_ttl=LARGEST_TTL, denial_max_ttl=LARGEST_TTL
+)
 
 
 class Plan:
@@ -65,7 +69,8 @@ class Plan:
 
     def denies_alone(self) -> bool:
         """Whether an unknown Service is NXDOMAIN whatever else stands in the block: the outline's short way may be taken."""
-        if not self.outline or self.autopath or self.rewriting or self.access or self.block.logs:
+        block = self.block
+        if not self.outline or self.autopath or self.rewriting or self.access or block.logs or block.hinfo_for_any:
             return False
         origins = self.outline.origins
         falls = any(wire.is_below(o, zone) or wire.is_below(zone, o) for o in origins for zone in self.falls)

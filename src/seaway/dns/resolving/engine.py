@@ -4,7 +4,7 @@ I/O of its own: sinks take replies, `zone` and `upstreams` are asked, `clock` te
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import inf
 from typing import NamedTuple, Protocol
@@ -19,10 +19,12 @@ from seaway.dns.resolving.plugins import ErrorLines, LogPlugin
 from seaway.dns.settings import Errors
 from seaway.dns.table import Hot, Image, Known, Labels, Table, key_of
 from seaway.dns.tally import DURATIONS, SIZES, Histogram, Tally
-from seaway.dns.wire import ANY, AXFR, IN, IXFR, NOERROR, REFUSED, SERVFAIL, BadMessage, Query
+from seaway.dns.wire import ANY, AXFR, IN, IXFR, NOERROR, NXDOMAIN, REFUSED, SERVFAIL, BadMessage, Query
 
 log = logging.getLogger("dns")
 RUNNING = 20_000  # questions on their way at once
+VOIDED = 10_000  # owners that are remembered while questions are on their way
+ANEW = 3  # times that a question is asked because of what changed meanwhile
 STALE_WAIT = 0.03  # seconds that a fresh answer is waited for where a stale one is at hand
 SECOND = 1.0
 LABELS = 4096  # kinds of replies that are counted apart before they are added up
@@ -78,15 +80,17 @@ class Waiter(NamedTuple):
 
 
 class Run:
-    """A question on its way. `stale`: what may be said meanwhile."""
+    """A question on its way. `stale`: what may be said meanwhile; `since`: the last change that it knows of; `times`: how often
+    it was asked."""
 
-    __slots__ = ("course", "key", "plan", "question", "stale", "timed", "waiters", "zone")
+    __slots__ = ("course", "key", "plan", "question", "since", "stale", "timed", "times", "waiters", "zone")
 
     def __init__(
         self, course: Course | None, question: Question, key: bytes, plan: Plan, zone: bytes, stale: Known | None
     ) -> None:
         self.course, self.question, self.key, self.plan, self.zone, self.stale = course, question, key, plan, zone, stale
         self.timed = False
+        self.since = self.times = 0
         self.waiters: list[Waiter] = []
 
 
@@ -99,6 +103,8 @@ class Engine:
         self.running: dict[bytes, Run] = {}
         self._turn = 0
         self.errors = ErrorLines()
+        self._changes = self._void_all = 0
+        self._voided: dict[bytes, int] = {}
         self._same: dict[Labels, Labels] = {}
         self._durations: dict[bytes, Histogram] = {}
         self.probes: dict[bytes, Callable[[], None]] = {}  # names that tell of a loop: what to do when one comes in
@@ -143,6 +149,29 @@ class Engine:
             return
         self._ask(waiter, key, known, plan, zone)
 
+    def void(self, owners: Iterable[bytes] | None) -> None:
+        """What the zone said of these is no longer so, nor what is on its way to be said of them; None: of all."""
+        if owners is None:
+            self.table.clear_zone()
+        else:
+            self.table.void(owners)
+        if not self.running:
+            self._voided.clear()
+            return
+        self._changes += 1
+        if owners is None or len(self._voided) > VOIDED:
+            self._voided.clear()
+            self._void_all = self._changes
+        else:
+            self._voided.update(dict.fromkeys(owners, self._changes))
+
+    def _is_void(self, run: Run, answer: Answer) -> bool:
+        """Whether what an answer was made of changed while it was made."""
+        since = run.since
+        if self._changes == since or not answer.owners:
+            return False
+        return self._void_all > since or any(self._voided.get(owner, 0) > since for owner in answer.owners)
+
     # asking
 
     def _ask(self, waiter: Waiter, key: bytes, known: Known | None, plan: Plan, zone: bytes) -> None:
@@ -162,7 +191,7 @@ class Engine:
             run = self._start(key, query, plan, zone, stale)
             run.waiters.append(waiter)
             self._go(run)
-        if run.stale is None or not run.waiters:
+        if stale is None or not run.waiters:
             return
         if not plan.cache.stale_verify or self._upstreams.are_down(plan, query.name):
             self._say_stale(run)
@@ -173,11 +202,12 @@ class Engine:
     def _start(self, key: bytes, query: Query, plan: Plan, zone: bytes, stale: Known | None) -> Run:
         question = Question(query.name, query.kind, query.do, bool(query.flags & wire.CD))
         run = self.running[key] = Run(None, question, key, plan, zone, stale)
-        if not plan.is_direct(query.name):
-            run.course = course(self.blocks, plan, question)
         return run
 
     def _go(self, run: Run) -> None:
+        run.since, run.times = self._changes, run.times + 1
+        if not run.plan.is_direct(run.question.name):
+            run.course = course(self.blocks, run.plan, run.question)
         if run.course is None:
             self._upstreams.ask(run.plan, 0, run.question, partial(self._told, run))
         else:
@@ -237,15 +267,20 @@ class Engine:
             log.log(level, "%s", text if number == 1 else f"{text} (and {number - 1} alike)")
 
     def _finish(self, run: Run, answer: Answer) -> None:
-        del self.running[run.key]
-        now = self._clock.now
-        if run.stale is not None and answer.rcode == SERVFAIL and self.table.get(run.key) is run.stale:
-            self._say_stale(run)  # RFC 8767 4: better old than none
-            run.stale.refreshing, run.stale.failed = False, now
+        void = self._is_void(run, answer)
+        if void and run.times < ANEW:
+            self._go(run)
             return
+        del self.running[run.key]
+        now, stale = self._clock.now, run.stale
+        if stale is not None and answer.rcode not in (NOERROR, NXDOMAIN) and self.table.get(run.key) is stale:
+            stale.refreshing, stale.failed = False, now
+            if stale.answer.until + run.plan.cache.serve_stale > now:
+                self._say_stale(run)  # RFC 8767 4: better old than none
+                return
         if run.plan.block.minimal:
             answer = minimal(answer)
-        known = self._keep(run.key, answer, run.plan, run.key[:-3])
+        known = None if void else self._keep(run.key, answer, run.plan, run.key[:-3])
         waiters, run.waiters = run.waiters, []
         if answer.ttls:
             self._tally.add("cache_misses", (), len(waiters))
@@ -304,16 +339,16 @@ class Engine:
         sink.send(query.id + kept.turn(), waiter.address)
         self._took(zone).observe(now - waiter.began)
         if answer.until != inf and plan.cache.prefetch:
-            self._prefetch(known, waiter, plan, zone, asked + 1)
+            self._prefetch(known, waiter, plan, zone, asked)
 
     def _prefetch(self, known: Known, waiter: Waiter, plan: Plan, zone: bytes, hits: int) -> None:
-        """Asks again before the end for what is asked often."""
+        """Asks again before the end for what is asked often. `hits`: replies since the last time here, without this one."""
         now, rules = self._clock.now, plan.cache
         if now - known.since > rules.prefetch_window:
             known.since, known.recent = now, 0
         known.recent += hits
         left, whole = known.answer.until - now, known.answer.until - known.answer.born
-        if known.recent < rules.prefetch or known.refreshing or left > whole * rules.prefetch_percent / 100:
+        if known.recent + 1 < rules.prefetch or known.refreshing or left > whole * rules.prefetch_percent / 100:
             return
         known.refreshing = True
         query = waiter.query

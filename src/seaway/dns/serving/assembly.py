@@ -138,10 +138,7 @@ class Assembly:
     def void(self, owners: list[bytes] | None) -> None:
         """What the zone said of these is no longer so; None: of all."""
         for port in self.ports.values():
-            if owners is None:
-                port.table.clear_zone()
-            else:
-                port.table.void(owners)
+            port.engine.void(owners)
 
     def second(self) -> None:
         for port in self.ports.values():
