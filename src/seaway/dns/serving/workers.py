@@ -19,7 +19,7 @@ from seaway.dns.zone.store import Changes
 log = logging.getLogger("dns")
 QUEUED = 20_000  # messages that wait for a worker that does not read: then it is told all anew
 COUNTING = 1.0  # seconds for the workers to tell their counts
-OWNERS = 1_000  # a message
+OWNERS = 300  # a message: as many of the longest names as it has room for
 
 
 class Worker:
