@@ -14,7 +14,7 @@ from pathlib import Path
 
 from seaway.client import kubeconfig
 from seaway.client.kubeconfig import CredentialsError
-from seaway.dns import corefile, nodelocal
+from seaway.dns import corefile, nodelocal, presentation
 from seaway.dns.corefile import CorefileError
 from seaway.dns.corefile.disk import Disk
 from seaway.dns.nodelocal import BadNodeLocal, NodeLocal
@@ -78,13 +78,15 @@ def options() -> argparse.ArgumentParser:
 
 
 def _upstream(text: str, flag: str = "--upstream") -> Upstream:
-    host, port = text, "53"
+    host, port, rest = text, "53", ""
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
-        port = rest.lstrip(":") or "53"
+        port = rest[1:] if rest else "53"
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
     try:
+        if text.startswith("[") != ("]" in text) or (rest and not rest.startswith(":")) or not 1 <= int(port) <= 65535:
+            raise ValueError(text)
         return Upstream(str(ipaddress.ip_address(host)), int(port))
     except ValueError:
         raise BadSettings(f"{flag} {text}: must be ADDRESS or ADDRESS:PORT, such as 192.0.2.53 or [2001:db8::1]:53") from None
@@ -108,13 +110,39 @@ def local_of(args: argparse.Namespace) -> NodeLocal | None:
 
 
 def _zone(args: argparse.Namespace) -> Name:
-    return tuple(args.zone.strip(".").lower().split("."))
+    try:
+        found = presentation.name(args.zone)
+    except ValueError:
+        found = ()
+    if not found:
+        raise BadSettings(f"--zone {args.zone!r}: must be a domain name, such as cluster.local")
+    return found
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Numbers and addresses that would fail later, or mean nothing."""
+    for flag, number, least, most in (
+        ("--ttl", args.ttl, 0, 3600),
+        ("--port", args.port, 1, 65535),
+        ("--health-port", args.health_port, 0, 65535),
+        ("--ready-port", args.ready_port, 0, 65535),
+        ("--metrics-port", args.metrics_port, 0, 65535),
+    ):
+        if number is not None and not least <= number <= most:
+            raise BadSettings(f"{flag} {number}: must be within {least} and {most}")
+    for flag, value in (("--lameduck", args.lameduck), ("--workers", args.workers), ("--client-limit", args.client_limit)):
+        if value is not None and value < 0:
+            raise BadSettings(f"{flag} {value}: must not be negative")
+    for address in args.bind:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            raise BadSettings(f"--bind {address}: must be an address, such as 127.0.0.1 or ::1") from None
 
 
 def from_flags(args: argparse.Namespace, local: NodeLocal | None = None) -> Settings:
     """What a cluster, or a node, wants without saying anything."""
-    if not 0 <= args.ttl <= 3600:
-        raise BadSettings(f"--ttl {args.ttl}: must be within 0 and 3600")
+    _check(args)
     upstreams = tuple(_upstream(u) for u in args.upstream if u) if args.upstream is not None else ()
     files = (RESOLV,) if args.upstream is None else ()
     found = nodelocal.settings(local, args.port, upstreams, files) if local else _of_cluster(args, upstreams, files)
