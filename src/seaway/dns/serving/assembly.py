@@ -213,16 +213,16 @@ class Assembly:
         self.tally.set("cache_hits", ("denial",), max(said["denial"] - max(missed - said["success"], 0.0), 0.0))
 
     def _fold_denied(self) -> None:
-        denied, self.outline.denied = self.outline.denied, {}
+        denied = self.outline.take_denied()
         sink = next((s for p in self.ports.values() for s in p.sinks), None)
         zone = wire.to_text(next(iter(self.ports.values())).blocks.plans[0].zones[0]) if self.ports else "."
-        for (kind, size), number in denied.items():
+        for (kind, size, said), number in denied.items():
             text = METRIC_TYPES.get(int.from_bytes(kind, "big"), "other")
             proto, family = (sink.proto, sink.family) if sink else ("udp", "1")
             self.tally.add("requests", (zone, proto, family, text), number)
             self.tally.add("responses", (zone, "NXDOMAIN", "kubernetes"), number)
             self.tally.histogram("request_size", (zone, proto), SIZES).observe(size, number)
-            self.tally.histogram("response_size", (zone, proto), SIZES).observe(size + self.outline.added, number)
+            self.tally.histogram("response_size", (zone, proto), SIZES).observe(said, number)
 
 
 def read_file(path: str) -> str | None:

@@ -21,7 +21,7 @@ from seaway.dns.wire import HEADER, IN, NXDOMAIN, PAIR, RD, REFUSED, SERVFAIL
 
 log = logging.getLogger("dns")
 DEADLINE = 4.5  # seconds: a resolver's own patience is 5
-HOPELESS = 1.0  # seconds, where every upstream is down or refuses: nobody shall wait long for what is not to be had
+HOPELESS = 0.3  # seconds, where every upstream is down or refuses: nobody shall wait long for what is not to be had
 LATE = 1.0  # seconds after which a question without an answer counts against its upstream
 AGAIN = (0.4, 0.8, 1.6)  # seconds between further questions
 TICK = 0.01  # seconds between looks at what is late

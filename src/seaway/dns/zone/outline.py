@@ -12,6 +12,8 @@ from seaway.dns.wire import AA, AAAA, CD, NXDOMAIN, QR, RD, A
 from seaway.dns.zone.lookup import soa
 
 SVC = b"\x03svc"
+OWN = (SVC, b"\x03pod", b"\x03dns", b"\x0bdns-version")  # what else there is right below a cluster's domain
+DENIALS = 4096
 TRANSFERS = (b"\0\xfb", b"\0\xfc")
 # Heads (flags and counts) of queries that the short way takes: RD and AD as they may be, one question, an OPT or none.
 HEADS = {
@@ -20,6 +22,15 @@ HEADS = {
     for ad in (0, wire.AD)
     for extra in (0, 1)
 }
+
+
+class Denial:
+    """What stands before and after the question in a reply of `short`; the type and size of the query; how often it was sent."""
+
+    __slots__ = ("head", "hits", "kind", "size", "tail")
+
+    def __init__(self, head: bytes, tail: bytes, kind: bytes, size: int) -> None:
+        self.head, self.tail, self.kind, self.size, self.hits = head, tail, kind, size, 0
 
 
 class Outline:
@@ -31,9 +42,8 @@ class Outline:
         self.synced = False
         self.serial = 1
         self.origins = tuple(wire.name_of(z) for z in settings.zones if z[-1:] != ("arpa",))
-        self._suffixes = tuple((SVC + o, o) for o in self.origins)
-        self._tails: dict[tuple[bytes, int], bytes] = {}
-        self.denied: dict[tuple[bytes, int], int] = {}  # (type, size of the query) of what `short` denied: how often
+        self._denials: dict[tuple[bytes, bytes, int], Denial] = {}  # by flags and counts, what follows the name, its zone
+        self._denied: dict[tuple[bytes, int, int], int] = {}
 
     def replace(self, services: Iterable[tuple[bytes, bytes]], serial: int) -> None:
         self.services, self.synced = dict(services), True
@@ -47,29 +57,26 @@ class Outline:
 
     def _moved(self, serial: int) -> None:
         self.serial = serial
-        self._tails.clear()
-
-    @property
-    def added(self) -> int:
-        """Bytes that `short` adds to a query: the SOA."""
-        return len(soa(b"\xc0\x0c", b"\xc0\x0c", self.serial, self.settings.ttl))
+        self._forget()
 
     def answer(self, name: bytes, kind: int) -> Answer | None:
-        """The NXDOMAIN of a name below `svc` whose Service is not there, the addresses of one that has ClusterIPs; None: ask
-        the zone."""
+        """The NXDOMAIN of a name whose Service is not there, the addresses of one that has ClusterIPs; None: ask the zone."""
         if not self.synced:
             return None
-        for suffix, origin in self._suffixes:
-            if not name.endswith(suffix) or not wire.is_below(name, suffix):
+        for origin in self.origins:
+            if not name.endswith(origin) or len(name) == len(origin) or not wire.is_below(name, origin):
                 continue
-            labels = wire.labels_of(name[: len(name) - len(suffix)] + b"\0")
-            if len(labels) < 2:
+            labels = wire.labels_of(name[: len(name) - len(origin)] + b"\0")
+            records = [soa(origin, origin, self.serial, self.settings.ttl)]
+            if labels[-1] != b"svc":
+                own = bytes((len(labels[-1]),)) + labels[-1] in OWN
+                return None if own else of_records(AA | NXDOMAIN, [], records)
+            if len(labels) < 3:
                 return None
-            key = b"".join(bytes((len(label),)) + label for label in labels[-2:])
+            key = b"".join(bytes((len(label),)) + label for label in labels[-3:-1])
             packed = self.services.get(key)
             if packed is not None:
-                return self._addresses(key, packed, origin, kind) if packed and len(labels) == 2 else None
-            records = [soa(origin, origin, self.serial, self.settings.ttl)]
+                return self._addresses(key, packed, origin, kind) if packed and len(labels) == 3 else None
             return of_records(AA | NXDOMAIN, [], records, owners=(key,))
         return None
 
@@ -84,49 +91,69 @@ class Outline:
         return of_records(AA, [], [soa(origin, origin, self.serial, ttl)], owners=(key,))
 
     def short(self, data: bytes) -> bytes | None:
-        """The reply (without id) to a plain query for a name that `denies`; None: not one of those. Nothing is parsed that
-        need not be: this is what floods of random names cost."""
-        head = HEADS.get(data[2:12])
-        if head is None or not self.synced:
+        """The reply (without id) to a plain query for a name that cannot be; None: not one of those. Nothing is parsed that
+        need not be: this is what floods of random names, and search paths, cost."""
+        if not self.synced:
             return None
-        for suffix, _ in self._suffixes:
-            at = data.find(suffix, 12)
-            if at <= 0:
+        for origin in self.origins:
+            at = data.find(origin, 12)
+            if at <= 12:
                 continue
-            one, two, i = 0, 0, 12  # the starts of the last two labels before the suffix
+            one, two, three, i = 0, 0, 0, 12  # the starts of the last three labels before the zone
             while i < at:
-                one, two = two, i
+                one, two, three = two, three, i
                 size = data[i]
                 if not size or size > 63:
                     return None
                 i += 1 + size
-            end = at + len(suffix)
-            if i != at or not one or end > 267 or data[one:at].lower() in self.services:
+            if i != at:
                 return None
-            rest = data[end + 2 :]
-            tail = self._tails.get((rest, at))
-            if tail is None:
-                tail = self._tail(rest, at)
-            if not tail or bool(head[1]) != (len(rest) > 2) or data[end : end + 2] in TRANSFERS:
+            last = data[three:at]
+            if last == SVC:
+                if not one or data[one:three].lower() in self.services:
+                    return None
+            elif last.lower() in OWN:
                 return None
-            told = (data[end : end + 2], len(data))
-            self.denied[told] = self.denied.get(told, 0) + 1
-            flags = QR | AA | NXDOMAIN | head[0]
-            counts = b"\0\1\0\0\0\1\0\1" if head[1] else b"\0\1\0\0\0\1\0\0"
-            return flags.to_bytes(2, "big") + counts + data[12 : end + 4] + tail
+            end = at + len(origin)
+            denial = self._denials.get((data[2:12], data[end:], at)) or self._denial(data, end, at)
+            if denial is None:
+                return None
+            denial.hits += 1
+            return denial.head + data[12 : end + 4] + denial.tail
         return None
 
-    def _tail(self, rest: bytes, at: int) -> bytes:
-        """SOA and OPT for a question whose class and OPT are `rest` and whose zone begins at `at` + 4: the SOA's names point
-        there. Empty: not plain enough."""
+    def _denial(self, data: bytes, end: int, at: int) -> Denial | None:
+        """What stands around the question in the reply to a query whose name ends at `end`, in a zone that begins at `at`: the
+        SOA's names point there. None: not plain enough."""
+        head, rest = HEADS.get(data[2:12]), data[end + 2 :]
         plain = rest[2:5] == b"\0\0\x29" and rest[7:11] in (b"\0\0\0\0", b"\0\0\x80\0") and rest[11:] == b"\0\0"
-        tail = b""
-        if rest[:2] == b"\0\1" and (len(rest) == 2 or plain):
-            zone = (0xC000 | (at + len(SVC))).to_bytes(2, "big")
-            tail = soa(zone, zone, self.serial, self.settings.ttl)
-            if plain:
-                tail += wire.OPT_DO if rest[9] & 0x80 else wire.OPT_PLAIN
-        if len(self._tails) > 4096:
-            self._tails.clear()
-        self._tails[(rest, at)] = tail
-        return tail
+        if head is None or end > 267 or data[end : end + 2] in TRANSFERS:
+            return None
+        flags, extra = head
+        if rest[:2] != b"\0\1" or not (plain if extra else len(rest) == 2):
+            return None
+        zone = (0xC000 | at).to_bytes(2, "big")
+        tail = soa(zone, zone, self.serial, self.settings.ttl)
+        if extra:
+            tail += wire.OPT_DO if rest[9] & 0x80 else wire.OPT_PLAIN
+        counts = b"\0\1\0\0\0\1\0\1" if extra else b"\0\1\0\0\0\1\0\0"
+        found = Denial((QR | AA | NXDOMAIN | flags).to_bytes(2, "big") + counts, tail, data[end : end + 2], len(data))
+        if len(self._denials) > DENIALS:
+            self._forget()
+        self._denials[(data[2:12], data[end:], at)] = found
+        return found
+
+    def take_denied(self) -> dict[tuple[bytes, int, int], int]:
+        """(type, size of the query, of the reply) of what `short` denied: how often since it was last taken."""
+        self._forget(False)
+        found, self._denied = self._denied, {}
+        return found
+
+    def _forget(self, wholly: bool = True) -> None:
+        for denial in self._denials.values():
+            if denial.hits:
+                told = (denial.kind, denial.size, len(denial.tail) - (11 if denial.head[9] else 0) + denial.size)
+                self._denied[told] = self._denied.get(told, 0) + denial.hits
+                denial.hits = 0
+        if wholly:
+            self._denials.clear()
