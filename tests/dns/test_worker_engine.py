@@ -10,7 +10,7 @@ from workerbench import Bench
 from zonestates import Event
 
 from seaway.dns import wire
-from seaway.dns.answer import of_records
+from seaway.dns.answer import failure, of_records
 from seaway.dns.resolving.engine import RUNNING, STALE_WAIT
 from seaway.dns.settings import AccessRule, Block, Cache, Forward, Hosts, Kubernetes, Rewrite, Upstream
 from seaway.dns.wire import CD, RD
@@ -143,6 +143,18 @@ def test_without_cache_nothing_is_kept_and_no_ttl_is_changed() -> None:
         assert worker.transcript() == [f"< {ttl} A 192.0.2.1"]
 
 
+def test_the_zones_of_cache_are_those_that_it_holds_for() -> None:
+    worker = bench(replace(BLOCK, cache=Cache(zones=(("kept", "test"),), max_ttl=30)))
+    worker.asks("a.kept.test")
+    worker.tell("60 A 192.0.2.1")
+    assert worker.transcript() == ["< 30 A 192.0.2.1"]
+    assert worker.asks("a.kept.test") == ["< 30 A 192.0.2.1"]
+    for _ in range(2):
+        assert worker.asks("a.test") == ["> a.test. A"]
+        worker.tell("60 A 192.0.2.1")
+        assert worker.transcript() == ["< 60 A 192.0.2.1"]
+
+
 def kept(worker: Bench, ttl: int = 60) -> Bench:
     worker.asks("www.test")
     worker.tell(f"{ttl} A 192.0.2.1")
@@ -185,15 +197,15 @@ def test_nobody_waits_for_an_upstream_that_is_down() -> None:
 
 def test_a_stale_answer_outlives_the_failure_of_its_refreshing() -> None:
     # RFC 8767 4
-    for failure in (("nothing",), ("SERVFAIL",), ("REFUSED",)):
+    for rows in (("nothing",), ("SERVFAIL",), ("REFUSED",)):
         worker = kept(bench(STALE))
         worker.passed(61)
         worker.asks("www.test")
-        worker.tell(*failure)
-        assert worker.transcript() == ["< 0 A 192.0.2.1"], failure
+        worker.tell(*rows)
+        assert worker.transcript() == ["< 0 A 192.0.2.1"], rows
         worker.asks("www.test")
         worker.passed(0.031)
-        assert worker.transcript() == ["< 0 A 192.0.2.1"], failure
+        assert worker.transcript() == ["< 0 A 192.0.2.1"], rows
 
 
 def test_a_denial_takes_the_place_of_a_stale_answer() -> None:
@@ -253,11 +265,11 @@ def test_what_is_asked_for_seldom_is_not() -> None:
     assert worker.asks("www.test") == ["< 5 A 192.0.2.1"]
 
 
-@pytest.mark.parametrize("failure", [("nothing",), ("SERVFAIL",), ("REFUSED",)])
-def test_a_refreshing_that_fails_takes_nothing_away(failure: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("rows", [("nothing",), ("SERVFAIL",), ("REFUSED",)])
+def test_a_refreshing_that_fails_takes_nothing_away(rows: tuple[str, ...]) -> None:
     worker = popular(bench(PREFETCH))
     worker.asks("www.test")
-    worker.tell(*failure)
+    worker.tell(*rows)
     worker.transcript()
     assert worker.asks("www.test")[-1] == "< 5 A 192.0.2.1"
 
@@ -294,6 +306,17 @@ def test_an_external_name_is_followed_inside() -> None:
     assert worker.asks("a.red.svc.cluster.local") == [chain.format("10.96.0.7")], "any link of the chain ends it"
     worker.change(alias("b", "none.red.svc.cluster.local"))
     assert worker.asks("a.red.svc.cluster.local")[0].count("CNAME") >= 1
+
+
+def test_an_alias_alone_is_not_kept_because_of_a_failure_that_passes() -> None:
+    worker = bench(BLOCK, RED, alias("out", "www.test"))
+    out = "out.red.svc.cluster.local"
+    worker.asks(out)
+    worker.waiting.pop()[2](failure(wire.REFUSED))  # as when too many questions are on their way
+    assert worker.transcript() == ["< 5 CNAME www.test."]
+    assert worker.asks(out) == ["> www.test. A"], "it is asked again"
+    worker.tell("60 A 192.0.2.1")
+    assert worker.transcript() == ["< 5 CNAME www.test. | www.test. 60 A 192.0.2.1"]
 
 
 def test_a_circle_of_aliases_ends() -> None:
@@ -423,6 +446,22 @@ def test_hosts_go_before_all_else_and_fall_through() -> None:
         assert worker.asks("printer.test") == ["< 3600 A 192.0.2.7"]
         assert worker.asks(WEB) == ["< 3600 A 10.9.9.9"]
     assert worker.asks("other.test") == ["> other.test. A"]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "told"),
+    [
+        (Hosts(file="", rows=("192.0.2.7 printer.test",), fallthrough=((),)), "NXDOMAIN"),
+        (Hosts(file="", rows=("192.0.2.7 printer.test",), fallthrough=(("local",),)), "NXDOMAIN"),
+        (Hosts(file="", zones=(("test",),)), "NXDOMAIN"),
+        (Hosts(file="", rows=("192.0.2.7 printer.test",)), "SERVFAIL"),  # CoreDNS: a zone's without fallthrough ends here
+        (Hosts(file="", zones=(("red", "svc", "cluster", "local"),)), "SERVFAIL"),
+    ],
+)
+def test_no_short_way_goes_past_hosts(hosts: Hosts, told: str) -> None:
+    worker = bench(replace(BLOCK, hosts=hosts))
+    assert worker.asks("none.red.svc.cluster.local") == [f"< {told}"]
+    assert (worker.face.short is None) is (told == "SERVFAIL")
 
 
 def test_unknown_addresses_fall_through_to_the_upstream() -> None:

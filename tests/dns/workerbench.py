@@ -123,7 +123,7 @@ class Bench:
             message = self._message(section, question, [], list(rows[1:]), RCODE_NUMBERS[rows[0]], tc)
         else:
             message = self._message(section, question, list(rows), [], 0, tc)
-        then(relayed.read(message, section, plan.cache, self.clock.now))
+        then(relayed.read(message, section, plan.rules(question.name), self.clock.now))
 
     def _message(self, section: bytes, question: Question, rows: list[str], soa: list[str], code: int, tc: bool) -> bytes:
         name = wire.to_text(question.name)

@@ -48,6 +48,12 @@ class Plan:
         """The zones of a fallthrough: none where it is not said, all where it names none."""
         return () if zones is None else tuple(wire.name_of(z) for z in zones) or (b"\0",)
 
+    def rules(self, name: bytes) -> Cache:
+        """The bounds of a forwarded answer."""
+        if self.kept == (b"\0",) or any(wire.is_below(name, zone) for zone in self.kept):
+            return self.cache
+        return NO_CACHE
+
     def is_kept(self, name: bytes, denial: bool) -> bool:
         """Whether the `cache` plugin keeps a forwarded answer."""
         zones = self.not_kept[1 if denial else 0]
@@ -74,7 +80,9 @@ class Plan:
             return False
         origins = self.outline.origins
         falls = any(wire.is_below(o, zone) or wire.is_below(zone, o) for o in origins for zone in self.falls)
-        return not falls and not any(wire.is_below(n, o) for n in self.hosts_names() for o in origins)
+        if falls or not all(self.hosts is None or self.hosts.passes(wire.to_name(o)) for o in origins):
+            return False
+        return not any(wire.is_below(n, o) for n in self.hosts_names() for o in origins)
 
     def hosts_names(self) -> Iterable[bytes]:
         return self.hosts.names() if self.hosts else ()

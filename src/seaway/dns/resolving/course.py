@@ -6,6 +6,7 @@ A course is a generator: it yields what it needs (`AskZone`, `AskUpstream`) and 
 from __future__ import annotations
 
 from collections.abc import Generator
+from math import inf
 from typing import NamedTuple
 
 from seaway.dns import wire
@@ -76,7 +77,7 @@ def _walk(blocks: Blocks, plan: Plan, question: Question) -> Course:
         if found is None:
             continue
         other = yield from plain(blocks, found[0], question._replace(name=candidate))
-        owners, until = (*owners, *other.owners), min(until, other.until)
+        owners, until = (*owners, *other.owners), min(until, _end(other))
         # The first name that exists ends the walk, with or without this type: A and AAAA must not lead apart.
         if other.rcode == NOERROR:
             plan.walked += 1
@@ -150,5 +151,11 @@ def _chase(blocks: Blocks, first: Answer, question: Question, path: tuple[bytes,
         return alone
     rest = yield from plain(blocks, found[0], question._replace(name=first.target), path)
     if not rest.counts[0]:
-        return alone._replace(owners=(*alone.owners, *rest.owners), until=min(alone.until, rest.until))
+        return alone._replace(owners=(*alone.owners, *rest.owners), until=min(alone.until, _end(rest)))
     return joined(alone, first.target, rest)
+
+
+def _end(part: Answer) -> float:
+    """When an answer ends that this one had a part in: at once for a failure that does not say when, since nothing will tell
+    that it has passed."""
+    return 0.0 if part.until == inf and part.rcode not in (NOERROR, NXDOMAIN) else part.until

@@ -33,6 +33,12 @@ class HostsPlugin:
             for rows in (table.v4, table.v6):
                 yield from (wire.name_of(name) for name in rows)
 
+    def passes(self, origin: Name) -> bool:
+        """Whether all names of a domain that have no row are the next plugin's."""
+        within, hosts = hostsfile.within, self._hosts
+        near = any(within(origin, (z,)) or within(z, (origin,)) for z in hosts.zones or self._zones)
+        return not near or (hosts.fallthrough is not None and within(origin, hosts.fallthrough))
+
     def answer(self, name: bytes, kind: int) -> Answer | None:
         """None: the next plugin's."""
         found = hostsfile.answer(self._hosts, self._tables, self._zones, wire.to_name(name), kind)

@@ -37,7 +37,7 @@ class Upstreams:
         self._relays = relays
 
     def ask(self, plan: Plan, number: int, question: Question, then: Callable[[Answer | None], None]) -> None:
-        self._relays[plan][number].ask(question, plan.cache, then)
+        self._relays[plan][number].ask(question, plan.rules(question.name), then)
 
     def are_down(self, plan: Plan, name: bytes) -> bool:
         chosen = plan.forward_for(name)
