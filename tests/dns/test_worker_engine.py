@@ -492,6 +492,15 @@ def test_the_longest_zone_of_all_blocks_answers() -> None:
     assert worker.waiting[1][0] is worker.plans[0]
 
 
+@pytest.mark.parametrize("zone", ["corp.cluster.local", "none.red.svc.cluster.local"])
+def test_no_short_way_goes_past_a_block_for_names_below_the_cluster(zone: str) -> None:
+    stub = Block(zones=(tuple(zone.split(".")),), forwards=FORWARD)
+    worker = Bench(BLOCK, stub, events=CLUSTER)
+    assert worker.asks(f"a.{zone}") == [f"> a.{zone}. A"]
+    assert worker.asks("other.red.svc.cluster.local") == ["< NXDOMAIN"]
+    assert worker.asks("www.test.cluster.local") == ["< NXDOMAIN"]
+
+
 def test_what_no_block_has_is_refused() -> None:
     worker = Bench(Block(zones=(("corp", "test"),), forwards=FORWARD))
     assert worker.asks("www.test") == ["< REFUSED"]

@@ -117,6 +117,6 @@ class Blocks:
             found = self.find(b"\x03svc" + origin)
             if found is None or not found[0].denies_alone():
                 return False
-            if any(wire.is_below(z, b"\x03svc" + origin) for plan in self.plans for z in plan.zones):
+            if any(z != origin and wire.is_below(z, origin) for plan in self.plans for z in plan.zones):
                 return False  # a block of its own for names below
         return bool(origins)
