@@ -18,6 +18,7 @@ from seaway.dns import corefile, nodelocal, presentation
 from seaway.dns.corefile import CorefileError
 from seaway.dns.corefile.disk import Disk
 from seaway.dns.nodelocal import BadNodeLocal, NodeLocal
+from seaway.dns.serving import streams
 from seaway.dns.serving.assembly import kubernetes_of, read_file
 from seaway.dns.serving.ground import Ground
 from seaway.dns.serving.supervisor import SIGNALS, Supervisor
@@ -33,7 +34,7 @@ from seaway.dns.settings import (
     Tls,
     Upstream,
 )
-from seaway.dns.upstreams import resolvconf
+from seaway.dns.upstreams import connections, resolvconf
 
 log = logging.getLogger("dns")
 RESOLV = "/etc/resolv.conf"
@@ -198,6 +199,21 @@ def resolved(settings: Settings, read: Callable[[str], str | None]) -> Settings:
     return replace(settings, blocks=blocks, ignored=ignored)
 
 
+def with_keys(settings: Settings) -> Settings:
+    """The settings, if every certificate and key that they name can be used; BadSettings if not."""
+    for block in settings.blocks:
+        wanted = [(block.tls, streams.context_of)] if block.transport == "tls" and block.tls else []
+        wanted += [(f.tls, connections.context_of) for f in block.forwards if f.tls]
+        for tls, context in wanted:
+            try:
+                context(tls)
+            except OSError as e:  # SSLError too
+                files = ", ".join(p for p in (tls.certificate, tls.key, tls.authority) if p)
+                why = e.strerror or e
+                raise BadSettings(f"TLS with {files}: {why}; they must be PEM files, the key the certificate's") from None
+    return settings
+
+
 def main(argv: list[str]) -> int:
     args = options().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
@@ -209,7 +225,7 @@ def main(argv: list[str]) -> int:
             found = replace(found, workers=args.workers or found.workers)
         else:
             found = from_flags(args, local)
-        return resolved(nodelocal.bound(found, local) if local else found, read_file)
+        return with_keys(resolved(nodelocal.bound(found, local) if local else found, read_file))
 
     local: NodeLocal | None = None
     ground: Ground | None = None

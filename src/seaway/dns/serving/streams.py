@@ -4,6 +4,7 @@ readers delay an answer by UDP."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -247,10 +248,7 @@ async def _tick(assembly: Assembly) -> None:
 
 
 def main(settings: Settings, sockets: Sequence[tuple[Group, socket.socket]], zone: socket.socket, token: bytes) -> None:
-    """The child's whole life."""
-    try:
+    """The child's whole life; what it raises is its parent's to tell."""
+    with contextlib.suppress(KeyboardInterrupt):
         uvloop.run(run(settings, sockets, zone, token))
-    except KeyboardInterrupt:
-        pass
-    finally:
-        os._exit(0)
+    os._exit(0)

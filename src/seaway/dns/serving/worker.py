@@ -103,8 +103,6 @@ def _drain(reactor: Reactor, faces: list[tuple[Port, Datagrams]]) -> None:
 
 
 def main(settings: Settings, sockets: Sequence[tuple[Group, socket.socket]], zone: socket.socket, token: bytes) -> None:
-    """The child's whole life."""
-    try:
-        run(settings, sockets, zone, token)
-    finally:
-        os._exit(0)
+    """The child's whole life; what it raises is its parent's to tell."""
+    run(settings, sockets, zone, token)
+    os._exit(0)
