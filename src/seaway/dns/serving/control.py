@@ -121,6 +121,7 @@ def main(
     """The child's whole life. `again`: it takes the place of one that died; `ending`: whose end had begun."""
     code = 1
     gc.set_threshold(50_000, 20, 50)
+    os.nice(5)  # an answer by UDP goes before what a change of the API costs here
     try:
         uvloop.run(run(settings, path, links, pages, said, again, ending))
         code = 0
