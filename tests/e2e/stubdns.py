@@ -74,13 +74,20 @@ def datagrams(sock: socket.socket, zone: Zone) -> None:
         sock.sendto(zone.answer(packet, "udp"), client)
 
 
-def streams(listener: socket.socket, zone: Zone) -> None:
-    while True:
-        sock, _ = listener.accept()
-        with sock, sock.makefile("rb") as f:
+def stream(sock: socket.socket, zone: Zone) -> None:
+    with sock, sock.makefile("rb") as f:
+        try:
             while head := f.read(2):
                 reply = zone.answer(f.read(struct.unpack("!H", head)[0]), "tcp")
                 sock.sendall(struct.pack("!H", len(reply)) + reply)
+        except OSError:  # who asked is gone
+            return
+
+
+def streams(listener: socket.socket, zone: Zone) -> None:
+    while True:
+        sock, _ = listener.accept()
+        threading.Thread(target=stream, args=(sock, zone), daemon=True).start()
 
 
 def main() -> None:

@@ -57,6 +57,9 @@ def options() -> argparse.ArgumentParser:
         help="whom the nodes ask for names outside the cluster: addresses inside its networks, none, or host (default): "
         "the name servers of this machine",
     )
+    parser.add_argument(
+        "--node-local-dns", action="store_true", help="a DNS cache on each node, which its pods ask (default: what --config says)"
+    )
     parser.add_argument("--audit-log", default="", metavar="FILE", help="who did what, a JSON line a request")
     parser.add_argument(
         "--audit-policy", default="", metavar="FILE", help="an audit.k8s.io/v1 Policy: what of it, and how much"
@@ -92,6 +95,8 @@ def read_config(args: argparse.Namespace) -> ClusterConfig:
         config = replace(config, networking=replace(config.networking, kube_proxy_mode=args.proxy_mode))
     if args.dns_upstream:
         config = configs.with_dns_upstreams(config, args.dns_upstream)
+    if args.node_local_dns:
+        config = configs.with_node_local_dns(config)
     return with_logs(config, args.audit_log, args.audit_policy, args.request_log)
 
 
@@ -131,7 +136,14 @@ def _ready(tree: Tree) -> bool:
     )
 
 
-async def wait(where: Place, nodes: list[str], progress: Progress) -> None:
+SAID = {
+    "kube-proxy": "kube-proxy ready on every node",
+    "kube-dns": "DNS ready",
+    "node-local-dns": "DNS cache ready on every node",
+}
+
+
+async def wait(where: Place, nodes: list[str], node_local: bool, progress: Progress) -> None:
     """Until the API server, the nodes, the proxies and DNS are ready."""
     end = time.monotonic() + WITHIN
     async with Rest(kubeconfig.from_file(where.kubeconfig), "seaway-up") as api:
@@ -145,14 +157,14 @@ async def wait(where: Place, nodes: list[str], progress: Progress) -> None:
                     pending.discard(name)
                     progress.say(f"node {name} Ready")
             await _pause(end, f"nodes not ready: {', '.join(sorted(pending))}", where)
-        waiting = {"kube-proxy": len(nodes), "kube-dns": 2}
+        waiting = {"kube-proxy": len(nodes), "kube-dns": 2, **({"node-local-dns": len(nodes)} if node_local else {})}
         while waiting:
             pods = (await api.list(kind_of("pods"), "kube-system"))["items"]
             for app, count in list(waiting.items()):
                 ready = sum(1 for p in pods if (p["metadata"].get("labels") or {}).get("k8s-app") == app and _ready(p))
                 if ready >= count:
                     del waiting[app]
-                    progress.say({"kube-proxy": "kube-proxy ready on every node", "kube-dns": "DNS ready"}[app])
+                    progress.say(SAID[app])
             await _pause(end, f"not ready: {', '.join(waiting)} (kubectl -n kube-system get pods)", where)
 
 
@@ -225,7 +237,7 @@ def start(config: ClusterConfig, data: str, publishes: list[Publish], progress: 
     where = launch.up(config, Path(data) if data else None, publishes)
     progress.say("network, init and zygote started")
     try:
-        asyncio.run(wait(where, [n.name for n in config.nodes], progress))
+        asyncio.run(wait(where, [n.name for n in config.nodes], config.networking.dns.node_local, progress))
     except (LaunchError, Unavailable, ApiStatusError) as e:
         tail = _log_tail(where)
         launch.down(where)

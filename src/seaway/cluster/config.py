@@ -33,11 +33,12 @@ class NodeConfig:
 class Dns:
     """The cluster's domain; the name servers of the nodes, for all other names: addresses inside the cluster's networks,
     none, or (None) the machine's own by way of a relay; and the nodes' search domains, (None) the machine's, where its
-    name servers are asked."""
+    name servers are asked. `node_local`: whether each node has a cache that its pods ask."""
 
     domain: str = "cluster.local"
     upstreams: tuple[str, ...] | None = None
     searches: tuple[str, ...] | None = None
+    node_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,7 @@ def _networking(tree: Any, ignored: list[str]) -> Networking:
         "dnsDomain",
         "dnsSearch",
         "dnsUpstreams",
+        "nodeLocalDNS",
     }
     fields = _fields(tree, "networking", known)
     base = Networking()
@@ -197,7 +199,11 @@ def _dns(fields: Mapping[str, Any]) -> Dns:
     upstreams = fields.get("dnsUpstreams")
     if upstreams is not None and not isinstance(upstreams, list):
         raise ConfigError(f"networking.dnsUpstreams: {upstreams!r} must be a list of addresses; without any: []")
-    return Dns(domain, _upstreams(upstreams, "networking.dnsUpstreams") if upstreams is not None else None, searches)
+    local = fields.get("nodeLocalDNS", base.node_local)
+    if not isinstance(local, bool):
+        raise ConfigError(f"networking.nodeLocalDNS: {local!r} must be true or false")
+    found = _upstreams(upstreams, "networking.dnsUpstreams") if upstreams is not None else None
+    return Dns(domain, found, searches, local)
 
 
 def _is_domain(text: str) -> bool:
@@ -225,6 +231,12 @@ def with_dns_upstreams(config: ClusterConfig, words: Sequence[str]) -> ClusterCo
         upstreams = _upstreams(words, "--dns-upstream")
     networking = config.networking
     return replace(config, networking=replace(networking, dns=replace(networking.dns, upstreams=upstreams)))
+
+
+def with_node_local_dns(config: ClusterConfig) -> ClusterConfig:
+    """The configuration with a cache on each node."""
+    networking = config.networking
+    return replace(config, networking=replace(networking, dns=replace(networking.dns, node_local=True)))
 
 
 def _duration(fields: Mapping[str, Any], path: str, name: str, default: float, least: float = 0.0) -> float:

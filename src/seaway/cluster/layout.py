@@ -16,6 +16,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 GATEWAYS: tuple[Address, Address] = (ipaddress.IPv4Address("169.254.1.1"), ipaddress.IPv6Address("fe80::1"))
+# Where a node's cache answers its pods: addresses that no network routes. A link-local one of IPv6 would be known on one link.
+NODE_LOCAL_DNS: tuple[Address, Address] = (ipaddress.IPv4Address("169.254.20.10"), ipaddress.IPv6Address("fd00::a9fe:140a"))
 API_PORT = 6443
 KUBELET_PORT = 10250
 
@@ -51,11 +53,17 @@ class Layout:
     resolvers: tuple[str, ...] = ()  # the name servers of the nodes
     searches: tuple[str, ...] | None = ()  # their search domains; None: the machine's
     relayed: bool = False  # whether the router answers as a name server, by asking the machine's
+    node_local: tuple[Address, ...] = ()  # where each node's own cache answers; empty: there is none
 
     @property
     def dns_addresses(self) -> tuple[Address, ...]:
         """The tenth address of each Service range, as kubeadm has it."""
         return tuple(r[10] for r in self.service_ranges)
+
+    @property
+    def pods_ask(self) -> Address:
+        """The name server of pods: their node's cache, or the cluster's DNS."""
+        return (self.node_local or self.dns_addresses)[0]
 
     @property
     def kubernetes_address(self) -> Address:
@@ -101,6 +109,10 @@ def plan(config: ClusterConfig) -> Layout:
     router = tuple(r[1] for r in node_ranges)
     relayed = net.dns.upstreams is None
     searches = net.dns.searches
+    local = NODE_LOCAL_DNS[0 if families[0] == 4 else 1]
+    for whole in (*node_ranges, *pods, *services, *balancers):
+        if net.dns.node_local and local.version == whole.version and local in whole:
+            raise ValueError(f"networking.nodeLocalDNS: each node's cache answers at {local}, which is inside {whole}")
     return Layout(
         config.name,
         families,
@@ -116,6 +128,7 @@ def plan(config: ClusterConfig) -> Layout:
         else _inside(net.dns.upstreams or (), (*node_ranges, *pods, *services, *balancers)),
         searches if relayed else searches or (),
         relayed,
+        (local,) if net.dns.node_local else (),
     )
 
 

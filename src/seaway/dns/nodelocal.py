@@ -119,11 +119,12 @@ def bound(found: Settings, local: NodeLocal) -> Settings:
 
 def filled(corefile: str, local: NodeLocal, resolv: str) -> str:
     """A NodeLocal DNSCache Corefile with its pillars: some are filled by who installs it, others by node-cache itself."""
-    own = " ".join(str(a) for a in local.addresses)
+    first, *more = (str(a) for a in local.addresses)
     cluster = " ".join(f"[{u.host}]:{u.port}" if ":" in u.host else f"{u.host}:{u.port}" for u in local.cluster)
     for word, text in (
-        ("__PILLAR__LOCAL__DNS__", own),
-        ("__PILLAR__DNS__SERVER__", ""),  # what is bound, --node-local says
+        ("__PILLAR__LOCAL__DNS__:", f"[{first}]:" if ":" in first else f"{first}:"),
+        ("__PILLAR__LOCAL__DNS__", first),
+        ("__PILLAR__DNS__SERVER__", " ".join(more)),
         ("__PILLAR__DNS__DOMAIN__", ".".join(local.domain)),
         ("__PILLAR__CLUSTER__DNS__", cluster),
         ("__PILLAR__UPSTREAM__SERVERS__", resolv),

@@ -155,6 +155,8 @@ def documents(layout: Layout, variables: dict[str, Any], ca: str) -> list[Tree]:
         "DNS_DOMAIN": layout.domain,
         "DNS_ADDRESS": str(layout.dns_addresses[0]),
         "KUBERNETES_HOST": str(layout.router[0]),
+        "NODE_LOCAL": ",".join(map(str, layout.node_local)),
+        "NODE_LOCAL_HOST": str(layout.node_local[0]) if layout.node_local else "",
         "CLUSTER_CIDR": ",".join(map(str, layout.pod_ranges)),
         "SERVICE_CIDR": ",".join(map(str, layout.service_ranges)),
     }
@@ -173,7 +175,8 @@ def documents(layout: Layout, variables: dict[str, Any], ca: str) -> list[Tree]:
     found += [node_role(), client_authority(ca)]
     found.append(service_ranges(layout))
     found += kubernetes_service(layout)
-    found += [_fill(d, names) for d in _documents("addons")]
+    for folder in ("addons", *(["addons/node-local"] if layout.node_local else [])):
+        found += [_fill(d, names) for d in _documents(folder)]
     return found
 
 

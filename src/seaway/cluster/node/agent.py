@@ -72,7 +72,7 @@ class Agent:
         self.name = self.layout.name
         self.netns = self.layout.netns
         self.domain = cluster.domain
-        self.nameservers = [str(a) for a in cluster.dns_addresses[:1]]
+        self.nameservers = [str(cluster.pods_ask)]
         self.zygote = os.path.join(args["private"], "zygote.sock")
         self.folder = os.path.join(args["private"], "nodes", self.name)
         self.host_folder = os.path.join(self.folder, "files")

@@ -12,17 +12,22 @@ from seaway.dns.upstreams.datagrams import Ids, Loop, Then, UdpWay
 
 PENDING = 1000  # on their way by one connection
 UNSENT = 1 << 20  # bytes that wait for a slow upstream
-PATIENCE = 3.0  # seconds for a connection to come about
+PATIENCE = (0.03, 0.03, 0.05, 0.1, 0.2, 3.0)  # seconds for a connection to come about, after as many that did not
+HANDSHAKE = 10  # times as long where there is one of TLS; the last is long enough for both
+TRIES = 6  # connections that may end under a question
+SILENCE = 0.015  # seconds, at least: less than the least that a second try waits
+BESIDE = 3  # silent connections that may stay beside the one in use
 
 
 class Connection:
     """A socket, what is to be sent, what it waits for: id -> (question, then, message)."""
 
-    def __init__(self, upstream: Upstream, loop: Loop, tls: ssl.SSLContext | None, name: str, source: str) -> None:
+    def __init__(
+        self, upstream: Upstream, loop: Loop, tls: ssl.SSLContext | None, name: str, source: str, patience: float
+    ) -> None:
         self._loop = loop
         self.pending: dict[bytes, tuple[bytes, Then, bytes]] = {}
-        self.answered = 0
-        self.used = loop.now
+        self.used = self.heard = loop.now
         self.closed = False
         self._in, self._out = bytearray(), bytearray()
         family = socket.AF_INET6 if ":" in upstream.host else socket.AF_INET
@@ -40,19 +45,21 @@ class Connection:
         self.sock = plain
         self._tls = tls
         self._name = name
-        self._ready = self._connected = False
+        self.ready = self._connected = False
         loop.watch(plain, self._turn, self._turn)
-        loop.later(PATIENCE, self._impatient)
+        loop.later(patience, self._impatient)
 
     def send(self, ident: bytes, message: bytes, question: bytes, then: Then) -> None:
+        if not self.pending:
+            self.heard = self._loop.now
         self.pending[ident] = (question, then, message)
         self.used = self._loop.now
         self._out += (len(message) + 2).to_bytes(2, "big") + ident + message
-        if self._ready:
+        if self.ready:
             self._flush()
 
     def _impatient(self) -> None:
-        if not self._ready and not self.closed:
+        if not self.ready and not self.closed:
             self.close()
 
     def _turn(self) -> None:
@@ -69,10 +76,10 @@ class Connection:
                         self.sock, do_handshake_on_connect=False, server_hostname=self._name or None
                     )
                     self._loop.watch(self.sock, self._turn, self._turn)
-            if not self._ready:
+            if not self.ready:
                 if isinstance(self.sock, ssl.SSLSocket):
                     self.sock.do_handshake()
-                self._ready = True
+                self.ready = True
             self._flush()
             self._receive()
         except ssl.SSLWantReadError:
@@ -119,9 +126,13 @@ class Connection:
             found = self.pending.get(message[:2])
             if found is not None and relayed.answers(message, found[0]):
                 del self.pending[message[:2]]
-                self.answered += 1
-                self.used = self._loop.now
+                self.used = self.heard = self._loop.now
                 found[1](message)
+
+    @property
+    def silence(self) -> float:
+        """Seconds that something has been waited for, and nothing heard."""
+        return self._loop.now - self.heard if self.pending else 0.0
 
     @property
     def unsent(self) -> int:
@@ -139,53 +150,106 @@ class Connection:
             then(None)
 
 
+class Errand:
+    """A question on its way, by one connection or, where that ends, by the next."""
+
+    __slots__ = ("connection", "dropped", "ident", "message", "question", "sent", "then", "tries")
+
+    def __init__(self, message: bytes, question: bytes, then: Then) -> None:
+        self.message, self.question, self.then = message, question, then
+        self.connection: Connection | None = None
+        self.ident = b""
+        self.sent = 0.0
+        self.tries = 0
+        self.dropped = False
+
+
 class StreamWay:
-    """To one upstream, by TCP or TLS. `expire`: seconds after which an idle connection is not used again."""
+    """To one upstream, by TCP or TLS. `expire`: seconds after which an idle connection is not used again.
+
+    The address may be a Service's: each connection leads to one of its pods, and that one may go. So what a connection took along
+    when it ended is asked by another at once, one that does not come about soon gives way to another, and one that is silent for
+    longer than answers take is asked nothing more: the next question opens another beside it.
+    """
 
     def __init__(self, upstream: Upstream, loop: Loop, ids: Ids, tls: Tls | None, expire: float, source: str = "") -> None:
         self._upstream, self._loop, self._ids, self._expire, self._source = upstream, loop, ids, expire, source
         self._context = context_of(tls or Tls()) if upstream.tls else None
         self._name = (upstream.server_name or (tls.server_name if tls else "") or upstream.host) if upstream.tls else ""
         self._connection: Connection | None = None
+        self._silent: list[Connection] = []
+        self._took = 0.0  # seconds that an answer takes, smoothed
+        self._missed = 0  # connections in a row that did not come about
 
     def ask(self, message: bytes, question: bytes, then: Then) -> object:
-        return self._send(message, question, then, True)
+        errand = Errand(message, question, then)
+        self._send(errand)
+        return errand
 
-    def _send(self, message: bytes, question: bytes, then: Then, again: bool) -> object:
-        try:
-            connection = self._usable()
-            if len(connection.pending) >= PENDING or connection.unsent > UNSENT:
-                raise OSError("too many questions on their way")
-        except OSError:
-            self._loop.later(0, lambda: then(None))
-            return None
+    def _send(self, errand: Errand) -> None:
+        while True:
+            errand.tries += 1
+            try:
+                connection = self._usable()
+                break
+            except OSError:
+                if errand.tries >= TRIES:
+                    self._loop.later(0, lambda: errand.then(None))
+                    return
+        if len(connection.pending) >= PENDING or connection.unsent > UNSENT:  # too many on their way
+            self._loop.later(0, lambda: errand.then(None))
+            return
         ident = self._ids.next()[:2]
         while ident in connection.pending:
             ident = self._ids.next()[:2]
-        before = connection.answered
+        errand.connection, errand.ident, errand.sent = connection, ident, self._loop.now
+        connection.send(ident, errand.message, errand.question, lambda reply: self._told(errand, reply))
 
-        def once_more(reply: bytes | None) -> None:
-            # A kept connection may have been closed by the other side while it was idle: that says nothing of the upstream.
-            if reply is None and again and before and connection.answered == before:
-                self._send(message, question, then, False)
+    def _told(self, errand: Errand, reply: bytes | None) -> None:
+        if errand.dropped:
+            return
+        if reply is None:
+            if errand.tries < TRIES:
+                self._send(errand)
             else:
-                then(reply)
-
-        connection.send(ident, message, question, once_more)
-        return (connection, ident)
+                errand.then(None)
+            return
+        took = self._loop.now - errand.sent
+        self._took += (took - self._took) / 8 if self._took else took
+        errand.then(reply)
 
     def drop(self, ticket: object) -> None:
-        if isinstance(ticket, tuple):
-            ticket[0].pending.pop(ticket[1], None)
+        if isinstance(ticket, Errand):
+            ticket.dropped = True
+            if ticket.connection is not None:
+                ticket.connection.pending.pop(ticket.ident, None)
 
     def _usable(self) -> Connection:
         found = self._connection
         if found is not None and not found.closed:
-            if found.pending or self._loop.now - found.used < self._expire:
+            if found.silence > max(SILENCE, 4 * self._took) and self._room():
+                self._silent.append(found)
+                self._loop.later(PATIENCE[-1], found.close)
+            elif found.pending or self._loop.now - found.used < self._expire:
                 return found
-            found.close()
-        self._connection = Connection(self._upstream, self._loop, self._context, self._name, self._source)
+            else:
+                found.close()
+        if found is not None:
+            self._missed = 0 if found.ready else self._missed + 1
+        patience = PATIENCE[min(self._missed, len(PATIENCE) - 1)]
+        if self._context is not None:
+            patience = min(patience * HANDSHAKE, PATIENCE[-1])
+        self._connection = None
+        self._connection = Connection(self._upstream, self._loop, self._context, self._name, self._source, patience)
         return self._connection
+
+    def _room(self) -> bool:
+        """Whether there may be one more beside the silent ones; those that nobody waits for any more end."""
+        for one in self._silent:
+            if not one.pending:
+                one.close()
+        self._silent = [c for c in self._silent if not c.closed]
+        return len(self._silent) < BESIDE
 
 
 class BothWays:
