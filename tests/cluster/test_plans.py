@@ -30,6 +30,7 @@ def test_nodes_are_named_as_kind_names_them() -> None:
         ({"networking": {"dnsSearch": ["-x"]}}, "networking.dnsSearch: ['-x'] must be a list"),
         ({"networking": {"dnsUpstreams": "192.0.2.1"}}, "networking.dnsUpstreams: '192.0.2.1' must be a list"),
         ({"networking": {"dnsUpstreams": ["ns.example"]}}, "networking.dnsUpstreams: 'ns.example' does not"),
+        ({"networking": {"nodeLocalDNS": "yes"}}, "networking.nodeLocalDNS: 'yes' must be true or false"),
         ({"name": "No_Good"}, "name: 'No_Good'"),
         ({"kind": "Clutter"}, "apiVersion, kind"),
         ({"nodes": [{"name": "a"}, {"name": "a"}]}, "nodes: two nodes"),
@@ -98,3 +99,19 @@ def test_a_flag_names_addresses(words: list[str], said: str) -> None:
 def test_name_servers_outside_the_clusters_networks_cannot_be_reached_and_are_refused() -> None:
     with pytest.raises(ValueError, match=r"DNS upstream 192\.0\.2\.1: no address inside the cluster's networks .*seaway outside"):
         layout.plan(config.parse({**HEAD, "networking": {"dnsUpstreams": ["192.0.2.1"]}}))
+
+
+@pytest.mark.parametrize(("family", "address"), [("ipv4", "169.254.20.10"), ("dual", "169.254.20.10"), ("ipv6", "fd00::a9fe:140a")])
+def test_with_a_cache_on_each_node_pods_ask_that(family: str, address: str) -> None:
+    found = layout.plan(config.parse({**HEAD, "networking": {"ipFamily": family, "nodeLocalDNS": True}}))
+    assert (tuple(map(str, found.node_local)), str(found.pods_ask)) == ((address,), address)
+    without = layout.plan(config.parse({**HEAD, "networking": {"ipFamily": family}}))
+    assert without.node_local == () and without.pods_ask == without.dns_addresses[0]
+    both = config.with_node_local_dns(config.parse({**HEAD, "networking": {"ipFamily": family}}))
+    assert layout.plan(both) == found
+
+
+def test_a_range_that_holds_the_caches_address_is_refused() -> None:
+    networking = {"podSubnet": "169.254.0.0/16", "nodeLocalDNS": True}
+    with pytest.raises(ValueError, match=r"networking.nodeLocalDNS: each node's cache answers at 169.254.20.10, which is inside 169.254.0.0/16"):
+        layout.plan(config.parse({**HEAD, "networking": networking}))

@@ -24,7 +24,7 @@ import dns.rcode  # noqa: E402
 from wirenet import sibling  # noqa: E402
 
 STUB = HERE.parents[1] / "e2e" / "stubdns.py"
-OWN, OWN6, SERVICE = "169.254.20.10", "fd00::a9fe:140a", "10.96.0.11"
+OWN, OWN6, SERVICE, ASKED = "169.254.20.10", "fd00::a9fe:140a", "10.96.0.11", "10.96.0.10"
 TIERS = ("10.244.9.1", "10.244.9.2")  # the pods of the cluster's DNS
 CLUSTER = ("web.default.svc.cluster.local=10.96.0.80", "web.default.svc.cluster.local=fd00:10:96::80")
 OUTSIDE = ("www.example.org=192.0.2.1", "www.example.org=2001:db8::1")
@@ -50,6 +50,7 @@ route add default via fd00:10:244::1
 # What makes the kernel track connections, and a Service: NAT to one pod of two.
 TRACKING = """
 table ip service {
+  chain in { type nat hook prerouting priority -100; ip daddr 10.96.0.10 udp dport 53 dnat to 10.244.9.1; }
   chain out { type nat hook output priority -100; ip daddr 10.96.0.11 dnat to numgen random mod 2 map { 0 : 10.244.9.1, 1 : 10.244.9.2 }; }
 }
 table inet tracked {
@@ -243,6 +244,30 @@ def one_dies(node: Node, folder: Path) -> dict[str, Any]:
     return {**found, "trouble": cache.trouble()}
 
 
+def service_address(node: Node, folder: Path) -> dict[str, Any]:
+    """At the address of a Service the cache answers while it is there, and the pods of the Service while it is not."""
+
+    def ttl() -> int:
+        shown = node.in_pod("dig", "+noall", "+answer", "+tries=1", "+time=2", f"@{ASKED}", "web.default.svc.cluster.local")
+        return int(shown.split()[1])
+
+    found: dict[str, Any] = {"before": ttl()}
+    cache = Cache(folder, f"{OWN},{ASKED}")
+    asking = subprocess.Popen(
+        ["nsenter", "-t", str(node.pod.pid), "--net", sys.executable, str(HERE / "localscenes.py"), "ask", ASKED, "3000", "web.default.svc.cluster.local"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    found["there"] = ttl()
+    found["tracked"] = tracked(ASKED)
+    cache.end()
+    found["gone"] = ttl()
+    cache = Cache(folder, f"{OWN},{ASKED}")
+    found["again"] = ttl()
+    out, _ = asking.communicate(timeout=60)
+    cache.end()
+    return {**found, "asked": json.loads(out), "trouble": cache.trouble()}
+
+
 def without_nft(node: Node, folder: Path) -> dict[str, Any]:
     """No nft on the machine: a line in the log, and all else works."""
     tool = run("sh", "-c", "command -v nft").strip()
@@ -262,7 +287,7 @@ def without_nft(node: Node, folder: Path) -> dict[str, Any]:
     return {"asked": asked, "log": out.read_text(), "ended": present(), "trouble": "Traceback" in out.read_text()}
 
 
-SCENES: dict[str, Callable[[Node, Path], dict[str, Any]]] = {f.__name__: f for f in (comes_and_goes, untracked, without_nft, one_dies)}
+SCENES: dict[str, Callable[[Node, Path], dict[str, Any]]] = {f.__name__: f for f in (comes_and_goes, untracked, service_address, without_nft, one_dies)}
 
 
 def main(folder: Path, scenes: list[str]) -> None:

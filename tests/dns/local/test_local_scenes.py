@@ -16,7 +16,7 @@ OWN, OWN6, TABLE, OTHER = "169.254.20.10", "fd00::a9fe:140a", "seaway-dns-local"
 
 @pytest.fixture(scope="module")
 def seen() -> dict[str, dict]:
-    rows = map(json.loads, sibling(str(HERE / "localscenes.py"), ["comes_and_goes", "untracked", "without_nft", "one_dies"]))
+    rows = map(json.loads, sibling(str(HERE / "localscenes.py"), []))
     return {row["scene"]: row for row in rows}
 
 
@@ -51,6 +51,13 @@ def test_queries_are_not_tracked_and_pairs_never_stall(seen: dict[str, dict]) ->
             assert found["lost"] == [] and found["codes"] == ["NOERROR 1"] and found["worst"] < 1000, (host, name, found)
     assert row["tcp"] == ["192.0.2.1\n"] * 2
     assert row["memory"] < 80 << 10, f"on every node: {row['memory']} KiB"
+
+
+def test_at_a_services_address_its_pods_answer_while_the_cache_is_not_there(seen: dict[str, dict]) -> None:
+    row = scene(seen, "service_address")
+    assert (row["before"], row["gone"]) == (30, 30), "the TTL of the cluster's DNS"
+    assert row["there"] <= 5 and row["again"] <= 5, "the cache's"
+    assert row["asked"]["codes"] == ["NOERROR 1"], row
 
 
 def test_without_nft_the_cache_says_so_and_works(seen: dict[str, dict]) -> None:

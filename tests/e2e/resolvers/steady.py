@@ -1,5 +1,5 @@
-"""Asks A and AAAA together from one socket, steadily: `steady.py SERVER SECONDS NAME`; {} in NAME is another number each time. Says
-as JSON how many pairs were asked, which were lost (nothing within 2 seconds), which codes came, and the longest time in ms."""
+"""Asks A and AAAA together from one socket, steadily: `steady.py SERVER SECONDS NAME`; {} in NAME is another number each time. Says when
+the first is answered; at the end as JSON how many pairs were asked, which were lost (nothing within 2 seconds), which codes came, and the longest time in ms."""
 
 import json
 import os
@@ -33,6 +33,8 @@ def main(server: str, seconds: float, name: str) -> None:
                     code = str(reply[3] & 15)
                     found["codes"][code] = found["codes"].get(code, 0) + 1
                 found["worst"] = max(found["worst"], (time.monotonic() - now) * 1000)
+                if not found["answered"]:
+                    print("answered", flush=True)
                 found["answered"].append(round(now - begun, 3))
             except OSError as e:
                 found["lost"].append([round(now - begun, 2), str(e)])
