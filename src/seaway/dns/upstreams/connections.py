@@ -12,19 +12,18 @@ from seaway.dns.upstreams.datagrams import Ids, Loop, Then, UdpWay
 
 PENDING = 1000  # on their way by one connection
 UNSENT = 1 << 20  # bytes that wait for a slow upstream
-PATIENCE = (0.03, 0.03, 0.05, 0.1, 0.2, 3.0)  # seconds for a connection to come about, after as many that did not
-HANDSHAKE = 10  # times as long where there is one of TLS; the last is long enough for both
-TRIES = 6  # connections that may end under a question
-SILENCE = 0.015  # seconds, at least: less than the least that a second try waits
-BESIDE = 3  # silent connections that may stay beside the one in use
+PATIENCE = 3.0  # seconds for a connection to come about
+TRIES = 8  # connections that one question may go by
+SILENCE = 0.03  # seconds, at least, before another connection is opened beside a silent one
+MOST_SILENCE = 0.2  # the most that the time of earlier answers makes of it
+HANDSHAKE = 10  # times as long with TLS
+BESIDE = 8  # silent connections that may stay beside the one in use
 
 
 class Connection:
     """A socket, what is to be sent, what it waits for: id -> (question, then, message)."""
 
-    def __init__(
-        self, upstream: Upstream, loop: Loop, tls: ssl.SSLContext | None, name: str, source: str, patience: float
-    ) -> None:
+    def __init__(self, upstream: Upstream, loop: Loop, tls: ssl.SSLContext | None, name: str, source: str) -> None:
         self._loop = loop
         self.pending: dict[bytes, tuple[bytes, Then, bytes]] = {}
         self.used = self.heard = loop.now
@@ -47,7 +46,7 @@ class Connection:
         self._name = name
         self.ready = self._connected = False
         loop.watch(plain, self._turn, self._turn)
-        loop.later(patience, self._impatient)
+        loop.later(PATIENCE, self._impatient)
 
     def send(self, ident: bytes, message: bytes, question: bytes, then: Then) -> None:
         if not self.pending:
@@ -151,25 +150,28 @@ class Connection:
 
 
 class Errand:
-    """A question on its way, by one connection or, where that ends, by the next."""
+    """A question on its way. `places`: the connections that it went by, and its id on each; the first answer counts."""
 
-    __slots__ = ("connection", "dropped", "ident", "message", "question", "sent", "then", "tries")
+    __slots__ = ("done", "message", "places", "question", "sent", "then", "tries")
 
-    def __init__(self, message: bytes, question: bytes, then: Then) -> None:
-        self.message, self.question, self.then = message, question, then
-        self.connection: Connection | None = None
-        self.ident = b""
-        self.sent = 0.0
+    def __init__(self, message: bytes, question: bytes, then: Then, now: float) -> None:
+        self.message, self.question, self.then, self.sent = message, question, then, now
+        self.places: list[tuple[Connection, bytes]] = []
         self.tries = 0
-        self.dropped = False
+        self.done = False
+
+    def end(self) -> None:
+        self.done = True
+        for connection, ident in self.places:
+            connection.pending.pop(ident, None)
 
 
 class StreamWay:
     """To one upstream, by TCP or TLS. `expire`: seconds after which an idle connection is not used again.
 
-    The address may be a Service's: each connection leads to one of its pods, and that one may go. So what a connection took along
-    when it ended is asked by another at once, one that does not come about soon gives way to another, and one that is silent for
-    longer than answers take is asked nothing more: the next question opens another beside it.
+    The address may be a Service's: each connection leads to one of its pods, and that one may go. What a connection took along
+    when it ended is asked by another at once. One that is silent for longer than answers take, or does not come about, is left
+    as it is: another is opened beside it, and what waits is asked there too.
     """
 
     def __init__(self, upstream: Upstream, loop: Loop, ids: Ids, tls: Tls | None, expire: float, source: str = "") -> None:
@@ -178,13 +180,23 @@ class StreamWay:
         self._name = (upstream.server_name or (tls.server_name if tls else "") or upstream.host) if upstream.tls else ""
         self._connection: Connection | None = None
         self._silent: list[Connection] = []
+        self._errands: dict[Errand, None] = {}
         self._took = 0.0  # seconds that an answer takes, smoothed
-        self._missed = 0  # connections in a row that did not come about
+        self._strikes = 0  # connections in a row that came about and fell silent
+        self._watching = False
 
     def ask(self, message: bytes, question: bytes, then: Then) -> object:
-        errand = Errand(message, question, then)
+        errand = Errand(message, question, then, self._loop.now)
         self._send(errand)
+        if not self._watching and not errand.done:
+            self._watching = True
+            self._loop.later(self._least, self._watch)
         return errand
+
+    def drop(self, ticket: object) -> None:
+        if isinstance(ticket, Errand):
+            ticket.end()
+            self._errands.pop(ticket, None)
 
     def _send(self, errand: Errand) -> None:
         while True:
@@ -194,62 +206,87 @@ class StreamWay:
                 break
             except OSError:
                 if errand.tries >= TRIES:
-                    self._loop.later(0, lambda: errand.then(None))
+                    self._give_up(errand)
                     return
         if len(connection.pending) >= PENDING or connection.unsent > UNSENT:  # too many on their way
-            self._loop.later(0, lambda: errand.then(None))
+            self._give_up(errand)
             return
         ident = self._ids.next()[:2]
         while ident in connection.pending:
             ident = self._ids.next()[:2]
-        errand.connection, errand.ident, errand.sent = connection, ident, self._loop.now
-        connection.send(ident, errand.message, errand.question, lambda reply: self._told(errand, reply))
+        errand.places.append((connection, ident))
+        self._errands[errand] = None
+        connection.send(ident, errand.message, errand.question, lambda reply: self._told(errand, connection, reply))
 
-    def _told(self, errand: Errand, reply: bytes | None) -> None:
-        if errand.dropped:
-            return
-        if reply is None:
-            if errand.tries < TRIES:
-                self._send(errand)
-            else:
-                errand.then(None)
-            return
-        took = self._loop.now - errand.sent
-        self._took += (took - self._took) / 8 if self._took else took
-        errand.then(reply)
+    def _give_up(self, errand: Errand) -> None:
+        self.drop(errand)
+        self._loop.later(0, lambda: errand.then(None))
 
-    def drop(self, ticket: object) -> None:
-        if isinstance(ticket, Errand):
-            ticket.dropped = True
-            if ticket.connection is not None:
-                ticket.connection.pending.pop(ticket.ident, None)
+    def _told(self, errand: Errand, connection: Connection, reply: bytes | None) -> None:
+        if errand.done:
+            return
+        if reply is not None:
+            took = self._loop.now - errand.sent
+            self._took += (took - self._took) / 8 if self._took else took
+            self._strikes = 0
+            self.drop(errand)
+            errand.then(reply)
+            return
+        errand.places = [(c, i) for c, i in errand.places if c is not connection and not c.closed]
+        if errand.places:
+            return
+        if errand.tries < TRIES:
+            self._send(errand)
+        else:
+            self._give_up(errand)
 
     def _usable(self) -> Connection:
         found = self._connection
         if found is not None and not found.closed:
-            if found.silence > max(SILENCE, 4 * self._took) and self._room():
-                self._silent.append(found)
-                self._loop.later(PATIENCE[-1], found.close)
-            elif found.pending or self._loop.now - found.used < self._expire:
+            if found.pending or self._loop.now - found.used < self._expire:
                 return found
-            else:
-                found.close()
-        if found is not None:
-            self._missed = 0 if found.ready else self._missed + 1
-        patience = PATIENCE[min(self._missed, len(PATIENCE) - 1)]
-        if self._context is not None:
-            patience = min(patience * HANDSHAKE, PATIENCE[-1])
+            found.close()
+        return self._another()
+
+    def _another(self) -> Connection:
         self._connection = None
-        self._connection = Connection(self._upstream, self._loop, self._context, self._name, self._source, patience)
+        self._connection = Connection(self._upstream, self._loop, self._context, self._name, self._source)
         return self._connection
 
-    def _room(self) -> bool:
-        """Whether there may be one more beside the silent ones; those that nobody waits for any more end."""
+    # what is silent
+
+    @property
+    def _least(self) -> float:
+        return SILENCE * (HANDSHAKE if self._context else 1)
+
+    def _patience(self, connection: Connection) -> float:
+        """Seconds of silence before another is tried: longer each time where connections do come about, since then it is the
+        answer that takes its time."""
+        return max(self._least, min(4 * self._took, MOST_SILENCE)) * (4**self._strikes if connection.ready else 1)
+
+    def _watch(self) -> None:
+        """Looks at the connection in use while somebody waits."""
         for one in self._silent:
-            if not one.pending:
+            if not one.pending:  # answered by others
                 one.close()
         self._silent = [c for c in self._silent if not c.closed]
-        return len(self._silent) < BESIDE
+        if not self._errands:
+            self._watching = False
+            return
+        self._loop.later(self._least, self._watch)
+        found = self._connection
+        if found is None or found.closed or found.silence < self._patience(found):
+            return
+        self._silent.append(found)
+        try:
+            self._another()
+        except OSError:
+            return
+        self._strikes += found.ready
+        for errand in [e for e in self._errands if e.tries < TRIES]:
+            self._send(errand)
+        while len(self._silent) > BESIDE:
+            self._silent.pop(0).close()
 
 
 class BothWays:
