@@ -471,6 +471,17 @@ def test_unknown_addresses_fall_through_to_the_upstream() -> None:
     assert worker.asks("none.red.svc.cluster.local") == ["< NXDOMAIN"]
 
 
+def test_what_the_upstream_said_of_an_address_ends_when_a_service_gets_it() -> None:
+    worker = bench()
+    name = "7.0.96.10.in-addr.arpa"
+    worker.asks(name, "PTR")
+    worker.tell("NXDOMAIN", "SOA 900 900")
+    assert worker.transcript() == ["< NXDOMAIN"]
+    assert worker.asks(name, "PTR") == ["< NXDOMAIN"]
+    worker.change(service("db", "10.96.0.7"))
+    assert worker.asks(name, "PTR") == ["< 5 PTR db.red.svc.cluster.local."]
+
+
 def test_next_asks_the_forward_after_it() -> None:
     first = Forward(upstreams=(Upstream("192.0.2.53"),), next_on=("NXDOMAIN",), next_on_nodata=True)
     worker = bench(replace(BLOCK, forwards=(first, *FORWARD)))

@@ -127,7 +127,7 @@ class Bench:
 
     def _message(self, section: bytes, question: Question, rows: list[str], soa: list[str], code: int, tc: bool) -> bytes:
         name = wire.to_text(question.name)
-        lines = ["id 1", "opcode QUERY", "flags QR RD RA" + (" TC" if tc else ""), ";QUESTION", f"{name} IN {type_word(question.kind)}"]
+        lines = ["id 1", "opcode QUERY", "flags QR RD RA" + (" TC" if tc else ""), ";QUESTION", f"{name} IN TYPE{question.kind}"]
         lines.append(";ANSWER")
         for row in rows:
             ttl, rest = row.split(" ", 1)

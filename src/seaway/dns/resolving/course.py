@@ -36,10 +36,13 @@ class AskZone(NamedTuple):
 
 
 class AskUpstream(NamedTuple):
+    """`owners`: what of the cluster is not there, so that the upstream is asked at all."""
+
     plan: Plan
     number: int
     forward: Forward
     question: Question
+    owners: tuple[bytes, ...] = ()
 
 
 Need = AskZone | AskUpstream
@@ -128,10 +131,11 @@ def plain(blocks: Blocks, plan: Plan, question: Question, path: tuple[bytes, ...
                 return (yield from _chase(blocks, denied, question, path))
         if denied.rcode != NXDOMAIN or not any(wire.is_below(name, zone) for zone in plan.falls):
             return denied
+    owners = denied.owners if denied is not None else ()
     chosen = plan.forward_for(name)
     while chosen is not None:
         number, forward = chosen
-        answer = (yield AskUpstream(plan, number, forward, question)) or failure(SERVFAIL)
+        answer = (yield AskUpstream(plan, number, forward, question, owners)) or failure(SERVFAIL)
         empty = forward.next_on_nodata and answer.rcode == NOERROR and not answer.counts[0]
         if not empty and rcode_word(answer.rcode) not in forward.next_on:
             return answer

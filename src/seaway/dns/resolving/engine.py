@@ -246,14 +246,16 @@ class Engine:
         key = key_of(question.name, question.kind, question.do, question.cd)
         if key != run.key:
             known = self.table.get(key)
-            if known is not None and known.answer.until > self._clock.now and known.answer.owners == ():
+            if known is not None and known.answer.until > self._clock.now and known.answer.owners == need.owners:
                 self._advance(run, aged(known.answer, self._clock.now))
                 return
 
         def then(answer: Answer | None) -> None:
             if answer is None:
                 answer = self._failed(plan, question)
-            if key != run.key:
+            if need.owners:
+                answer = answer._replace(owners=need.owners)
+            if key != run.key and not self._is_void(run, answer):
                 self._keep(key, answer, plan, question.name)
             self._advance(run, answer)
 
