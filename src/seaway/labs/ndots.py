@@ -119,9 +119,12 @@ def _resolves(kubectl: Kubectl, way: Way, asked: Path) -> bool:
 
 
 def walk_paths(kubectl: Kubectl) -> None:
-    """Lets the cluster's name servers walk search paths: as an administrator would, by their flag."""
-    patch = [{"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--autopath"}]
-    kubectl("-n", "kube-system", "patch", DEPLOYMENT, "--type=json", "-p", json.dumps(patch))
+    """Lets the cluster's name servers walk search paths: as an administrator would, by their Corefile."""
+    held = json.loads(kubectl("-n", "kube-system", "get", "configmap", "coredns", "-o", "json"))
+    corefile = held["data"]["Corefile"].replace("    ready\n", "    ready\n    autopath @kubernetes\n")
+    patch = {"data": {"Corefile": corefile}}
+    kubectl("-n", "kube-system", "patch", "configmap", "coredns", "--type=merge", "-p", json.dumps(patch))
+    kubectl("-n", "kube-system", "rollout", "restart", DEPLOYMENT)
     kubectl("-n", "kube-system", "rollout", "status", DEPLOYMENT, "--timeout=110s")
 
 
