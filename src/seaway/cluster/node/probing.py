@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,8 @@ async def _run(worker: PodWorker, container: Tree, adopted: bool | None) -> None
             if worker.ready.get(name) != ok:
                 worker.ready[name] = ok
                 worker.wake.set()
+                if worker.ending is not None:  # nobody else looks now, and its endpoints are to stop serving before it ends
+                    asyncio.ensure_future(_report(worker))
 
         worker.probing[name]["readiness"] = asyncio.ensure_future(
             probes.run(
@@ -105,6 +108,11 @@ async def _run(worker: PodWorker, container: Tree, adopted: bool | None) -> None
                 True,
             )
         )
+
+
+async def _report(worker: PodWorker) -> None:
+    with contextlib.suppress(Exception):  # the end of the pod reports once more
+        await worker.report()
 
 
 def _grace(probe: Tree) -> float | None:

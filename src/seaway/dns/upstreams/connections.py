@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from seaway.dns import relayed
 from seaway.dns.settings import Tls, Upstream
 from seaway.dns.upstreams.datagrams import Ids, Loop, Then, UdpWay
 
+log = logging.getLogger("dns")
 PENDING = 1000  # on their way by one connection
 UNSENT = 1 << 20  # bytes that wait for a slow upstream
 PATIENCE = 3.0  # seconds for a connection to come about
@@ -23,8 +25,16 @@ BESIDE = 8  # silent connections that may stay beside the one in use
 class Connection:
     """A socket, what is to be sent, what it waits for: id -> (question, then, message)."""
 
-    def __init__(self, upstream: Upstream, loop: Loop, tls: ssl.SSLContext | None, name: str, source: str) -> None:
-        self._loop = loop
+    def __init__(
+        self,
+        upstream: Upstream,
+        loop: Loop,
+        tls: ssl.SSLContext | None,
+        name: str,
+        source: str,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._loop, self._tell = loop, tell
         self.pending: dict[bytes, tuple[bytes, Then, bytes]] = {}
         self.used = self.heard = loop.now
         self.closed = False
@@ -85,6 +95,10 @@ class Connection:
             self._loop.watch(self.sock, self._turn)
         except (ssl.SSLWantWriteError, BlockingIOError):
             self._loop.watch(self.sock, self._turn, self._turn)
+        except ssl.SSLError as e:
+            if not self.ready:
+                self._tell(getattr(e, "verify_message", "") or e.reason or str(e))
+            self.close()
         except OSError:
             self.close()
 
@@ -184,6 +198,14 @@ class StreamWay:
         self._took = 0.0  # seconds that an answer takes, smoothed
         self._strikes = 0  # connections in a row that came about and fell silent
         self._watching = False
+        self._told = ""
+
+    def _tell(self, reason: str) -> None:
+        """Why TLS does not come about; once, until it is another reason."""
+        if reason != self._told:
+            self._told = reason
+            host, port = self._upstream.host, self._upstream.port
+            log.error("upstream %s, port %d: no TLS with it as %s: %s", host, port, self._name, reason)
 
     def ask(self, message: bytes, question: bytes, then: Then) -> object:
         errand = Errand(message, question, then, self._loop.now)
@@ -250,7 +272,7 @@ class StreamWay:
 
     def _another(self) -> Connection:
         self._connection = None
-        self._connection = Connection(self._upstream, self._loop, self._context, self._name, self._source)
+        self._connection = Connection(self._upstream, self._loop, self._context, self._name, self._source, self._tell)
         return self._connection
 
     # what is silent
