@@ -156,7 +156,7 @@ def _why(server: str, missing: list[Informer]) -> str:
     named = ", ".join(i.kind.resource for i in missing)
     forbidden = [n for n, code in refused.items() if code == 403]
     if forbidden:
-        role = "bind the ClusterRole system:coredns to this ServiceAccount (docs/dns.md has a manifest)"
+        role = "bind a ClusterRole that may to this ServiceAccount (docs/dns.md has a manifest)"
         return f"may not list and watch {', '.join(forbidden)}: {role}, or give this user the same rights"
     if 401 in refused.values():
         return f"the API server at {server} does not know these credentials: see the token, or the kubeconfig's user"
