@@ -72,7 +72,7 @@ def _death(net: Net, address: str, silent: bool) -> str:
         with Dns(net, upstreams=(address,)) as dns:
             dns.wait()
             for by in ("udp", "tcp"):
-                for _ in range(8):  # every worker
+                for _ in range(40):  # every worker
                     assert said(ask(dns.port, KNOWN, by=by)) == "NOERROR 192.0.2.1"
             time.sleep(HOLD)
             upstream.end(silent)
