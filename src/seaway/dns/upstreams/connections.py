@@ -198,12 +198,12 @@ class StreamWay:
         self._took = 0.0  # seconds that an answer takes, smoothed
         self._strikes = 0  # connections in a row that came about and fell silent
         self._watching = False
-        self._told = ""
+        self._reason = ""
 
     def _tell(self, reason: str) -> None:
         """Why TLS does not come about; once, until it is another reason."""
-        if reason != self._told:
-            self._told = reason
+        if reason != self._reason:
+            self._reason = reason
             host, port = self._upstream.host, self._upstream.port
             log.error("upstream %s, port %d: no TLS with it as %s: %s", host, port, self._name, reason)
 
