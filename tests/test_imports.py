@@ -13,7 +13,7 @@ api.facts api.kinds api.quantities api.selectors api.tree client.reflector servi
 proxy.plan proxy.table proxy.ledger proxy.flows proxy.trace proxy.configuration proxy.configfile proxy.events proxy.kept proxy.nftables.layout proxy.nftables.affinity
 proxy.nftables.elements proxy.iptables.names proxy.iptables.rules proxy.iptables.render
 proxy.ebpf.layout proxy.ebpf.entries proxy.ebpf.elf proxy.ipvs.servers proxy.ipvs.sets proxy.ipvs.rules proxy.userspace.translate proxy.userspace.choice proxy.nftables.render proxy.nftables.listing dns.wire dns.answer dns.relayed dns.table dns.tally dns.link dns.measures dns.access dns.zone.rows dns.zone.store dns.zone.lookup dns.zone.outline
-dns.resolving.blocks dns.resolving.course dns.resolving.plugins dns.resolving.engine dns.upstreams.health dns.upstreams.exchange dns.upstreams.resolvconf dns.settings dns.patterns dns.patternsyntax
+dns.resolving.blocks dns.resolving.course dns.resolving.plugins dns.resolving.engine dns.resolving.counting dns.upstreams.health dns.upstreams.exchange dns.upstreams.resolvconf dns.settings dns.patterns dns.patternsyntax
 dns.presentation dns.rewriting dns.hostsfile dns.querylog
 dns.corefile.answering dns.corefile.blocks dns.corefile.cache dns.corefile.description dns.corefile.forward dns.corefile.kubernetes
 dns.corefile.lines dns.corefile.listening dns.corefile.outside dns.corefile.plugins dns.corefile.problems dns.corefile.quantities

@@ -607,9 +607,9 @@ def test_replies_are_counted_by_what_they_say_and_who_knew() -> None:
     worker.asks("GONE.test")
     worker.asks(WEB)
     worker.asks("none.red.svc.cluster.local", "TXT")  # by the short way: Assembly counts those
-    worker.engine.fold(worker.face)
+    worker.engine.counting.fold(worker.face)
     for image in worker.face.hot.values():
-        worker.engine.count(image.labels, worker.face, image.hits - image.told)
+        worker.engine.counting.count(image.labels, worker.face, image.hits - image.told)
     assert worker.number("cache_misses") == 2
     assert worker.number("responses", ".", "NOERROR", "forward") == 2
     assert worker.number("responses", ".", "NXDOMAIN", "forward") == 2

@@ -4,21 +4,22 @@ I/O of its own: sinks take replies, `zone` and `upstreams` are asked, `clock` te
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from math import inf
 from typing import NamedTuple, Protocol
 
 from seaway.dns import wire
 from seaway.dns.answer import Answer, aged, failure, image, images, minimal, of_records
-from seaway.dns.presentation import TYPES, rcode_word, type_word
+from seaway.dns.presentation import rcode_word, type_word
 from seaway.dns.querylog import Exchange
 from seaway.dns.resolving.blocks import Blocks, Plan
+from seaway.dns.resolving.counting import LABELS, Counting, Sink
 from seaway.dns.resolving.course import AskUpstream, AskZone, Course, Need, Question, course
 from seaway.dns.resolving.plugins import ErrorLines, LogPlugin
 from seaway.dns.settings import Errors
-from seaway.dns.table import Hot, Image, Known, Labels, Table, key_of
-from seaway.dns.tally import DURATIONS, SIZES, Histogram, Tally
+from seaway.dns.table import Image, Known, Table, key_of
+from seaway.dns.tally import Tally
 from seaway.dns.wire import ANY, AXFR, IN, IXFR, NOERROR, NXDOMAIN, REFUSED, SERVFAIL, BadMessage, Query
 
 log = logging.getLogger("dns")
@@ -27,25 +28,7 @@ VOIDED = 10_000  # owners that are remembered while questions are on their way
 ANEW = 3  # times that a question is asked because of what changed meanwhile
 STALE_WAIT = 0.03  # seconds that a fresh answer is waited for where a stale one is at hand
 SECOND = 1.0
-LABELS = 4096  # kinds of replies that are counted apart before they are added up
-SOURCES = ("", "kubernetes", "forward")  # the plugin that knew, in metrics
 OBSOLETE = wire.record(wire.TO_QUESTION, wire.HINFO, 8482, b"\x08RFC 8482\0")  # RFC 8482 4.2
-METRIC_TYPES = {
-    TYPES[t]: t
-    for t in "A AAAA MX SOA CNAME PTR TXT NS SRV DS DNSKEY RRSIG NSEC NSEC3 HTTPS SVCB IXFR AXFR ANY HINFO NAPTR CAA".split()
-}
-
-
-class Sink(Protocol):
-    """Where replies go. `proto` udp, tcp or tls; `family` 1 or 2, as CoreDNS's metrics number them."""
-
-    proto: str
-    family: str
-    limit: int
-    hot: Hot
-    counted: dict[Labels, int]
-
-    def send(self, reply: bytes, address: tuple[object, ...]) -> None: ...
 
 
 class Zone(Protocol):
@@ -105,8 +88,7 @@ class Engine:
         self.errors = ErrorLines()
         self._changes = self._void_all = 0
         self._voided: dict[bytes, int] = {}
-        self._same: dict[Labels, Labels] = {}
-        self._durations: dict[bytes, Histogram] = {}
+        self.counting = Counting(tally)
         self.probes: dict[bytes, Callable[[], None]] = {}  # names that tell of a loop: what to do when one comes in
 
     def handle(self, data: bytes, sink: Sink, address: tuple[object, ...]) -> None:
@@ -336,10 +318,10 @@ class Engine:
             made = tuple(images(query, answer, limit))
         else:
             made = (image(query, answer, limit),)
-        kept = Image(made, until, self._labels(query, answer, zone, len(made[0]) + 2))
+        kept = Image(made, until, self.counting.labels(query, answer, zone, len(made[0]) + 2))
         asked = self.table.heat(known, sink.hot, waiter.bytes, kept)
         sink.send(query.id + kept.turn(), waiter.address)
-        self._took(zone).observe(now - waiter.began)
+        self.counting.took(zone).observe(now - waiter.began)
         if answer.until != inf and plan.cache.prefetch:
             self._prefetch(known, waiter, plan, zone, asked)
 
@@ -375,11 +357,11 @@ class Engine:
         took = self._clock.now - waiter.began
         if plan is None:
             zone = b""
-        labels = self._labels(query, answer, zone, len(reply))
+        labels = self.counting.labels(query, answer, zone, len(reply))
         sink.counted[labels] = sink.counted.get(labels, 0) + 1
         if len(sink.counted) > LABELS:
-            self.fold(sink)
-        self._took(zone).observe(took)
+            self.counting.fold(sink)
+        self.counting.took(zone).observe(took)
         if plan is not None and plan.log is not None:
             self._log(plan.log, waiter, answer, len(reply), took)
 
@@ -393,46 +375,3 @@ class Engine:
         line = log_plugin.line(told, answer.counts[0], bool(answer.counts[1]))
         if line is not None:
             log.info("%s", line)
-
-    # counting
-
-    def _labels(self, query: Query, answer: Answer, zone: bytes, size: int) -> Labels:
-        """What a reply is counted under; one value for all alike, since each image holds it."""
-        source = 1 if answer.flags & wire.AA else 2 if answer.ttls else 0
-        kind = query.kind if query.kind in METRIC_TYPES else 0
-        asked = len(query.question) + (23 if query.edns else 12)
-        labels = (zone, kind, answer.flags & 15, source, asked, size, query.do)
-        if len(self._same) > LABELS:
-            self._same.clear()
-        return self._same.setdefault(labels, labels)
-
-    def _took(self, zone: bytes) -> Histogram:
-        found = self._durations.get(zone)
-        if found is None:
-            text = wire.to_text(zone) if zone else "dropped"
-            found = self._durations[zone] = self._tally.histogram("duration", (text,), DURATIONS)
-        return found
-
-    def fold(self, sink: Sink) -> None:
-        """A sink's counts go to the tally."""
-        for labels, number in sink.counted.items():
-            self.count(labels, sink, number)
-        sink.counted.clear()
-
-    def fold_dropped(self, sinks: Sequence[Sink]) -> None:
-        """What images that went had counted goes to the tally."""
-        for labels, number in self.table.counted.items():
-            self.count(labels, sinks[0], number)
-        self.table.counted.clear()
-
-    def count(self, labels: Labels, sink: Sink, number: int) -> None:
-        """`number` replies of the same labels."""
-        zone, kind, rcode, source, asked, size, do = labels
-        tally, text = self._tally, wire.to_text(zone) if zone else "dropped"
-        tally.add("requests", (text, sink.proto, sink.family, METRIC_TYPES.get(kind, "other")), number)
-        tally.add("responses", (text, rcode_word(rcode), SOURCES[source]), number)
-        if do:
-            tally.add("do", (text,), number)
-        tally.histogram("request_size", (text, sink.proto), SIZES).observe(asked, number)
-        tally.histogram("response_size", (text, sink.proto), SIZES).observe(size, number)
-

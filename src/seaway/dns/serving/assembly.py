@@ -12,8 +12,9 @@ from seaway.dns import wire
 from seaway.dns.access import Clients
 from seaway.dns.answer import Answer
 from seaway.dns.resolving.blocks import Blocks, Plan
+from seaway.dns.resolving.counting import LABELS, METRIC_TYPES, Sink
 from seaway.dns.resolving.course import Question
-from seaway.dns.resolving.engine import LABELS, METRIC_TYPES, Engine, Sink
+from seaway.dns.resolving.engine import Engine
 from seaway.dns.settings import AccessRule, Forward, Kubernetes, Settings, Upstream
 from seaway.dns.table import Table
 from seaway.dns.tally import SIZES, Row, Tally
@@ -144,7 +145,7 @@ class Assembly:
         for port in self.ports.values():
             port.clients.second()
             if len(port.table.counted) > LABELS:
-                port.engine.fold_dropped(port.sinks)
+                port.engine.counting.fold_dropped(port.table, port.sinks)
 
     def read_hosts(self) -> None:
         """The hosts files, where they changed."""
@@ -186,12 +187,12 @@ class Assembly:
         positive = denials = evictions = 0
         for port in self.ports.values():
             for sink in port.sinks:
-                port.engine.fold(sink)
+                port.engine.counting.fold(sink)
                 for image in sink.hot.values():
                     if image.hits != image.told:
-                        port.engine.count(image.labels, sink, image.hits - image.told)
+                        port.engine.counting.count(image.labels, sink, image.hits - image.told)
                         image.told = image.hits
-            port.engine.fold_dropped(port.sinks)
+            port.engine.counting.fold_dropped(port.table, port.sinks)
             sizes = port.table.sizes()
             positive, denials, evictions = positive + sizes[0], denials + sizes[1], evictions + port.table.evictions
         self.tally.set("cache_entries", ("success",), positive)
