@@ -212,7 +212,7 @@ class StreamWay:
         self._send(errand)
         if not self._watching and not errand.done:
             self._watching = True
-            self._loop.later(self._least, self._watch)
+            self._loop.later(self._least / 2, self._watch)
         return errand
 
     def drop(self, ticket: object) -> None:
@@ -295,7 +295,7 @@ class StreamWay:
         if not self._errands:
             self._watching = False
             return
-        self._loop.later(self._least, self._watch)
+        self._loop.later(self._least / 2, self._watch)
         found = self._connection
         if found is None or found.closed or found.silence < self._patience(found):
             return
