@@ -117,6 +117,7 @@ def test_it_outlives_pods_of_the_clusters_dns_and_their_rollout_without_a_stall(
     cached.kubectl("rollout", "status", "-n", "kube-system", "deployment/seaway-dns", "--timeout=60s")
     for process, code in zip(asking, ("3", "0", "3", "0"), strict=True):
         found = told(process)
+        found["logs"] = [cached.kubectl("logs", "-n", "kube-system", p) for p in caches(cached).values()] if found["lost"] else []
         assert found["lost"] == [] and set(found["codes"]) == {code} and found["worst"] < 2000 and found["pairs"] > 50, found
 
 

@@ -18,6 +18,7 @@ PATIENCE = 3.0  # seconds for a connection to come about
 TRIES = 8  # connections that one question may go by
 SILENCE = 0.03  # seconds, at least, before another connection is opened beside a silent one
 MOST_SILENCE = 0.2  # the most that the time of earlier answers makes of it
+MOST_PATIENCE = 0.5  # the most that answers which take their time make of it
 HANDSHAKE = 10  # times as long with TLS
 BESIDE = 8  # silent connections that may stay beside the one in use
 
@@ -284,7 +285,8 @@ class StreamWay:
     def _patience(self, connection: Connection) -> float:
         """Seconds of silence before another is tried: longer each time where connections do come about, since then it is the
         answer that takes its time."""
-        return max(self._least, min(4 * self._took, MOST_SILENCE)) * (4**self._strikes if connection.ready else 1)
+        found = max(self._least, min(4 * self._took, MOST_SILENCE))
+        return min(found * 3**self._strikes, MOST_PATIENCE) if connection.ready else found
 
     def _watch(self) -> None:
         """Looks at the connection in use while somebody waits."""
