@@ -259,7 +259,7 @@ def test_patience_follows_the_time_of_answers(loop: Loop) -> None:
 
 def test_a_connection_that_never_comes_about_ends(loop: Loop) -> None:
     told: list[bytes | None] = []
-    connection = Connection(Upstream("10.96.0.11"), loop, None, "", "")  # type: ignore[arg-type]
+    connection = Connection(Upstream("10.96.0.11"), loop, None, "", "", lambda reason: None)  # type: ignore[arg-type]
     connection.send(b"ab", MESSAGE, QUESTION, told.append)
     loop.passed(PATIENCE)
     assert told == [None] and connection.closed
