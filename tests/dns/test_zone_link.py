@@ -33,10 +33,12 @@ class Sock:
             raise OSError(self.error, "no")
         self.said.append(link.from_worker(data))
 
-    def recv(self, size: int) -> bytes:
+    def recv_into(self, room: memoryview) -> int:
         if not self.inbox:
             raise BlockingIOError
-        return self.inbox.popleft()
+        data = self.inbox.popleft()
+        room[: len(data)] = data
+        return len(data)
 
 
 class Loop(Clock):

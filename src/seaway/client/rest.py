@@ -7,6 +7,7 @@ not know must live on.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
@@ -57,6 +58,16 @@ class Api(Protocol):
     async def delete(self, kind: Kind, namespace: str, name: str, options: Tree | None = None) -> Tree: ...
 
 
+def _kept_alive(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket whose peer is looked for while it is silent: a watch on a server that has vanished ends within half a minute."""
+    family, kind, protocol, _, _ = address
+    sock = socket.socket(family, kind, protocol)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3)):
+        sock.setsockopt(socket.IPPROTO_TCP, option, value)
+    return sock
+
+
 class Rest:
     """A client of one server. Use as an async context manager."""
 
@@ -66,7 +77,9 @@ class Rest:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Rest:
-        connector = aiohttp.TCPConnector(ssl=self.credentials.tls or False, limit=0, keepalive_timeout=60)
+        connector = aiohttp.TCPConnector(
+            ssl=self.credentials.tls or False, limit=0, keepalive_timeout=60, socket_factory=_kept_alive
+        )
         self._session = aiohttp.ClientSession(
             connector=connector, headers={"User-Agent": self._agent}, timeout=TIMEOUT, read_bufsize=1 << 18
         )

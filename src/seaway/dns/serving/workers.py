@@ -66,13 +66,13 @@ class Worker:
     def _readable(self) -> None:
         for _ in range(64):
             try:
-                data = self._sock.recv(1 << 18)
+                size = self._sock.recv_into(self._owner.room)
             except OSError:
                 return
-            if not data:
+            if not size:
                 self._loop.remove_reader(self._sock.fileno())
                 return
-            self._owner.take(self, link.from_worker(data))
+            self._owner.take(self, link.from_worker(self._owner.room[:size]))
 
 
 class Workers:
@@ -91,6 +91,7 @@ class Workers:
         self._answer, self._names, self._addresses, self._serial = answer, names, addresses, serial
         self._early: list[tuple[Worker, link.Ask]] | None = [] if again else None
         self.synced = False
+        self.room = memoryview(bytearray(1 << 18))  # for one message at a time, of whichever worker
         self.looped: set[tuple[str, int]] = set()
         self._tokens = itertools.count(1)
         self._counting: dict[int, tuple[set[Worker], list[list[Row]], asyncio.Event]] = {}

@@ -16,6 +16,8 @@ from seaway.dns.zone.outline import Outline
 log = logging.getLogger("dns")
 PATIENCE = 3.0  # seconds for the control process: it may have died, another is on its way
 AGAIN = 0.5
+SWEEP = 0.25
+ROOM = 1 << 18  # bytes: more than any message
 Then = Callable[[Answer | None], None]
 
 
@@ -34,7 +36,9 @@ class ZoneLink:
     ) -> None:
         self._looped = looped
         self._sock, self._loop, self._outline, self._void, self._counts = sock, loop, outline, void, counts
-        self._asked: dict[tuple[bytes, int], list[Then]] = {}
+        self._asked: dict[tuple[bytes, int], tuple[float, list[Then]]] = {}  # when each was asked, and who waits
+        self._sweeping = False
+        self._room = memoryview(bytearray(ROOM))  # a buffer made anew for each message would cost more than it holds
         self._nonce = 0
         self._names: list[tuple[bytes, bytes]] | None = None
         self._whole = False
@@ -44,25 +48,31 @@ class ZoneLink:
 
     def ask(self, name: bytes, kind: int, then: Then) -> None:
         key = (name, kind)
-        waiting = self._asked.get(key)
-        if waiting is not None:
-            waiting.append(then)
+        asked = self._asked.get(key)
+        if asked is not None:
+            asked[1].append(then)
             return
-        waiting = self._asked[key] = [then]
         if not self._send(link.Ask(name, kind)):
-            del self._asked[key]
             then(None)
             return
-        self._loop.later(PATIENCE, lambda: self._give_up(key, waiting))
+        self._asked[key] = (self._loop.now, [then])
+        if not self._sweeping:
+            self._sweeping = True
+            self._loop.later(SWEEP, self._sweep)
 
     def tell_loop(self, host: str, port: int) -> None:
         self._send(link.Looped(host, port))
 
-    def _give_up(self, key: tuple[bytes, int], waiting: list[Then]) -> None:
-        if self._asked.get(key) is waiting:
-            del self._asked[key]
-            for then in waiting:
+    def _sweep(self) -> None:
+        """Gives up what has waited too long; one timer for all, since most are told at once."""
+        now = self._loop.now
+        late = [key for key, (when, _) in self._asked.items() if now - when >= PATIENCE]
+        for key in late:
+            for then in self._asked.pop(key)[1]:
                 then(None)
+        self._sweeping = bool(self._asked)
+        if self._sweeping:
+            self._loop.later(SWEEP, self._sweep)
 
     def _hello(self) -> None:
         """Until the whole list of names has come."""
@@ -90,19 +100,20 @@ class ZoneLink:
     def _readable(self) -> None:
         for _ in range(64):
             try:
-                data = self._sock.recv(1 << 20)
+                size = self._sock.recv_into(self._room)
             except BlockingIOError:
                 return
             except OSError:
                 return
-            if not data:
+            if not size:
                 self._loop.forget(self._sock)  # the supervisor is gone, and this process is about to be
                 return
-            self._take(link.from_control(data))
+            self._take(link.from_control(self._room[:size]))
 
     def _take(self, message: link.FromControl) -> None:
         if isinstance(message, link.Told):
-            for then in self._asked.pop((message.name, message.kind), ()):
+            asked = self._asked.pop((message.name, message.kind), None)
+            for then in asked[1] if asked else ():
                 then(_answer(message))
         elif isinstance(message, link.Change):
             if self._whole:
