@@ -86,3 +86,8 @@ def test_what_cannot_be_read_says_why(text: str, why: str) -> None:
     with pytest.raises(CronError) as error:
         parse(text)
     assert str(error.value) == why
+
+
+def test_a_duration_of_more_than_64_bits_is_none() -> None:
+    with pytest.raises(CronError, match=r"^failed to parse duration @every 9{400}h: time: invalid duration "):
+        parse("@every " + "9" * 400 + "h")

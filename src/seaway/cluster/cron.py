@@ -165,6 +165,8 @@ def _every(text: str) -> int:
             why = f'time: missing unit in duration "{duration}"'
         raise CronError(f"failed to parse duration {text}: {why}")
     total = sum(float(number) * UNITS[unit] for number, unit in PART.findall(duration))
+    if total * 1e9 >= 1 << 63:  # a time.Duration is 64 bits of nanoseconds
+        raise CronError(f'failed to parse duration {text}: time: invalid duration "{duration}"')
     return max(int(-total if duration.startswith("-") else total), 1)
 
 
