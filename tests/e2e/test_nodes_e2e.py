@@ -187,7 +187,7 @@ def test_agents_killed_while_pods_start_run_each_once_and_lose_none(quick: Clust
     assert sorted(starts(quick, pods)) == sorted(p["metadata"]["uid"] for p in pods)
     assert all(p["status"]["containerStatuses"][0]["restartCount"] == 0 for p in pods)
     assert len({p["status"]["podIP"] for p in pods}) == want
-    wait_for(lambda: len(quick.pids("shim")) == system + want, 10, "a shim a pod")
+    wait_for(lambda: len(quick.pids("shim")) == system + want, 60, lambda: f"{system + want} shims, a shim a pod: {left(quick)}")
     quick.kubectl("delete", "pods", "-l", "app=starter", "--wait=false")
     kill_agents(quick, random.Random(4), 3)
     wait_for(lambda: len(quick.pids("shim")) == system, 60, lambda: f"{system} shims are left: {left(quick)}")
