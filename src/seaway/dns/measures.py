@@ -28,6 +28,7 @@ COUNTERS = {
     "hedged": ("seaway_hedged_total", "Questions asked of a second upstream because the first was late.", ()),
     "limited": ("seaway_limited_total", "Queries above the limit of their client.", ()),
     "ignored": ("seaway_ignored_total", "Packets that are no query.", ()),
+    "unusable": ("seaway_unusable_total", "Upstreams' replies that could not be read.", ("to",)),
     "unsent": ("seaway_unsent_total", "Replies that the kernel did not take.", ()),
     "acl": ("seaway_acl_total", "Queries that a rule of acl stopped.", ("action", "zone")),
 }
