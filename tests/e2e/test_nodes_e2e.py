@@ -176,11 +176,20 @@ def running(cluster: Cluster, app: str) -> list[dict[str, Any]]:
     return [p for p in pods if state(p) == "True" and p["status"]["phase"] == "Running"]
 
 
+def settled(cluster: Cluster) -> int:
+    """How many shims there are when every pod has one and none is on its way out: that number stays."""
+
+    def still() -> int:
+        pods = cluster.get("pods", "-A")["items"]
+        ending = [p for p in pods if p["metadata"].get("deletionTimestamp")]
+        return 0 if ending or len(cluster.pids("shim")) != len(pods) else len(pods)
+
+    return int(wait_for(still, 60, lambda: left(cluster)))
+
+
 def test_agents_killed_while_pods_start_run_each_once_and_lose_none(quick: Cluster) -> None:
     """Each container writes a line on its node when it begins: in the end there is one line a pod, and every pod runs."""
-    # The pods of the tests before are still on their way out: what is counted now must stay.
-    wait_for(lambda: len(quick.pids("shim")) == len(quick.get("pods", "-A")["items"]), 60, lambda: left(quick))
-    system = len(quick.pids("shim"))
+    system = settled(quick)
     want = 24
     quick.apply("---".join(STARTER.format(name=f"starter-{n}") for n in range(want)))
     assert kill_agents(quick, random.Random(os.environ.get("SOAK_SEED", "3")), 8) >= 5
@@ -197,8 +206,7 @@ def test_agents_killed_while_pods_start_run_each_once_and_lose_none(quick: Clust
 
 def test_a_shim_that_is_asked_for_twice_or_too_late_ends_with_its_pod(quick: Cluster) -> None:
     """A killed agent's request may be answered when its successor has a shim, or when the pod has gone."""
-    wait_for(lambda: len(quick.pids("shim")) == len(quick.get("pods", "-A")["items"]), 60, lambda: left(quick))
-    system = len(quick.pids("shim"))
+    system = settled(quick)
     node = f"{quick.name}-control-plane"
     names = [f"twice-{n}" for n in range(6)]
     pinned = STARTER.replace("spec:\n", f"spec:\n  nodeName: {node}\n", 1)
