@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -39,6 +40,7 @@ spec:
     image: curlimages/curl
     command: [sh, -c, "while :; do curl -s -o /dev/null -m 3 -w '%{{http_code}}\\n' http://{address} >> /tmp/out; done"]
 """
+UID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SPARED = {"init", "shim", "web", "sh", "sleep", "curl", "pause"}  # processes that a kill test leaves alone
 
 
@@ -194,9 +196,13 @@ def starts(cluster: Cluster, pods: list[dict[str, Any]]) -> list[str]:
     """What every start of a STARTER wrote on its node: the pod's uid, once a start."""
     readers = {p["spec"]["nodeName"]: p["metadata"]["name"] for p in pods}
     found: list[str] = []
-    for name in readers.values():  # a node answers when its agent is back
-        text = wait_for(lambda name=name: (t := cluster.exec(name, "cat", "/starts/all", check=False)) and "rror" not in t and t)
-        found += text.split()
+    for name in readers.values():  # a node answers when its agent is back; until then kubectl has words of its own
+
+        def read(name: str = name) -> list[str]:
+            lines = cluster.exec(name, "cat", "/starts/all", check=False).split()
+            return lines if all(UID.fullmatch(line) for line in lines) else []
+
+        found += wait_for(read)
     return found
 
 

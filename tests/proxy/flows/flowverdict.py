@@ -8,7 +8,7 @@ import flowdata
 from flowdata import CROWD, SITES, Expected, Flow
 
 Tree = dict[str, Any]
-PATIENCE = 4.0  # an answer that does not come within this is missing
+PATIENCE = 10.0  # an answer that does not come within this is missing; a virtual machine may stand still for seconds
 SILENCE = 1.7  # a refusal over IPv6 may take 1.03 s: a SYN's retransmission
 
 
