@@ -15,7 +15,8 @@ from features import rows
 
 RAN: set[str] = set()
 AGAIN: list[str] = []
-WHOLE = ("tests/e2e/", "tests/clients/")  # a cluster of processes, other people's programs, and whatever else the machine does
+# A cluster of processes, other people's programs, and whatever else the machine does.
+WHOLE = ("tests/e2e/", "tests/clients/", "tests/soak/", "tests/dns/processes/", "tests/dns/local/")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
