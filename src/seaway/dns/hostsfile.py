@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
+from seaway.dns import wire
 from seaway.dns.presentation import name
 from seaway.dns.settings import Hosts, Name
 
@@ -96,12 +97,8 @@ def within(asked: Name, zones: Sequence[Name]) -> bool:
 
 def address_of(asked: Name) -> str | None:
     """The address that a reverse name stands for; None where it is not a whole one."""
-    if asked[-2:] == ("in-addr", "arpa") and len(asked) == 6:
-        return _address(".".join(asked[3::-1]))
-    if asked[-2:] == ("ip6", "arpa") and len(asked) == 34 and all(len(d) == 1 for d in asked[:32]):
-        digits = "".join(asked[31::-1])
-        return _address(":".join(digits[i : i + 4] for i in range(0, 32, 4)))
-    return None
+    packed = wire.reverse_address(wire.name_of(asked))
+    return None if packed is None else _address(str(ipaddress.ip_address(packed)))
 
 
 def _address(word: str) -> str | None:
