@@ -10,13 +10,12 @@ from packets import ID, name
 
 from seaway.dns.answer import Answer
 from seaway.dns.presentation import RCODE_NUMBERS, rcode_word
-from seaway.dns.relayed import is_reply
 from seaway.dns.resolving.course import Question
 from seaway.dns.settings import Cache, Forward, Upstream
 from seaway.dns.tally import Tally
 from seaway.dns.upstreams.exchange import Relay, message_of
 from seaway.dns.upstreams.health import FIRST_HEDGE, LEAST_HEDGE, MOST_HEDGE, Choice, State, Watched
-from seaway.dns.wire import CD, FIXED, HEADER, IN, NOERROR, PAIR, QR, RA, RD, A, read
+from seaway.dns.wire import CD, FIXED, HEADER, IN, PAIR, QR, RA, RD, A, read
 
 HOSTS = {"a": "192.0.2.1", "b": "192.0.2.2", "c": "192.0.2.3"}
 WWW = Question(name("www.test"), A)
@@ -426,9 +425,3 @@ def test_a_hedge_is_worth_it_after_the_usual_time_and_its_spread() -> None:
     for _ in range(100):
         state.measured(3.0)
     assert state.hedge() == MOST_HEDGE
-
-
-def test_what_a_reply_is() -> None:
-    assert is_reply(ID + HEADER.pack(0, QR, 0, 0, 0, 0)[2:])
-    assert not is_reply(ID + HEADER.pack(0, RD, 0, 0, 0, 0)[2:])
-    assert NOERROR == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seaway.dns.answer import Answer
 from seaway.dns.settings import Cache
-from seaway.dns.wire import AAAA, AD, FIXED, HEADER, NOERROR, NXDOMAIN, OPT, QR, RA, SERVFAIL, SOA, TC, A, skip_name
+from seaway.dns.wire import AAAA, AD, FIXED, HEADER, NOERROR, NXDOMAIN, OPT, RA, SERVFAIL, SOA, TC, A, skip_name
 
 LARGEST_TTL = 0x7FFFFFFF  # RFC 2181 8
 
@@ -105,7 +105,3 @@ def lifetime(code: int, answered: int, ttl: int, rules: Cache) -> float:
     if code in (NOERROR, NXDOMAIN):
         return float(max(min(ttl, rules.denial_max_ttl), rules.denial_min_ttl)) if ttl >= 0 else 0.0
     return rules.servfail_ttl if code == SERVFAIL else 0.0
-
-
-def is_reply(message: bytes) -> bool:
-    return len(message) >= 12 and bool(int.from_bytes(message[2:4], "big") & QR)

@@ -19,7 +19,7 @@ NO_CACHE = Cache(
 
 
 class Plan:
-    """A block. `label`: the zone as metrics have it, of the zone that a query matched."""
+    """A block with its plugins. `searches` are set by who has read the resolv.conf that autopath names."""
 
     def __init__(self, block: Block, outline: Outline | None) -> None:
         self.block, self.outline = block, outline

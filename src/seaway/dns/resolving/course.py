@@ -15,7 +15,6 @@ from seaway.dns.presentation import rcode_word
 from seaway.dns.resolving.blocks import Blocks, Plan
 from seaway.dns.resolving.plugins import turned_back
 from seaway.dns.rewriting import NOTHING
-from seaway.dns.settings import Forward
 from seaway.dns.wire import AAAA, CNAME, NOERROR, NXDOMAIN, REFUSED, SERVFAIL, A
 
 CHAIN = 8  # aliases in a row
@@ -40,7 +39,6 @@ class AskUpstream(NamedTuple):
 
     plan: Plan
     number: int
-    forward: Forward
     question: Question
     owners: tuple[bytes, ...] = ()
 
@@ -135,7 +133,7 @@ def plain(blocks: Blocks, plan: Plan, question: Question, path: tuple[bytes, ...
     chosen = plan.forward_for(name)
     while chosen is not None:
         number, forward = chosen
-        answer = (yield AskUpstream(plan, number, forward, question, owners)) or failure(SERVFAIL)
+        answer = (yield AskUpstream(plan, number, question, owners)) or failure(SERVFAIL)
         empty = forward.next_on_nodata and answer.rcode == NOERROR and not answer.counts[0]
         if not empty and rcode_word(answer.rcode) not in forward.next_on:
             return answer

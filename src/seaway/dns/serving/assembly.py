@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 from seaway.dns import tally as tallies
 from seaway.dns import wire
@@ -14,10 +13,11 @@ from seaway.dns.answer import Answer
 from seaway.dns.resolving.blocks import Blocks, Plan
 from seaway.dns.resolving.counting import LABELS, METRIC_TYPES, Sink
 from seaway.dns.resolving.course import Question
-from seaway.dns.resolving.engine import Engine
+from seaway.dns.resolving.engine import Engine, Zone
 from seaway.dns.settings import AccessRule, Forward, Kubernetes, Settings, Upstream
 from seaway.dns.table import Table
 from seaway.dns.tally import SIZES, Row, Tally
+from seaway.dns.upstreams import resolvconf
 from seaway.dns.upstreams.connections import BothWays, StreamWay
 from seaway.dns.upstreams.datagrams import Ids, Loop, UdpWay
 from seaway.dns.upstreams.exchange import Relay, Way
@@ -25,10 +25,6 @@ from seaway.dns.zone.outline import Outline
 
 PART = 100_000  # bytes of counts in a message
 PROBES = (0.2, 1.0, 5.0)  # seconds after the start at which loops are looked for: a packet may be lost
-
-
-class ZoneAsker(Protocol):
-    def ask(self, name: bytes, kind: int, then: Callable[[Answer | None], None]) -> None: ...
 
 
 class Upstreams:
@@ -71,7 +67,7 @@ class Assembly:
         self._ids = Ids()
         self._relays: dict[Plan, list[Relay]] = {}
 
-    def build(self, zone: ZoneAsker) -> None:
+    def build(self, zone: Zone) -> None:
         groups: dict[tuple[str, int], list[Plan]] = {}
         for block in self.settings.blocks:
             plan = Plan(block, self.outline if block.kubernetes else None)
@@ -84,7 +80,7 @@ class Assembly:
             self.ports[group] = self._port(plans, zone)
         self.read_hosts()
 
-    def _port(self, plans: list[Plan], zone: ZoneAsker) -> Port:
+    def _port(self, plans: list[Plan], zone: Zone) -> Port:
         blocks = Blocks(plans)
         table = Table(max(p.cache.entries for p in plans), max(p.cache.denial_entries for p in plans))
         chance = random.SystemRandom()
@@ -105,8 +101,6 @@ class Assembly:
         return BothWays(udp, stream) if self._streams else udp
 
     def _searches(self, path: str) -> tuple[bytes, ...]:
-        from seaway.dns.upstreams import resolvconf
-
         names = []
         for text in resolvconf.read(self._read(path) or "").searches:
             try:

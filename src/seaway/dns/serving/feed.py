@@ -68,7 +68,6 @@ class Feed:
     ) -> None:
         self.store, self._settings, self._changed, self._server = store, settings, changed, server or "its address"
         self.synced = asyncio.Event()
-        self.last_event = 0.0
         self._scheduled = False
         pod_names = settings.endpoint_pod_names
         selector = {"labelSelector": settings.labels} if settings.labels else {}
@@ -140,7 +139,6 @@ class Feed:
     def _touch(self) -> None:
         if self.store.following and not self._scheduled:
             self._scheduled = True
-            self.last_event = time.time()
             asyncio.get_running_loop().call_soon(self._tell)
 
     def _tell(self) -> None:

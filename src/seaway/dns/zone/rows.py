@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import sys
 from typing import Any, NamedTuple
 
 Tree = dict[str, Any]
@@ -113,10 +112,6 @@ def endpoint_slice(tree: Tree, pod_names: bool = False) -> SliceRow | None:
     ports = _ports(tree.get("ports"))
     key = service_key(meta["namespace"], owner)
     return SliceRow(key, size, b"".join(r[0] for r in both), len(rows[0]), names, pods, ports)
-
-
-def namespace(tree: Tree) -> str:
-    return sys.intern(tree["metadata"]["name"])
 
 
 def pod_addresses(tree: Tree) -> tuple[bytes, ...]:
