@@ -11,8 +11,8 @@ from zonestates import content, event, final, put, questions, zone
 from seaway.dns.answer import Answer
 from seaway.dns.settings import Kubernetes
 from seaway.dns.wire import PTR, labels_of, reverse_name
-from seaway.dns.zone.rows import SERVICE_NAME
 from seaway.dns.zone.store import Changes, Store
+from seaway.services.resolve import SERVICE_NAME
 
 REVERSE = (("in-addr", "arpa"), ("ip6", "arpa"))
 ZONES = (("cluster", "local"), *REVERSE)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, NamedTuple
 
+from seaway.services.resolve import SERVICE_NAME
+
 Tree = dict[str, Any]
-SERVICE_NAME = "kubernetes.io/service-name"
 
 
 class Port(NamedTuple):
