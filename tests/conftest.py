@@ -1,5 +1,5 @@
 """What holds for all tests: a whole run (`make test`) must have run every test that docs/features.md names; what fails against a
-whole cluster is played once more, and named in the summary."""
+whole cluster or the kernel is played once more, and named in the summary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from features import rows
 RAN: set[str] = set()
 AGAIN: list[str] = []
 # A cluster of processes, other people's programs, and whatever else the machine does.
-WHOLE = ("tests/e2e/", "tests/clients/", "tests/soak/", "tests/dns/processes/", "tests/dns/local/")
+WHOLE = ("tests/e2e/", "tests/contract/", "tests/node/", "tests/clients/", "tests/soak/", "tests/dns/processes/", "tests/dns/local/")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -25,15 +25,16 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """A second try, in the open: a bug fails both."""
-    if not item.nodeid.startswith(WHOLE):
+    """A second try, in the open and from the ground up (what modules share is made anew): a bug fails both."""
+    if not item.nodeid.startswith(WHOLE) and item.get_closest_marker("kernel") is None:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    failed = next((r for r in reports if r.when == "call" and r.failed), None)
+    failed = next((r for r in reports if r.when != "teardown" and r.failed), None)
     if failed is not None:
         crash = getattr(failed.longrepr, "reprcrash", None)
         AGAIN.append(f"{item.nodeid}: {str(crash.message if crash else failed.longreprtext)[:300]}")
+        item.session._setupstate.teardown_exact(item.session)  # type: ignore[arg-type]
         item._initrequest()  # type: ignore[attr-defined]
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
     for report in reports:

@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable
 
 from seaway.proxy.iptables.tool import Tool
 from seaway.proxy.ipvs import rules, servers, sets
@@ -62,17 +62,15 @@ class IpvsPlane:
         self._mend_device(family, *({a for base, a in which if base == sets.HELD} for which in (held, set(members))))
         wanted = servers.of_table(table, self._scheduler)
         there = self._there(family, wanted)
-        self._exchange(
-            family,
-            held,
-            set(members),
-            {**{p: None for p in there}, **wanted},
-            there,
-        )
+        self._enter(family, held, set(members))
+        # The rules come before the virtual servers: a flow whose first packet met no masquerade would have none for good.
         self._tool.restore(family, rules.text(facts))
         hooks = rules.hooks(self._tool.save(family))
         if hooks:
             self._tool.restore(family, hooks)
+        for place, server in {**{p: None for p in there}, **wanted}.items():
+            self._serve(place, server, there.get(place))
+        self._leave(family, held, set(members))
         self._members[family], self._servers[family], self._facts[family] = members, wanted, facts
 
     def _mend_device(self, family: int, noted: set[str], wanted: set[str]) -> None:
@@ -115,7 +113,11 @@ class IpvsPlane:
             members.subtract(into(gone))
         members = self._members[family] = +members
         wanted = servers.of_changes(changes, facts, self._scheduler)
-        self._exchange(family, before, set(members), wanted, self._servers[family])
+        # New addresses and members first, then virtual servers, then what is gone: no packet meets half a Service.
+        self._enter(family, before, set(members))
+        for place, server in wanted.items():
+            self._serve(place, server, self._servers[family].get(place))
+        self._leave(family, before, set(members))
         for place, server in wanted.items():
             if server is None:
                 self._servers[family].pop(place, None)
@@ -124,20 +126,15 @@ class IpvsPlane:
         self._facts[family] = facts
         self._sweep(family)
 
-    def _exchange(
-        self,
-        family: int,
-        held: Members,
-        wanted: Members,
-        changed: Mapping[Address, Server | None],
-        there: Mapping[Address, Server],
-    ) -> None:
-        """New addresses and members first, then virtual servers, then what is gone: no packet meets half a Service."""
-        fresh, gone = wanted - held, held - wanted
+    def _enter(self, family: int, held: Members, wanted: Members) -> None:
+        """The addresses and members that are new."""
+        fresh = wanted - held
         self._device.add(sorted(address for base, address in fresh if base == sets.HELD))
         self._ipset.apply(sets.changed(family, set(), fresh))
-        for place, server in changed.items():
-            self._serve(place, server, there.get(place))
+
+    def _leave(self, family: int, held: Members, wanted: Members) -> None:
+        """The addresses and members that are gone."""
+        gone = held - wanted
         self._ipset.apply(sets.changed(family, gone, set()))
         self._device.remove(sorted(address for base, address in gone if base == sets.HELD))
 
