@@ -2,9 +2,20 @@
 
 Every time is in seconds, every path a decoded string as the API has it, every name lower case unless it is a user's regex.
 Nothing here knows Envoy, and nothing that reads it knows Kubernetes objects; `Source` says which object a thing comes from.
-"""  from __future__ import annotations  from typing import NamedTuple  import msgspec  Struct = msgspec.Struct   class
-Fleet(NamedTuple): """The proxies of one Gateway, or of an IngressClass (namespace empty). A mesh will be a third kind: its
-sockets are bound to Services instead of to ports."""
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+Struct = msgspec.Struct
+
+
+class Fleet(NamedTuple):
+    """The proxies of one Gateway, or of an IngressClass (namespace empty). A mesh will be a third kind: its sockets are bound
+    to Services instead of to ports."""
 
     kind: str  # "Gateway" | "IngressClass"
     namespace: str
