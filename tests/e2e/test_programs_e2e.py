@@ -147,3 +147,36 @@ def test_base_images_have_their_programs(cluster: Cluster) -> None:
     assert "10.96.0.1" in cluster.exec("box", "nslookup", "kubernetes.default.svc.cluster.local")
     assert cluster.exec("py", "python", "-c", "print(6 * 7)").strip() == "42"
     wait_for(lambda: "box" in cluster.kubectl("logs", "kc", check=False))
+
+
+ENVOYS = """
+apiVersion: v1
+kind: Pod
+metadata: {name: envoy}
+spec:
+  terminationGracePeriodSeconds: 5
+  containers: [{name: envoy, image: "envoyproxy/envoy:v1.40.0", env: [{name: loglevel, value: warn}],
+    readinessProbe: {httpGet: {path: /, port: 10000}, periodSeconds: 1}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: distroless}
+spec:
+  terminationGracePeriodSeconds: 5
+  containers:
+  - name: envoy
+    image: docker.io/envoyproxy/envoy:distroless-v1.40.0
+    securityContext: {runAsNonRoot: true, readOnlyRootFilesystem: true, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+    readinessProbe: {httpGet: {path: /, port: 10000}, periodSeconds: 1}
+"""
+
+
+def test_envoys_images_run_envoy_with_their_defaults_and_as_their_user(cluster: Cluster) -> None:
+    cluster.apply(ENVOYS)
+    cluster.ready("envoy")
+    cluster.ready("distroless")
+    address = cluster.get("pod", "distroless")["status"]["podIP"]
+    shown = cluster.kubectl("exec", "envoy", "--", "sh", "-c", f"curl -s http://{address}:10000/; grep ^Uid /proc/1/status; envoy --version")
+    assert "Envoy works here" in shown and "Uid:\t101\t" in shown and "/1.40.0/" in shown
+    assert "Uid:\t65532\t" in cluster.kubectl("exec", "distroless", "--", "grep", "^Uid", "/proc/1/status")
+    assert "[info]" not in cluster.kubectl("logs", "envoy") and "starting main dispatch loop" in cluster.kubectl("logs", "distroless")

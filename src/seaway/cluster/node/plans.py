@@ -14,6 +14,7 @@ from seaway.cluster.node import (
     accounts,
     cgroups,
     environment,
+    envoy,
     hostnames,
     images,
     messages,
@@ -123,6 +124,10 @@ def surroundings(worker: PodWorker, image: images.Image) -> tuple[list[Tree], li
             [],
             [],
         )
+    if image.program in envoy.KINDS:
+        known = envoy.KINDS[image.program]
+        bind = {"do": "bind", "path": known.at, "source": envoy.program(), "readOnly": True}
+        return [bind, *rootfs.program_steps(known, "")], [], []
     program = packages.program_of(image.program) if image.program else None
     if program is None:
         return [], [], []
