@@ -40,9 +40,10 @@ cluster.apiserver.webhooks.configured cluster.apiserver.webhooks.exchange cluste
 """.split()
 PURE_FOLDERS = ("cluster/apiserver/rules", "cluster/apiserver/tables")  # each file in them, whatever its name
 EDGES = {"socket", "subprocess", "asyncio", "time", "aiohttp", "sqlite3", "ctypes", "os.environ", "threading"}
-COMPONENTS = ("api", "client", "controllers", "services", "proxy", "dns", "pki", "metrics")
+COMPONENTS = ("api", "client", "controllers", "services", "proxy", "dns", "pki", "metrics", "envoy")
 DOORS = {
     "cryptography": ("pki/",),
+    "grpc": ("envoy/xds/",),
     "sqlite3": ("cluster/apiserver/journal.py",),
     "uvloop": ("cluster/", "proxy/run.py", "dns/serving/"),
     "aiohttp": ("client/rest.py", "cluster/apiserver/", "cluster/node/kubelet.py", "cluster/node/streaming/", "cluster/takeover.py",

@@ -1,0 +1,57 @@
+"""The one door to Envoy's protobuf messages: `messages.Cluster` is that of envoy.config.cluster.v3, loaded when first asked for.
+
+A message is looked for in the files that `FILES` names, so that a process pays only for what it uses.
+"""
+
+from __future__ import annotations
+
+import importlib
+import typing
+
+# Where the messages live; `A@B` is message A under the name B, where two have one name.
+FILES = {
+    "envoy.config.bootstrap.v3.bootstrap_pb2": "Bootstrap",
+    "envoy.config.cluster.v3.cluster_pb2": "Cluster",
+    "envoy.config.core.v3.address_pb2": "Address SocketAddress",
+    "envoy.config.core.v3.base_pb2": "DataSource HeaderValue HeaderValueOption Metadata Node TransportSocket",
+    "envoy.config.core.v3.config_source_pb2": "AggregatedConfigSource ApiConfigSource ConfigSource",
+    "envoy.config.core.v3.extension_pb2": "TypedExtensionConfig",
+    "envoy.config.core.v3.protocol_pb2": "HttpProtocolOptions Http1ProtocolOptions Http2ProtocolOptions",
+    "envoy.config.endpoint.v3.endpoint_pb2": "ClusterLoadAssignment",
+    "envoy.config.endpoint.v3.endpoint_components_pb2": "Endpoint LbEndpoint LocalityLbEndpoints",
+    "envoy.config.listener.v3.listener_pb2": "Listener",
+    "envoy.config.listener.v3.listener_components_pb2": "Filter FilterChain FilterChainMatch ListenerFilter",
+    "envoy.config.route.v3.route_pb2": "RouteConfiguration",
+    "envoy.config.route.v3.scoped_route_pb2": "ScopedRouteConfiguration",
+    "envoy.config.route.v3.route_components_pb2": (
+        "DirectResponseAction HeaderMatcher QueryParameterMatcher RedirectAction RetryPolicy Route RouteAction RouteMatch"
+        " VirtualHost WeightedCluster"
+    ),
+    "envoy.extensions.filters.http.router.v3.router_pb2": "Router",
+    "envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2": (
+        "HttpConnectionManager HttpFilter Rds ScopedRds ScopedRoutes"
+    ),
+    "envoy.extensions.transport_sockets.tls.v3.tls_pb2": "CommonTlsContext DownstreamTlsContext UpstreamTlsContext",
+    "envoy.extensions.transport_sockets.tls.v3.common_pb2": "CertificateValidationContext TlsCertificate",
+    "envoy.extensions.transport_sockets.tls.v3.secret_pb2": "SdsSecretConfig Secret",
+    "envoy.extensions.upstreams.http.v3.http_protocol_options_pb2": "HttpProtocolOptions@UpstreamHttpProtocolOptions",
+    "envoy.service.discovery.v3.discovery_pb2": "DeltaDiscoveryRequest DeltaDiscoveryResponse",
+    "google.protobuf.any_pb2": "Any",
+    "google.protobuf.duration_pb2": "Duration",
+    "google.protobuf.struct_pb2": "Struct Value",
+    "google.protobuf.wrappers_pb2": "BoolValue DoubleValue StringValue UInt32Value UInt64Value",
+    "google.rpc.status_pb2": "Status",
+}
+NAMES = {
+    name.rpartition("@")[2]: (module, name.partition("@")[0]) for module, names in FILES.items() for name in names.split()
+}
+
+
+def __getattr__(name: str) -> typing.Any:
+    """The message's class. The generated code has no types: what comes through this door is Any."""
+    found = NAMES.get(name)
+    if found is None:
+        raise AttributeError(f"no message {name} in {__name__}: add it to FILES")
+    module, message = found
+    globals()[name] = value = getattr(importlib.import_module(module), message)
+    return value
