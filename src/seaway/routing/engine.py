@@ -1,0 +1,246 @@
+"""The engine: objects go in as they change, what changes for each fleet and what statuses are wanted come out.
+
+It keeps state and does no I/O. What it holds in the end depends on the objects alone, never on the order in which they came.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from seaway.api.tree import Key
+from seaway.routing import backends
+from seaway.routing.certificates import certificate, trust
+from seaway.routing.incremental import Memo, View
+from seaway.routing.ir import Cluster, Fleet, Pieces, Socket
+from seaway.routing.merge import FleetState
+from seaway.routing.parts import Part, Parts
+
+Tree = dict[str, Any]
+
+
+class Status(NamedTuple):
+    """A status that is wanted: of `tree` only what is ours (a route's `parents` of our controller). `fleet`: whose address or
+    programming it speaks of."""
+
+    resource: str
+    namespace: str
+    name: str
+    tree: Tree
+
+
+class Index(NamedTuple):
+    """Keys of a resource's objects under values that `of` reads from them."""
+
+    name: str
+    resource: str
+    of: Callable[[Tree], Iterable[str]]
+
+
+class FrontEnd(NamedTuple):
+    """What a front end reads and decides. `parts` and `statuses`: a decision for every object of a resource,
+    `decide(view, namespace, name)`; a status decision gives None where the object is none of ours."""
+
+    resources: tuple[str, ...]
+    indexes: tuple[Index, ...]
+    parts: dict[str, Callable[[View, str, str], Parts]]
+    statuses: dict[str, Callable[[View, str, str], Status | None]]
+
+
+class Changes(NamedTuple):
+    """What has come of the changes since the last time. Of a fleet that is no more: None."""
+
+    fleets: dict[Fleet, Pieces | None]
+    statuses: list[Status]
+    failures: dict[str, Exception]
+
+
+SHARED = FrontEnd(
+    ("services", "endpointslices", "secrets", "configmaps", "namespaces"),
+    (
+        Index(
+            backends.SLICES_OF_SERVICE,
+            "endpointslices",
+            lambda t: [
+                f"{t['metadata'].get('namespace')}/{(t['metadata'].get('labels') or {}).get('kubernetes.io/service-name')}"
+            ],
+        ),
+    ),
+    {},
+    {},
+)
+UNREAD = ("managedFields", "resourceVersion", "selfLink", "annotations")
+
+
+def shaped(resource: str, tree: Tree) -> Tree:
+    """An object without what no decision reads, so that a write of a status or a heartbeat changes nothing here. Services keep
+    their status: load balancers' addresses are in it."""
+    meta = {k: v for k, v in tree["metadata"].items() if k not in UNREAD}
+    annotations = {
+        k: v
+        for k, v in (tree["metadata"].get("annotations") or {}).items()
+        if not k.startswith("kubectl.kubernetes.io/last-applied")
+    }
+    if annotations:
+        meta["annotations"] = annotations
+    found = {**tree, "metadata": meta}
+    if resource != "services":
+        found.pop("status", None)
+    return found
+
+
+Content = Callable[[View, str], Any]
+CONTENTS: dict[Content, str] = {backends.endpoints: "endpoints", certificate: "certificates", trust: "trusts"}
+
+
+class _Held:
+    """What a fleet has, of which its needs follow."""
+
+    def __init__(self) -> None:
+        self.sockets: dict[str, Socket] = {}
+        self.clusters: dict[str, Cluster] = {}
+        self.tls: set[tuple[Content, str]] = set()
+
+
+class Engine:
+    def __init__(self, front_ends: Iterable[FrontEnd]) -> None:
+        self.memo = Memo()
+        self._front_ends = (SHARED, *front_ends)
+        self._indexes: dict[str, list[Index]] = defaultdict(list)
+        self._listed: dict[str, dict[str, set[Key]]] = defaultdict(lambda: defaultdict(set))
+        self._parts: dict[str, Callable[[View, str, str], Parts]] = {}
+        self._statuses: dict[str, Callable[[View, str, str], Status | None]] = {}
+        for end in self._front_ends:
+            for index in end.indexes:
+                self._indexes[index.resource].append(index)
+            self._parts.update(end.parts)
+            self._statuses.update(end.statuses)
+        self._fleets: dict[Fleet, FleetState] = {}
+        self._gone: list[tuple[Any, ...]] = []
+        self._held: dict[Fleet, _Held] = defaultdict(_Held)
+        self._users: dict[tuple[Content, str], set[Fleet]] = defaultdict(set)  # who needs a content
+        self._moved: dict[tuple[Content, str], set[Fleet]] = defaultdict(set)  # whose need or content has changed
+
+    @property
+    def resources(self) -> list[str]:
+        """All that it wants to be told of."""
+        return sorted({r for end in self._front_ends for r in end.resources})
+
+    def change(self, resource: str, key: Key, tree: Tree | None) -> None:
+        """An object is there, has changed, or is gone."""
+        name = ("object", resource, key)
+        old = self.memo.value(name)
+        new = shaped(resource, tree) if tree is not None else None
+        for index in self._indexes[resource]:
+            before = set(index.of(old)) if old is not None else set()
+            after = set(index.of(new)) if new is not None else set()
+            listed = self._listed[index.name]
+            for value in before ^ after:
+                (listed[value].add if value in after else listed[value].discard)(key)
+                self.memo.put(("index", index.name, value), tuple(sorted(listed[value])) or None)
+                if not listed[value]:
+                    del listed[value]
+        self.memo.put(name, new)
+        for decide in (self._parts.get(resource), self._statuses.get(resource)):
+            if decide is None:
+                continue
+            if new is not None:
+                self.memo.root(decide, *key)
+            elif decide is self._parts.get(resource):
+                last = self.memo.unroot(decide, *key)
+                self._gone.append((decide, *key, last))
+            else:
+                self.memo.unroot(decide, *key)
+
+    def fact(self, *name: Any, value: Any) -> None:
+        """Something that is no object, and that decisions read by `view.fact`."""
+        self.memo.put(("fact", *name), value)
+
+    def settle(self) -> Changes:
+        """What has come of all changes since the last time."""
+        touched: set[Fleet] = set()
+        for decide, namespace, name, last in self._gone:
+            self._merge((decide, namespace, name), last or (), (), touched)
+        self._gone.clear()
+        for decide in dict.fromkeys(self._parts.values()):
+            for outcome in self.memo.settle(decide):
+                self._merge(outcome.root, outcome.old or (), outcome.new, touched)
+        fleets: dict[Fleet, Pieces | None] = {}
+        for fleet in sorted(touched):
+            pieces = Pieces()
+            self._fleets[fleet].take(pieces)
+            self._follow(fleet, pieces)
+            fleets[fleet] = pieces
+            if self._fleets[fleet].empty:
+                del self._fleets[fleet]
+                fleets[fleet] = None
+        self._contents(fleets)
+        statuses = []
+        for decide in dict.fromkeys(self._statuses.values()):
+            statuses += [o.new for o in self.memo.settle(decide) if o.new is not None]
+        failures = {f"{getattr(n[0], '__name__', n[0])} {n[1:]}": e for n, e in self.memo.failures.items()}
+        return Changes(fleets, statuses, failures)
+
+    # how
+
+    def _merge(self, owner: tuple[Any, ...], old: Parts, new: Parts, touched: set[Fleet]) -> None:
+        before: dict[Fleet, Part] = {p.fleet: p for p in old}
+        after: dict[Fleet, Part] = {p.fleet: p for p in new}
+        for fleet in before.keys() | after.keys():
+            state = self._fleets.setdefault(fleet, FleetState())
+            state.change(owner, before.get(fleet), after.get(fleet))
+            touched.add(fleet)
+
+    def _follow(self, fleet: Fleet, pieces: Pieces) -> None:
+        """Which certificates, authorities and endpoints a fleet now needs, from its sockets and clusters."""
+        held = self._held[fleet]
+        held.sockets = {n: s for n, s in {**held.sockets, **pieces.sockets}.items() if s is not None}
+        for name, cluster in pieces.clusters.items():
+            if cluster is None:
+                held.clusters.pop(name, None)
+            else:
+                held.clusters[name] = cluster
+        for name, cluster in pieces.clusters.items():
+            self._want(backends.endpoints, fleet, name, cluster is not None and not cluster.external)
+        tls = {name: c.tls for name, c in held.clusters.items() if c.tls is not None}
+        if pieces.sockets or tls or held.tls:
+            chains = [c.tls for socket in held.sockets.values() for c in socket.chains if c.tls is not None]
+            served = {n for c in chains for n in c.certificates}
+            checked = {c.client.trust for c in chains if c.client is not None}
+            wanted: set[tuple[Content, str]] = {
+                *((certificate, n) for n in served | {t.certificate for t in tls.values()} if n),
+                *((trust, n) for n in checked | {t.trust for t in tls.values()} if n),
+            }
+            for decide, name in held.tls ^ wanted:
+                self._want(decide, fleet, name, (decide, name) in wanted)
+            held.tls = wanted
+        if not held.sockets and not held.clusters:
+            del self._held[fleet]
+
+    def _want(self, decide: Content, fleet: Fleet, name: str, wanted: bool) -> None:
+        users = self._users[decide, name]
+        if wanted and fleet not in users:
+            users.add(fleet)
+            self.memo.root(decide, name)
+            self._moved[decide, name].add(fleet)
+        elif not wanted and fleet in users:
+            users.discard(fleet)
+            self._moved[decide, name].add(fleet)
+        if not users:
+            self.memo.unroot(decide, name)
+            del self._users[decide, name]
+
+    def _contents(self, fleets: dict[Fleet, Pieces | None]) -> None:
+        """What certificates, authorities and endpoints hold now, for all who need them."""
+        for decide in CONTENTS:
+            for outcome in self.memo.settle(decide):
+                self._moved[outcome.root[0], outcome.root[1]] |= self._users[outcome.root[0], outcome.root[1]]  # type: ignore[index]
+        for (decide, name), moved in self._moved.items():
+            users = self._users.get((decide, name), set())
+            value = self.memo.known(decide, name)
+            for fleet in moved:
+                pieces = fleets.setdefault(fleet, Pieces())  # None: the fleet is no more
+                if pieces is not None:
+                    getattr(pieces, CONTENTS[decide])[name] = value if fleet in users else None
+        self._moved.clear()
