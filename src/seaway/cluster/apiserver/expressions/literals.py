@@ -20,7 +20,7 @@ from seaway.cluster.apiserver.expressions.syntax import (
     Type,
 )
 from seaway.cluster.apiserver.expressions.values import FIRST, LAST, parse_duration, parse_timestamp
-from seaway.cluster.apiserver.structural.re2 import syntax_error
+from seaway.re2 import syntax_error
 
 
 def located(checked: Checked, node: Node, message: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from seaway.cluster.apiserver.status import Cause
 from seaway.cluster.apiserver.structural import causes
 from seaway.cluster.apiserver.structural.nodes import Tree
-from seaway.cluster.apiserver.structural.re2 import syntax_error
+from seaway.re2 import syntax_error
 
 ROOT, ITEM, FIELD = "at the root", "for specified array items", "for specified object fields"
 INT_OR_STRING = ({"type": "integer"}, {"type": "string"})

@@ -15,7 +15,7 @@ from seaway.cluster.apiserver.structural.faults import Fault
 from seaway.cluster.apiserver.structural.gotext import is_float
 from seaway.cluster.apiserver.structural.nodes import Tree
 from seaway.cluster.apiserver.structural.numbers import Numbers, is_integral
-from seaway.cluster.apiserver.structural.re2 import Regexp, compiled
+from seaway.re2 import Regexp, compiled
 
 # Go's names for the format of a decoded number, by JSON type; nothing else has one.
 NUMBER_FORMATS = {"integer": "int64", "number": "float64"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from seaway.cluster.apiserver.expressions import library
 from seaway.cluster.apiserver.expressions.functions.overloads import Overload, one
 from seaway.cluster.apiserver.expressions.values import EvaluationError
-from seaway.cluster.apiserver.structural.re2 import syntax_error
+from seaway.re2 import syntax_error
 
 
 def _told(pattern: str, error: ValueError) -> str:

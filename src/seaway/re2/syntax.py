@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from seaway.cluster.apiserver.structural.re2 import charsets
-from seaway.cluster.apiserver.structural.re2.charsets import Ranges
+from seaway.re2 import charsets
+from seaway.re2.charsets import Ranges
 
 LIMIT = 1000
 LARGEST = (128 << 20) // 40  # instructions: 128 MB of 40 bytes (syntax.maxSize)

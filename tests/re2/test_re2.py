@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import time
 
-from seaway.cluster.apiserver.structural import re2
-from seaway.cluster.apiserver.structural.re2 import machine, syntax
+from seaway import re2
+from seaway.re2 import machine, syntax
 
 PARTS = (
     "a",

@@ -6,6 +6,6 @@
 - `Regexp`: a pattern compiled; Python's engine matches where it can not blow up, the automaton where it could.
 """
 
-from seaway.cluster.apiserver.structural.re2.regexp import Regexp, compiled, syntax_error
+from seaway.re2.regexp import Regexp, compiled, syntax_error
 
 __all__ = ["Regexp", "compiled", "syntax_error"]

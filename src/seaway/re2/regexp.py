@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import re
 
-from seaway.cluster.apiserver.structural.re2.charsets import LAST, Ranges
-from seaway.cluster.apiserver.structural.re2.machine import Machine, TooLarge
-from seaway.cluster.apiserver.structural.re2.syntax import (
+from seaway.re2.charsets import LAST, Ranges
+from seaway.re2.machine import Machine, TooLarge
+from seaway.re2.syntax import (
     Alt,
     Assert,
     At,

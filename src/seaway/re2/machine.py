@@ -8,8 +8,8 @@ from __future__ import annotations
 import bisect
 from typing import NamedTuple
 
-from seaway.cluster.apiserver.structural.re2.charsets import LAST, WORD, Ranges
-from seaway.cluster.apiserver.structural.re2.syntax import Alt, Assert, At, Cat, Chars, Repeat, Tree
+from seaway.re2.charsets import LAST, WORD, Ranges
+from seaway.re2.syntax import Alt, Assert, At, Cat, Chars, Repeat, Tree
 
 MOST_STEPS = 100_000
 MOST_STATES = 2_000
