@@ -105,8 +105,7 @@ def test_variables_that_would_be_ignored_end_the_program(monkeypatch: pytest.Mon
     log = tmp_path / "termination-log"
     log.write_text("")
     monkeypatch.setattr(flags, "TERMINATION_LOG", str(log))
-    for name, main in (("ENABLE__FILE", echo_server.main), ("GUNICORN_CMD_ARGS", httpbin.main), ("MAX_BODY_SIZE", httpbin.go_main),
-                       ("GRPC_ECHO_SERVER", echo_basic.main)):
+    for name, main in (("ENABLE__FILE", echo_server.main), ("GUNICORN_CMD_ARGS", httpbin.main), ("MAX_BODY_SIZE", httpbin.go_main)):
         monkeypatch.setenv(name, "1")
         with pytest.raises(SystemExit) as caught:
             main(["program"])

@@ -51,6 +51,7 @@ BUILT_IN: dict[str, str] = {
     "kennethreitz/httpbin": "httpbin",
     "mccutchen/go-httpbin": "httpbin:go_main",
     "ghcr.io/mccutchen/go-httpbin": "httpbin:go_main",
+    "registry.k8s.io/gateway-api/conformance/echo-basic": "echo_basic",
     "registry.k8s.io/gateway-api/echo-basic": "echo_basic",
     "gcr.io/k8s-staging-gateway-api/echo-basic": "echo_basic",
     "registry.k8s.io/pause": "pause",

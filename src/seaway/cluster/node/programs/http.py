@@ -6,17 +6,22 @@ import os
 import select
 import signal
 import socket
+import struct
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
     import ssl
 
+    from seaway.cluster.node.programs.http2 import Connection2
+
 LIMIT, BODY_LIMIT = 1 << 16, 64 << 20
+PRI = b"PRI * HTTP/2"  # how a client of HTTP/2 begins (RFC 9113 3.4)
 REASONS = {
+    101: "Switching Protocols",
     200: "OK",
     201: "Created",
     202: "Accepted",
@@ -76,6 +81,9 @@ class Answer:
     body: bytes
     kind: str = "text/plain; charset=utf-8"
     headers: tuple[tuple[str, str], ...] = ()
+    trailers: tuple[tuple[str, str], ...] = ()  # HTTP/2 only
+    after: Callable[[bytes], tuple[bytes, bool]] | None = None  # of a 101: bytes in, bytes out and whether that is all
+    reset: bool = False  # no answer: the connection is torn down
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,15 @@ class Later:
 
 Handler = Callable[[Request], Answer | Later]
 Echo = Callable[[bytes, tuple[str, int]], bytes]
+
+
+class Listener(NamedTuple):
+    """A port. `h2`: HTTP/2 is spoken to whom begins with its preface. `speaks`: something else than HTTP is."""
+
+    port: int
+    tls: ssl.SSLContext | None = None
+    h2: bool = False
+    speaks: Callable[[socket.socket, tuple[str, int]], Connection] | None = None
 
 
 def _chunked(data: bytes) -> tuple[bytes, bytes] | None:
@@ -110,16 +127,22 @@ def _chunked(data: bytes) -> tuple[bytes, bytes] | None:
 class Connection:
     """One client: bytes in, answers out, in order."""
 
-    __slots__ = ("asked", "close", "data", "later", "out", "peer", "sock")
+    __slots__ = ("after", "asked", "close", "data", "ending", "later", "out", "peer", "reset", "sock")
 
     def __init__(self, sock: socket.socket, peer: tuple[str, int]) -> None:
         self.sock, self.peer, self.data, self.out, self.close = sock, peer, b"", b"", False
-        self.later: tuple[Later, bool, bool] | None = None  # an answer that is waited for; those behind it wait too
-        self.asked = False
+        self.later: list[tuple[Later, int]] = []  # the answer that is waited for; those behind it wait too
+        self.ending = (False, False)  # of that one: whether the connection closes then, and whether it has no body
+        self.after: Callable[[bytes], tuple[bytes, bool]] | None = None
+        self.asked = self.reset = False
 
     def feed(self, handler: Handler) -> None:
         """Answers every whole request that has arrived."""
-        while not self.close and self.later is None:
+        while not self.close and not self.later:
+            if self.after is not None:
+                out, self.close = self.after(self.data)
+                self.out, self.data = self.out + out, b""
+                return
             head, found, rest = self.data.partition(b"\r\n\r\n")
             if not found:
                 self.close = len(head) > LIMIT
@@ -154,11 +177,19 @@ class Connection:
             close = request.header("Connection").lower() == "close" or request.version == "HTTP/1.0"
             answer = handler(request)
             if isinstance(answer, Later):
-                self.later = (answer, close, request.method == "HEAD")
+                self.later, self.ending = [(answer, 0)], (close, request.method == "HEAD")
             else:
                 self.answer(answer, close, request.method == "HEAD")
 
+    def finish(self, number: int, answer: Answer) -> None:
+        """The answer that was waited for is there."""
+        self.later = []
+        self.answer(answer, *self.ending)
+
     def answer(self, answer: Answer, close: bool, head_only: bool = False) -> None:
+        if answer.reset:
+            self.reset = self.close = True
+            return
         lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Status')}"]
         bare = answer.status < 200 or answer.status in (204, 304)
         if not bare:
@@ -167,7 +198,7 @@ class Connection:
         if close:
             lines.append("Connection: close")
         self.out += ("\r\n".join(lines) + "\r\n\r\n").encode() + (b"" if head_only or bare else answer.body)
-        self.close = self.close or close
+        self.close, self.after = self.close or close, answer.after
 
 
 class _Server:
@@ -176,15 +207,16 @@ class _Server:
     def __init__(
         self,
         handler: Handler,
-        listeners: list[tuple[socket.socket, ssl.SSLContext | None]],
+        listeners: list[tuple[socket.socket, Listener]],
         udp: socket.socket | None,
         echo: Echo | None,
     ) -> None:
         self._handler, self._udp, self._echo = handler, udp, echo
-        self._listeners = {sock.fileno(): (sock, context) for sock, context in listeners}
+        self._listeners = {sock.fileno(): (sock, listener) for sock, listener in listeners}
         self._poll = select.epoll()
-        self._connections: dict[int, Connection] = {}
-        self._done: list[tuple[Connection, Answer]] = []
+        self._connections: dict[int, Connection | Connection2] = {}
+        self._h2: set[int] = set()  # connections that may yet turn out to speak HTTP/2
+        self._done: list[tuple[Connection | Connection2, int, Answer]] = []
         self._wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._ended = False
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
@@ -211,19 +243,22 @@ class _Server:
                 elif fd in self._connections:
                     self._serve(self._connections[fd], events)
 
-    def _accept(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+    def _accept(self, sock: socket.socket, listener: Listener) -> None:
         for _ in range(64):
             try:
-                sock, peer = listener.accept()
-                if context:
-                    sock = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                client, peer = sock.accept()
+                if listener.tls:
+                    client = listener.tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
             except OSError:
                 return
-            sock.setblocking(False)
-            self._connections[sock.fileno()] = Connection(sock, (peer[0].removeprefix("::ffff:"), peer[1]))
-            self._poll.register(sock.fileno(), select.EPOLLIN)
+            client.setblocking(False)
+            connection = (listener.speaks or Connection)(client, (peer[0].removeprefix("::ffff:"), peer[1]))
+            self._connections[client.fileno()] = connection
+            if listener.h2:
+                self._h2.add(client.fileno())
+            self._poll.register(client.fileno(), select.EPOLLIN | (select.EPOLLOUT if connection.out else 0))
 
-    def _serve(self, connection: Connection, events: int) -> None:
+    def _serve(self, connection: Connection | Connection2, events: int) -> None:
         try:
             if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
                 data = connection.sock.recv(65536)
@@ -235,6 +270,7 @@ class _Server:
                     self._drop(connection)
                     return
                 connection.data += data
+                connection = self._version(connection)
                 self._answer(connection)
             self._send(connection)
         except (BlockingIOError, InterruptedError):
@@ -245,30 +281,42 @@ class _Server:
                 return
         self._settle(connection)
 
-    def _answer(self, connection: Connection) -> None:
-        before = connection.later
+    def _version(self, connection: Connection | Connection2) -> Connection | Connection2:
+        """The same connection, as one of HTTP/2 where that is what it begins with."""
+        number = connection.sock.fileno()
+        if number not in self._h2:
+            return connection
+        if len(connection.data) >= len(PRI) or not PRI.startswith(connection.data):
+            self._h2.discard(number)
+        if connection.data.startswith(PRI):
+            from seaway.cluster.node.programs.http2 import Connection2
+
+            connection = self._connections[number] = Connection2(connection.sock, connection.peer, connection.data)
+        return connection
+
+    def _answer(self, connection: Connection | Connection2) -> None:
+        before = {number for _, number in connection.later}
         connection.feed(self._handler)
-        if connection.later is not None and before is None:
-            import threading
+        for later, number in connection.later:
+            if number not in before:
+                import threading
 
-            threading.Thread(target=self._run_later, args=(connection, connection.later[0]), daemon=True).start()
+                threading.Thread(target=self._run_later, args=(connection, number, later), daemon=True).start()
 
-    def _run_later(self, connection: Connection, later: Later) -> None:
+    def _run_later(self, connection: Connection | Connection2, number: int, later: Later) -> None:
         try:
             answer = later.run()
         except Exception as e:
             answer = Answer(500, f"{e}\n".encode())
-        self._done.append((connection, answer))
+        self._done.append((connection, number, answer))
         os.write(self._waker, b"\0")
 
     def _finish(self) -> None:
         while self._done:
-            connection, answer = self._done.pop(0)
-            if connection.later is None or self._connections.get(connection.sock.fileno()) is not connection:
+            connection, number, answer = self._done.pop(0)
+            if not connection.later or self._connections.get(connection.sock.fileno()) is not connection:
                 continue
-            _, close, head_only = connection.later
-            connection.later = None
-            connection.answer(answer, close, head_only)
+            connection.finish(number, answer)
             self._answer(connection)  # requests that waited behind it
             try:
                 self._send(connection)
@@ -278,19 +326,22 @@ class _Server:
                     continue
             self._settle(connection)
 
-    def _send(self, connection: Connection) -> None:
+    def _send(self, connection: Connection | Connection2) -> None:
         if connection.out:
             connection.out = connection.out[connection.sock.send(connection.out) :]
 
-    def _settle(self, connection: Connection) -> None:
-        if connection.close and not connection.out and connection.later is None:
+    def _settle(self, connection: Connection | Connection2) -> None:
+        if connection.close and not connection.out and not connection.later:
             self._drop(connection)
             return
         self._poll.modify(connection.sock.fileno(), select.EPOLLIN | (select.EPOLLOUT if connection.out else 0))
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: Connection | Connection2) -> None:
         self._poll.unregister(connection.sock.fileno())
         del self._connections[connection.sock.fileno()]
+        self._h2.discard(connection.sock.fileno())
+        if isinstance(connection, Connection) and connection.reset:
+            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.sock.close()
 
     def _datagram(self) -> None:
@@ -324,12 +375,14 @@ def _bound(kind: socket.SocketKind, host: str | None, port: int) -> socket.socke
     raise OSError("no address family is there")
 
 
-def tls_context(certificate: str, key: str, clients: str = "") -> ssl.SSLContext:
-    """A server's TLS; with `clients`, certificates of theirs are asked for and checked."""
+def tls_context(certificate: str, key: str, clients: str = "", protocols: tuple[str, ...] = ()) -> ssl.SSLContext:
+    """A server's TLS; with `clients`, certificates of theirs are asked for and checked. `protocols`: what ALPN offers."""
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
     if clients:
         context.load_verify_locations(clients)
         context.verify_mode = ssl.CERT_OPTIONAL
@@ -342,18 +395,27 @@ def serve(
     host: str | None = None,
     udp: tuple[int, Echo] | None = None,
     tls: ssl.SSLContext | None = None,
-    more: tuple[tuple[int, ssl.SSLContext | None], ...] = (),
+    more: tuple[Listener, ...] = (),
 ) -> int:
     """Serves until SIGTERM or SIGINT: on `port`, with TLS where a context is given, and on the ports of `more`."""
+    return listen(handler, (Listener(port, tls), *more), host, udp)
+
+
+def listen(
+    handler: Handler, listeners: tuple[Listener, ...], host: str | None = None, udp: tuple[int, Echo] | None = None
+) -> int:
     opened = []
+    port = 0
     try:
-        for number, context in ((port, tls), *more):
-            listener = _bound(socket.SOCK_STREAM, host, number)
-            listener.listen(1024)
-            opened.append((listener, context))
+        for listener in listeners:
+            port = listener.port
+            sock = _bound(socket.SOCK_STREAM, host, port)
+            sock.listen(1024)
+            opened.append((sock, listener))
+        port = udp[0] if udp else port
         datagrams = _bound(socket.SOCK_DGRAM, host, udp[0]) if udp else None
     except OSError as e:
-        print(f"cannot listen on port {number}: {e}", file=sys.stderr)
+        print(f"cannot listen on port {port}: {e}", file=sys.stderr)
         return 1
     _Server(handler, opened, datagrams, udp[1] if udp else None).run()
     return 0
