@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from seaway import re2
 from seaway.cluster.apiserver import structural
 from seaway.cluster.apiserver.status import Cause
-from seaway.cluster.apiserver.structural import quick, re2, stringformats
+from seaway.cluster.apiserver.structural import quick, stringformats
 
 Tree = dict[str, Any]
 HERE = Path(__file__).parent
