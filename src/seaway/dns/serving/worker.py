@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Sequence
 
+from seaway.dns.serving import turns
 from seaway.dns.serving.assembly import Assembly, Port, read_file
 from seaway.dns.serving.datagrams import Datagrams
 from seaway.dns.serving.reactor import Reactor
@@ -54,6 +55,7 @@ def run(settings: Settings, sockets: Sequence[tuple[Group, socket.socket]], zone
     reactor.later(1.0, second)
     if assembly.hosts_interval:
         reactor.later(assembly.hosts_interval, hosts)
+    turns.answer_first()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     reactor.run()
