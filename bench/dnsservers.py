@@ -5,6 +5,7 @@ with what they cost. Everything runs in the network and process namespace that t
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -24,13 +25,15 @@ from seaway.cluster.config import ClusterConfig
 from seaway.cluster.place import Place
 
 UPSTREAM = "127.0.0.2"
-PORTS = {"seaway": 5301, "unbound": 5302, "bind": 5303}
+PORTS = {"seaway": 5301, "unbound": 5302, "bind": 5303, "echo": 5304}
+COMPARED = ("seaway", "unbound", "bind")
 READY = 5380
 PATIENCE = 60.0
 
 
+@functools.cache
 def cpus() -> tuple[int, int]:
-    """(the server's, everybody else's)."""
+    """(the server's, everybody else's), as they were before this process took its own."""
     found = sorted(os.sched_getaffinity(0))
     return found[0], found[-1]
 
@@ -64,6 +67,15 @@ class Tree:
             with contextlib.suppress(OSError):
                 total += time.clock_gettime(~pid << 3 | 2)  # as clock_getcpuclockid(3) names it
         return total
+
+    def turns(self) -> dict[int, tuple[int, int]]:
+        """Of each process: nanoseconds that it waited for its turn on the processor, and how many turns it had."""
+        found = {}
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                _, waited, number = map(int, Path(f"/proc/{pid}/schedstat").read_text().split())
+                found[pid] = waited, number
+        return found
 
     def each(self) -> list[tuple[float, float]]:
         """(RSS, PSS) of each process in MB."""
@@ -160,6 +172,17 @@ def seaway(folder: Path, kubeconfig: Path) -> Tree:
     program = str(Path(sys.executable).parent / "seaway")
     words = [program, "dns", "--kubeconfig", str(kubeconfig), "--port", str(PORTS["seaway"]), "--ready-port", str(READY)]
     return Tree(words, folder / "seaway.log", cpus()[0])
+
+
+def echo(folder: Path) -> Tree:
+    """Sends each query back as its answer: what any server on this CPU costs and waits at the least."""
+    program = f"""import socket
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("127.0.0.1", {PORTS["echo"]}))
+while True:
+    data, address = sock.recvfrom(2048)
+    sock.sendto(data[:2] + bytes((data[2] | 128,)) + data[3:], address)"""
+    return Tree([sys.executable, "-c", program], folder / "echo.log", cpus()[0])
 
 
 def unbound(folder: Path, root: Path, env: dict[str, str]) -> Tree:
