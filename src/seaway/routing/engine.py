@@ -5,7 +5,7 @@ It keeps state and does no I/O. What it holds in the end depends on the objects 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -40,12 +40,14 @@ class Index(NamedTuple):
 
 class FrontEnd(NamedTuple):
     """What a front end reads and decides. `parts` and `statuses`: a decision for every object of a resource,
-    `decide(view, namespace, name)`; a status decision gives None where the object is none of ours."""
+    `decide(view, namespace, name)`; a status decision gives None where the object is none of ours. `counts`: names that an object
+    counts for; how many do is a fact of that name."""
 
     resources: tuple[str, ...]
     indexes: tuple[Index, ...]
     parts: dict[str, Callable[[View, str, str], Parts]]
     statuses: dict[str, Callable[[View, str, str], Status | None]]
+    counts: dict[str, Callable[[View, str, str], tuple[tuple[str, ...], ...]]] = {}
 
 
 class Changes(NamedTuple):
@@ -109,9 +111,13 @@ class Engine:
         self._front_ends = (SHARED, *front_ends)
         self._indexes: dict[str, list[Index]] = defaultdict(list)
         self._listed: dict[str, dict[str, set[Key]]] = defaultdict(lambda: defaultdict(set))
+        self._relisted: set[tuple[str, str]] = set()
         self._parts: dict[str, Callable[[View, str, str], Parts]] = {}
         self._statuses: dict[str, Callable[[View, str, str], Status | None]] = {}
+        self._counts: dict[str, Callable[[View, str, str], tuple[tuple[str, ...], ...]]] = {}
+        self._counted: Counter[tuple[str, ...]] = Counter()
         for end in self._front_ends:
+            self._counts.update(end.counts)
             for index in end.indexes:
                 self._indexes[index.resource].append(index)
             self._parts.update(end.parts)
@@ -138,20 +144,20 @@ class Engine:
             listed = self._listed[index.name]
             for value in before ^ after:
                 (listed[value].add if value in after else listed[value].discard)(key)
-                self.memo.put(("index", index.name, value), tuple(sorted(listed[value])) or None)
-                if not listed[value]:
-                    del listed[value]
+                self._relisted.add((index.name, value))
         self.memo.put(name, new)
-        for decide in (self._parts.get(resource), self._statuses.get(resource)):
+        for table in (self._parts, self._counts, self._statuses):
+            decide = table.get(resource)
             if decide is None:
                 continue
             if new is not None:
                 self.memo.root(decide, *key)
-            elif decide is self._parts.get(resource):
-                last = self.memo.unroot(decide, *key)
+                continue
+            last = self.memo.unroot(decide, *key)
+            if table is self._parts:
                 self._gone.append((decide, *key, last))
-            else:
-                self.memo.unroot(decide, *key)
+            elif table is self._counts:
+                self._count(last or (), ())
 
     def fact(self, *name: Any, value: Any) -> None:
         """Something that is no object, and that decisions read by `view.fact`."""
@@ -159,6 +165,12 @@ class Engine:
 
     def settle(self) -> Changes:
         """What has come of all changes since the last time."""
+        for index, value in self._relisted:
+            keys = self._listed[index][value]
+            self.memo.put(("index", index, value), tuple(sorted(keys)) or None)
+            if not keys:
+                del self._listed[index][value]
+        self._relisted.clear()
         touched: set[Fleet] = set()
         for decide, namespace, name, last in self._gone:
             self._merge((decide, namespace, name), last or (), (), touched)
@@ -176,6 +188,9 @@ class Engine:
                 del self._fleets[fleet]
                 fleets[fleet] = None
         self._contents(fleets)
+        for decide in dict.fromkeys(self._counts.values()):
+            for outcome in self.memo.settle(decide):
+                self._count(outcome.old or (), outcome.new)
         statuses = []
         for decide in dict.fromkeys(self._statuses.values()):
             statuses += [o.new for o in self.memo.settle(decide) if o.new is not None]
@@ -183,6 +198,14 @@ class Engine:
         return Changes(fleets, statuses, failures)
 
     # how
+
+    def _count(self, old: tuple[tuple[str, ...], ...], new: tuple[tuple[str, ...], ...]) -> None:
+        self._counted.subtract(old)
+        self._counted.update(new)
+        for name in {*old, *new}:
+            self.memo.put(("fact", *name), self._counted[name] or None)
+            if not self._counted[name]:
+                del self._counted[name]
 
     def _merge(self, owner: tuple[Any, ...], old: Parts, new: Parts, touched: set[Fleet]) -> None:
         before: dict[Fleet, Part] = {p.fleet: p for p in old}

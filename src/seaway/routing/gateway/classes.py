@@ -1,0 +1,65 @@
+"""GatewayClasses: which are ours, and their status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seaway.routing.engine import Status
+from seaway.routing.gateway.conditions import Condition, rendered
+from seaway.routing.gateway.features import FEATURES
+from seaway.routing.incremental import View
+
+Tree = dict[str, Any]
+CONTROLLER = "seaway.dev/gateway-controller"
+
+
+def controller_of(view: View, name: str) -> str:
+    """A decision: the controller name of a GatewayClass if it is one of ours, else ""."""
+    tree = view.get("gatewayclasses", "", name)
+    found = str(((tree or {}).get("spec") or {}).get("controllerName") or "")
+    return found if found in (view.fact("controllers") or (CONTROLLER,)) else ""
+
+
+def parameters(tree: Tree, *path: str) -> tuple[str, str, str, str] | None:
+    """A parametersRef: group, kind, namespace ("" if it names none), name."""
+    found: Any = tree.get("spec") or {}
+    for step in path:
+        found = found.get(step) or {}
+    if not found:
+        return None
+    return str(found.get("group") or ""), str(found["kind"]), str(found.get("namespace") or ""), str(found["name"])
+
+
+def status(view: View, namespace: str, name: str) -> Status | None:
+    """A decision: the status of a GatewayClass of ours."""
+    if not view.ask(controller_of, name):
+        return None
+    tree = view.get("gatewayclasses", namespace, name) or {}
+    problem = view.fact("parameters problem", "GatewayClass", "", name) or ""
+    reference = parameters(tree, "parametersRef")
+    if reference is not None and not problem:
+        problem = unknown_parameters(view, reference, reference[2])
+    accepted = (
+        Condition("Accepted", False, "InvalidParameters", problem)
+        if problem
+        else Condition("Accepted", True, "Accepted", "the class is served by this controller")
+    )
+    return Status(
+        "gatewayclasses",
+        "",
+        name,
+        {
+            "conditions": rendered([accepted], int(tree["metadata"].get("generation") or 0)),
+            "supportedFeatures": [{"name": f} for f in FEATURES],
+        },
+    )
+
+
+def unknown_parameters(view: View, reference: tuple[str, str, str, str], namespace: str) -> str:
+    """What is wrong with a parametersRef, "" if it leads to a ConfigMap."""
+    group, kind, _, name = reference
+    if (group, kind) != ("", "ConfigMap"):
+        return f"parametersRef: {kind}{'.' + group if group else ''} is not known; a ConfigMap of the core group is"
+    if not namespace or view.get("configmaps", namespace, name) is None:
+        return f"parametersRef: ConfigMap {namespace}/{name} does not exist"
+    return ""

@@ -1,0 +1,122 @@
+"""Filters of HTTPRoute and GRPCRoute rules, and of their backends, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from seaway.routing.gateway.matches import Unsupported
+from seaway.routing.ir import Cors, HeaderEdits, Mirror, Redirect, Rewrite
+
+Tree = dict[str, Any]
+Mirrored = Callable[[Tree], str]  # a mirror's backendRef -> cluster, "" where there is none
+WELL_KNOWN = {"http": 80, "https": 443}
+
+
+class Filters(msgspec.Struct, frozen=True):
+    """What the filters of a rule or of a backend say. `broken`: requests are answered with 500, because a filter is not known."""
+
+    request: HeaderEdits = HeaderEdits()
+    response: HeaderEdits = HeaderEdits()
+    redirect: Redirect | None = None
+    rewrite: Rewrite = Rewrite()
+    mirrors: tuple[Mirror, ...] = ()
+    cors: Cors | None = None
+    broken: str = ""
+
+
+class Incompatible(ValueError):
+    """Filters that cannot stand together."""
+
+
+def _edits(tree: Tree) -> HeaderEdits:
+    """Of entries with one name only the first counts (HTTPHeaderFilter)."""
+
+    def pairs(entries: Any) -> tuple[tuple[str, str], ...]:
+        found: dict[str, tuple[str, str]] = {}
+        for entry in entries or ():
+            found.setdefault(str(entry["name"]).lower(), (str(entry["name"]), str(entry.get("value") or "")))
+        return tuple(found.values())
+
+    return HeaderEdits(pairs(tree.get("set")), pairs(tree.get("add")), tuple(str(n) for n in tree.get("remove") or ()))
+
+
+def _path(tree: Tree | None) -> tuple[str, str]:
+    if not tree:
+        return "", ""
+    if tree.get("type") == "ReplaceFullPath":
+        return "full", str(tree.get("replaceFullPath") or "")
+    return "prefix", str(tree.get("replacePrefixMatch") or "")
+
+
+def _redirect(tree: Tree, scheme: str, port: int) -> Redirect:
+    """At a listener of `scheme` and `port` (HTTPRequestRedirectFilter.port): a scheme that is named brings its own port, and
+    well-known ports are not written."""
+    wanted = str(tree.get("scheme") or "")
+    number = int(tree.get("port") or 0) or (WELL_KNOWN.get(wanted, 0) if wanted else port)
+    if number == WELL_KNOWN.get(wanted or scheme):
+        number = 0
+    return Redirect(
+        wanted, str(tree.get("hostname") or ""), number, *_path(tree.get("path")), int(tree.get("statusCode") or 302)
+    )
+
+
+def _cors(tree: Tree) -> Cors:
+    def words(name: str) -> tuple[str, ...]:
+        return tuple(str(w) for w in tree.get(name) or ())
+
+    return Cors(
+        words("allowOrigins"),
+        words("allowMethods"),
+        words("allowHeaders"),
+        words("exposeHeaders"),
+        bool(tree.get("allowCredentials")),
+        int(tree.get("maxAge", 5)),
+    )
+
+
+def _fraction(tree: Tree) -> tuple[int, int]:
+    if tree.get("percent") is not None:
+        return int(tree["percent"]), 100
+    fraction = tree.get("fraction")
+    if fraction:
+        return int(fraction.get("numerator") or 0), int(fraction.get("denominator") or 100)
+    return 100, 100
+
+
+def read(entries: Any, field: str, scheme: str, port: int, mirrored: Mirrored) -> Filters:
+    """The filters of a list, all of them; Unsupported or Incompatible where a rule cannot be made of them."""
+    request, response, rewrite = HeaderEdits(), HeaderEdits(), Rewrite()
+    redirect: Redirect | None = None
+    cors: Cors | None = None
+    mirrors: list[Mirror] = []
+    broken = ""
+    for i, entry in enumerate(entries or ()):
+        kind = entry["type"]
+        if kind == "RequestHeaderModifier":
+            request = _edits(entry.get("requestHeaderModifier") or {})
+        elif kind == "ResponseHeaderModifier":
+            response = _edits(entry.get("responseHeaderModifier") or {})
+        elif kind == "RequestRedirect":
+            redirect = _redirect(entry.get("requestRedirect") or {}, scheme, port)
+        elif kind == "URLRewrite":
+            tree = entry.get("urlRewrite") or {}
+            rewrite = Rewrite(str(tree.get("hostname") or ""), *_path(tree.get("path")))
+        elif kind == "RequestMirror":
+            tree = entry.get("requestMirror") or {}
+            cluster = mirrored(tree.get("backendRef") or {})
+            if cluster:
+                mirrors.append(Mirror(cluster, *_fraction(tree)))
+        elif kind == "CORS":
+            cors = _cors(entry.get("cors") or {})
+        elif kind == "ExtensionRef":
+            # HTTPRouteFilter.extensionRef: a filter that cannot be resolved must not be skipped.
+            ref = entry.get("extensionRef") or {}
+            broken = f"{ref.get('kind')} {ref.get('name')} is no filter that is known"
+        else:
+            raise Unsupported(f"{field}[{i}].type: {kind} is not supported")
+    if redirect is not None and rewrite != Rewrite():
+        raise Incompatible(f"{field}: RequestRedirect and URLRewrite cannot stand together")
+    return Filters(request, response, redirect, rewrite, tuple(mirrors), cors, broken)

@@ -1,0 +1,140 @@
+"""What Gateways and routes give to fleets: ways in from listeners, rules from HTTP routes, streams from the others."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from seaway.routing.gateway import hostnames
+from seaway.routing.gateway.attaching import ROUTES, Place, attachments
+from seaway.routing.gateway.httprules import compiled
+from seaway.routing.gateway.listeners import Listener, fleet_of, listeners
+from seaway.routing.gateway.streams import stream_of
+from seaway.routing.incremental import View
+from seaway.routing.ir import Chain, Cluster, Fleet, ServerTls
+from seaway.routing.parts import Domain, Entry, Part, Parts, Way, order
+
+Tree = dict[str, Any]
+
+
+def serving(found: Iterable[Listener], port: int, plaintext: bool) -> list[Listener]:
+    """The listeners among which requests at a port are told apart by host name."""
+    protocols = ("HTTP",) if plaintext else ("HTTPS", "TLS")
+    return [li for li in found if li.port == port and li.protocol in protocols and li.serves]
+
+
+def server_tls(listener: Listener) -> ServerTls | None:
+    tls = listener.tls
+    if tls is None or tls.passthrough:
+        return None
+    alpn = ("h2", "http/1.1") if listener.protocol == "HTTPS" else ()
+    return ServerTls(tls.certificates, tls.client, alpn)
+
+
+def names_of(hostname: str) -> tuple[str, ...]:
+    return (hostname,) if hostname and hostname != "*" else ()
+
+
+def gateway_parts(view: View, namespace: str, name: str) -> Parts:
+    """A decision: the HTTP and HTTPS ways into a Gateway's fleet, and whose each host name is. A host name of a listener is there
+    with or without routes, so that its requests never fall to another listener's routes (HTTPListenerIsolation)."""
+    found = view.ask(listeners, namespace, name)
+    if found is None:
+        return ()
+    ways: list[Way] = []
+    domains: list[Domain] = []
+    for listener in found:
+        if not listener.serves or listener.protocol not in ("HTTP", "HTTPS"):
+            continue
+        if listener.protocol == "HTTP":
+            chain = Chain("http", _shared(found, listener), table=listener.table)
+        else:
+            chain = Chain(
+                listener.title, listener.source, names_of(listener.hostname), server_tls(listener), listener.table
+            )
+            # A client may use a connection for another host that its certificate covers: 421 sends it to the right one.
+            for other in serving(found, listener.port, False):
+                if other.title != listener.title:
+                    domains.append(Domain(listener.table, other.hostname or "*", other.source, True))
+        way = Way(listener.port, "tcp", chain)
+        if way not in ways:
+            ways.append(way)
+        domains.append(Domain(listener.table, listener.hostname or "*", listener.source))
+    return (Part(fleet_of(namespace, name), tuple(ways), tuple(domains)),)
+
+
+def _shared(found: Iterable[Listener], listener: Listener) -> Any:
+    """The source of the chain that all HTTP listeners of a port share: the first one's."""
+    return serving(found, listener.port, True)[0].source
+
+
+def _by_fleet(view: View, resource: str, namespace: str, name: str) -> dict[Fleet, list[Place]]:
+    found: dict[Fleet, list[Place]] = defaultdict(list)
+    for one in view.ask(attachments, resource, namespace, name):
+        known = found[fleet_of(*one.gateway)]
+        known += [place for place in one.places if place.listener.serves and place not in known]
+    return found
+
+
+def http_parts(resource: str) -> Callable[[View, str, str], Parts]:
+    """The decision for HTTPRoutes or GRPCRoutes: a rule under each domain of each listener."""
+
+    def route_parts(view: View, namespace: str, name: str) -> Parts:
+        tree = view.get(resource, namespace, name)
+        if tree is None:
+            return ()
+        created = str(tree["metadata"].get("creationTimestamp") or "")
+        return tuple(
+            _http_part(view, resource, namespace, name, fleet, created, places)
+            for fleet, places in sorted(_by_fleet(view, resource, namespace, name).items())
+        )
+
+    return route_parts
+
+
+def _http_part(
+    view: View, resource: str, namespace: str, name: str, fleet: Fleet, created: str, places: list[Place]
+) -> Part:
+    known = view.ask(listeners, fleet.namespace, fleet.name) or ()
+    entries: dict[tuple[Any, ...], Entry] = {}
+    clusters: dict[str, Cluster] = {}
+    for listener, domains in places:
+        plaintext = listener.protocol == "HTTP"
+        found = view.ask(compiled, resource, namespace, name, fleet, "http" if plaintext else "https", listener.port)
+        patterns = [li.hostname for li in serving(known, listener.port, plaintext)]
+        for domain in domains:
+            if hostnames.owner(patterns, domain) != listener.hostname:
+                continue  # a more specific listener has these requests
+            for place, rule in found.rules:
+                entry = Entry(listener.table, domain, order(rule, created, place), rule)
+                entries.setdefault((entry.table, domain, place), entry)
+        clusters.update((c.name, c) for c in found.clusters)
+    return Part(fleet, (), (), tuple(entries.values()), tuple(clusters[n] for n in sorted(clusters)))
+
+
+def stream_parts(resource: str) -> Callable[[View, str, str], Parts]:
+    """The decision for TLSRoutes, TCPRoutes or UDPRoutes: a chain at each listener, and for each of its server names."""
+
+    def route_parts(view: View, namespace: str, name: str) -> Parts:
+        tree = view.get(resource, namespace, name)
+        if tree is None:
+            return ()
+        found = []
+        age = (str(tree["metadata"].get("creationTimestamp") or ""), namespace, name)
+        for fleet, places in sorted(_by_fleet(view, resource, namespace, name).items()):
+            ways = []
+            clusters: dict[str, Cluster] = {}
+            for listener, domains in places:
+                stream, used, _ = view.ask(stream_of, resource, namespace, name, fleet)
+                clusters.update((c.name, c) for c in used)
+                for domain in domains:
+                    if listener.protocol in ("TLS", "HTTPS") and ROUTES[resource] == "TCPRoute":
+                        domain = listener.hostname or "*"
+                    title = f"{listener.title}/{domain}" if listener.protocol == "TLS" else listener.title
+                    chain = Chain(title, listener.source, names_of(domain), server_tls(listener), stream=stream)
+                    ways.append(Way(listener.port, listener.transport, chain, age))
+            found.append(Part(fleet, tuple(ways), clusters=tuple(clusters[n] for n in sorted(clusters))))
+        return tuple(found)
+
+    return route_parts

@@ -1,0 +1,41 @@
+"""TLSRoute, TCPRoute and UDPRoute: where connections and datagrams go."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from seaway.routing.gateway.attaching import ROUTES
+from seaway.routing.gateway.backing import backing
+from seaway.routing.incremental import View
+from seaway.routing.ir import Cluster, Fleet, Source, Stream, Target
+
+Tree = dict[str, Any]
+
+
+class Streamed(NamedTuple):
+    """`unresolved`: (reason, message) of references that lead nowhere."""
+
+    stream: Stream
+    clusters: tuple[Cluster, ...]
+    unresolved: tuple[tuple[str, str], ...]
+
+
+def stream_of(view: View, resource: str, namespace: str, name: str, fleet: Fleet) -> Streamed:
+    """A decision: the backends of a route. Such routes have one rule; of more only the first could ever be met."""
+    kind = ROUTES[resource]
+    rules: list[Tree] = ((view.get(resource, namespace, name) or {}).get("spec") or {}).get("rules") or [{}]
+    targets: list[Target] = []
+    clusters: dict[str, Cluster] = {}
+    problems: list[tuple[str, str]] = []
+    for ref in rules[0].get("backendRefs") or ():
+        backed = backing(view, kind, namespace, ref, fleet, "udp" if kind == "UDPRoute" else "tcp")
+        if backed.problem is not None:
+            problems.append(backed.problem)
+        if backed.cluster is not None:
+            clusters[backed.cluster.name] = backed.cluster
+        name_of = backed.cluster.name if backed.cluster is not None else ""
+        targets.append(Target(name_of, int(ref.get("weight", 1)), why=backed.why, title=backed.title))
+    source = Source(kind, namespace, name, str(rules[0].get("name") or "rules[0]"))
+    return Streamed(
+        Stream(tuple(targets), source), tuple(clusters[n] for n in sorted(clusters)), tuple(dict.fromkeys(problems))
+    )
