@@ -39,7 +39,7 @@ cluster.apiserver.auditing.policy cluster.apiserver.auditing.events cluster.apis
 cluster.apiserver.webhooks.configured cluster.apiserver.webhooks.exchange cluster.apiserver.webhooks.services
 """.split()
 PURE_FOLDERS = (  # each file in them, whatever its name
-    "cluster/apiserver/rules", "cluster/apiserver/tables", "re2", "routing", "routing/gateway", "routing/ingress", "gateway/infrastructure",
+    "api/gateway", "cluster/apiserver/rules", "cluster/apiserver/tables", "re2", "routing", "routing/gateway", "routing/ingress", "gateway/infrastructure",
 )
 EDGES = {"socket", "subprocess", "asyncio", "time", "aiohttp", "sqlite3", "ctypes", "os.environ", "threading"}
 COMPONENTS = ("api", "client", "controllers", "services", "proxy", "dns", "pki", "metrics", "re2", "routing", "envoy", "gateway")

@@ -85,6 +85,7 @@ def test_given_names_images_and_labels_are_kept() -> None:
         ({"nodes": [{"taints": [{"key": "k", "effect": "Never"}]}]}, "nodes[0].taints[0]"),
         ({"nodes": [{"taints": [{"effect": "NoSchedule"}]}]}, "nodes[0].taints[0]"),
         ({"nodes": [{"taints": [{"key": "k", "effect": "NoSchedule", "x": 1}]}]}, "nodes[0].taints[0].x"),
+        ({"gatewayAPI": "no"}, "gatewayAPI"),
         ({"networking": "dual"}, "networking"),
         ({"networking": {"ipfamily": "dual"}}, "networking.ipfamily"),
         ({"networking": {"ipFamily": "ipv5"}}, "networking.ipFamily"),
@@ -119,6 +120,11 @@ def test_logs_of_the_api_server_are_files_with_bounds(tmp_path: Path) -> None:
         up.with_logs(parse(HEAD), str(tmp_path / "audit.log"), str(tmp_path / "policy.yaml"), "")
     with pytest.raises(ConfigError, match="cannot be written: No such file or directory"):
         up.with_logs(parse(HEAD), str(tmp_path / "none" / "audit.log"), "", "")
+
+
+def test_gateway_api_is_served_unless_the_file_says_no() -> None:
+    assert parse(HEAD).gateway_api
+    assert not parse({**HEAD, "gatewayAPI": False}).gateway_api
 
 
 @pytest.mark.parametrize("tree", [None, [], "Cluster", 5])

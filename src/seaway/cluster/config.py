@@ -103,6 +103,7 @@ class ClusterConfig:
     networking: Networking = field(default_factory=Networking)
     images: Mapping[str, str] = field(default_factory=dict)
     components: Components = Components()
+    gateway_api: bool = True  # whether its kinds are served from the start
     ignored: tuple[str, ...] = ()
 
 
@@ -329,6 +330,13 @@ def _node(tree: Any, path: str, name: str, ignored: list[str]) -> NodeConfig:
     return NodeConfig(name, role, {str(k): str(v) for k, v in labels.items()}, tuple(taints))
 
 
+def _gateway_api(fields: Mapping[str, Any]) -> bool:
+    value = fields.get("gatewayAPI", True)
+    if not isinstance(value, bool):
+        raise ConfigError(f"gatewayAPI: {value!r} must be true or false")
+    return value
+
+
 def parse(tree: Any) -> ClusterConfig:
     """A configuration file's content; ConfigError says what cannot be used."""
     fields = _fields(
@@ -342,6 +350,7 @@ def parse(tree: Any) -> ClusterConfig:
             "networking",
             "images",
             "components",
+            "gatewayAPI",
             "featureGates",
             "runtimeConfig",
             "containerdConfigPatches",
@@ -371,4 +380,5 @@ def parse(tree: Any) -> ClusterConfig:
         ignored=tuple(ignored),
         images={str(k): str(v) for k, v in images.items()},
         components=_components(fields.get("components") or {}),
+        gateway_api=_gateway_api(fields),
     )

@@ -69,6 +69,8 @@ def processes(
                 "data": str(data),
                 "pki": pki,
                 **_logs(config.components.api_server),
+                "gateway_api": config.gateway_api,
+                "folders": ["gateway"],
                 "variables": {
                     "PROXY_MIN_SYNC_PERIOD": f"{config.components.proxy_min_sync_period}s",
                     "PROXY_MODE": config.networking.kube_proxy_mode,

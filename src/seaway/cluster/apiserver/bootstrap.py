@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -148,7 +149,7 @@ def _fill(value: Any, names: dict[str, Any]) -> Any:
     return value
 
 
-def documents(layout: Layout, variables: dict[str, Any], ca: str) -> list[Tree]:
+def documents(layout: Layout, variables: dict[str, Any], ca: str, folders: Sequence[str] = ()) -> list[Tree]:
     names = {
         **PROXY,
         **variables,
@@ -175,7 +176,7 @@ def documents(layout: Layout, variables: dict[str, Any], ca: str) -> list[Tree]:
     found += [node_role(), client_authority(ca)]
     found.append(service_ranges(layout))
     found += kubernetes_service(layout)
-    for folder in ("addons", *(["addons/node-local"] if layout.node_local else [])):
+    for folder in ("addons", *(["addons/node-local"] if layout.node_local else []), *folders):
         found += [_fill(d, names) for d in _documents(folder)]
     return found
 
@@ -189,11 +190,11 @@ async def _withdraw(verbs: Verbs) -> None:
                 await verbs.delete(Call(kind, "", name, SYSTEM), {})
 
 
-async def run(verbs: Verbs, layout: Layout, variables: dict[str, Any], ca: str) -> None:
+async def run(verbs: Verbs, layout: Layout, variables: dict[str, Any], ca: str, folders: Sequence[str] = ()) -> None:
     """Creates what is absent. `variables` are the add-ons' arguments that the Cluster file sets, `ca` is the authority
-    of clients (PEM)."""
+    of clients (PEM), `folders` hold more manifests."""
     await _withdraw(verbs)
-    for document in documents(layout, variables, ca):
+    for document in documents(layout, variables, ca, folders):
         await _ensure(verbs, document)
     await asyncio.gather(*(_ensure(verbs, document) for document in api_services()))
     await _ready_ranges(verbs)

@@ -18,7 +18,7 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
-from seaway.cluster.apiserver import bootstrap, connections, expiry, noderestriction
+from seaway.cluster.apiserver import bootstrap, connections, expiry, gatewayapi, noderestriction
 from seaway.cluster.apiserver.admission import Admission
 from seaway.cluster.apiserver.allocation import Allocator
 from seaway.cluster.apiserver.auditing import policy
@@ -202,11 +202,13 @@ async def serve(args: Tree, fds: dict[str, int]) -> None:
     fresh = storage.rv == 0
     with open(f"{args['pki']}/ca.crt") as f:
         ca = f.read()
-    await bootstrap.run(verbs, layout, args.get("variables", {}), ca)
+    await bootstrap.run(verbs, layout, args.get("variables", {}), ca, args.get("folders", ()))
+    if args.get("gateway_api"):
+        await gatewayapi.ensure(verbs)
     if fresh:
         storage.forget()  # nobody has seen a version of a cluster in the making: whoever names one starts again
     door.ready = True
-    warming = asyncio.create_task(warm(verbs.registry))
+    warming = asyncio.create_task(warm(verbs.registry, storage))
     print(
         json.dumps({"apiserver": "ready", "resourceVersion": storage.rv, "synchronous": storage.journal.synchronous}),
         flush=True,

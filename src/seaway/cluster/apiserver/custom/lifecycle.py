@@ -133,10 +133,11 @@ def status(tree: Tree, others: Iterable[Tree], now: str) -> Tree:
     """The status that a definition should have; `others` are those of its group."""
     old: Tree = tree.get("status") or {}
     conditions: list[Tree] = list(old.get("conditions") or ())
-    for one in (approved(tree), non_structural(tree)):
+    unstructured = non_structural(tree)
+    for one in (approved(tree), unstructured):
         if one is not None:
             conditions = with_condition(conditions, one, now)
-    if non_structural(tree) is None:
+    if unstructured is None:
         conditions = [c for c in conditions if c["type"] != NON_STRUCTURAL]
     given, accepted = names(tree, others)
     conditions = with_condition(conditions, accepted, now)

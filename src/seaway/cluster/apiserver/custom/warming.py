@@ -7,11 +7,15 @@ import traceback
 
 from seaway.cluster.apiserver.custom.registry import Registry
 from seaway.cluster.apiserver.expressions import judging
+from seaway.cluster.apiserver.storage import Storage
 
 
-async def warm(registry: Registry) -> None:
-    """Place by place; requests come in between."""
+async def warm(registry: Registry, storage: Storage) -> None:
+    """Place by place; requests come in between. Kinds of which there is no object are left to the first one: the cluster
+    serves many that nobody may ever use."""
     for kind in registry.served.custom:
+        if not storage.keys(kind.group_resource, ""):
+            continue
         try:
             for site in judging.sites(kind.custom.rules.root):
                 await asyncio.sleep(0)
