@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from seaway.api.tree import Key
 from seaway.routing import backends
 from seaway.routing.certificates import certificate, trust
+from seaway.routing.fleets import FleetSpec
 from seaway.routing.incremental import Memo, View
 from seaway.routing.ir import Cluster, Fleet, Pieces, Socket
 from seaway.routing.merge import FleetState
@@ -41,19 +42,22 @@ class Index(NamedTuple):
 class FrontEnd(NamedTuple):
     """What a front end reads and decides. `parts` and `statuses`: a decision for every object of a resource,
     `decide(view, namespace, name)`; a status decision gives None where the object is none of ours. `counts`: names that an object
-    counts for; how many do is a fact of that name."""
+    counts for; how many do is a fact of that name. `fleets`: the fleet that an object asks for."""
 
     resources: tuple[str, ...]
     indexes: tuple[Index, ...]
     parts: dict[str, Callable[[View, str, str], Parts]]
     statuses: dict[str, Callable[[View, str, str], Status | None]]
     counts: dict[str, Callable[[View, str, str], tuple[tuple[str, ...], ...]]] = {}
+    fleets: dict[str, Callable[[View, str, str], FleetSpec | None]] = {}
 
 
 class Changes(NamedTuple):
-    """What has come of the changes since the last time. Of a fleet that is no more: None."""
+    """What has come of the changes since the last time. `fleets`: what they do, None where that is nothing any more; `specs`:
+    what they are to be, None where nobody wants them any more."""
 
     fleets: dict[Fleet, Pieces | None]
+    specs: dict[Fleet, FleetSpec | None]
     statuses: list[Status]
     failures: dict[str, Exception]
 
@@ -115,9 +119,12 @@ class Engine:
         self._parts: dict[str, Callable[[View, str, str], Parts]] = {}
         self._statuses: dict[str, Callable[[View, str, str], Status | None]] = {}
         self._counts: dict[str, Callable[[View, str, str], tuple[tuple[str, ...], ...]]] = {}
+        self._specs: dict[str, Callable[[View, str, str], FleetSpec | None]] = {}
+        self._unwanted: list[FleetSpec] = []
         self._counted: Counter[tuple[str, ...]] = Counter()
         for end in self._front_ends:
             self._counts.update(end.counts)
+            self._specs.update(end.fleets)
             for index in end.indexes:
                 self._indexes[index.resource].append(index)
             self._parts.update(end.parts)
@@ -146,7 +153,7 @@ class Engine:
                 (listed[value].add if value in after else listed[value].discard)(key)
                 self._relisted.add((index.name, value))
         self.memo.put(name, new)
-        for table in (self._parts, self._counts, self._statuses):
+        for table in (self._parts, self._counts, self._specs, self._statuses):
             decide = table.get(resource)
             if decide is None:
                 continue
@@ -158,6 +165,8 @@ class Engine:
                 self._gone.append((decide, *key, last))
             elif table is self._counts:
                 self._count(last or (), ())
+            elif table is self._specs and last is not None:
+                self._unwanted.append(last)
 
     def fact(self, *name: Any, value: Any) -> None:
         """Something that is no object, and that decisions read by `view.fact`."""
@@ -191,11 +200,19 @@ class Engine:
         for decide in dict.fromkeys(self._counts.values()):
             for outcome in self.memo.settle(decide):
                 self._count(outcome.old or (), outcome.new)
+        specs: dict[Fleet, FleetSpec | None] = {spec.fleet: None for spec in self._unwanted}
+        self._unwanted.clear()
+        for make in dict.fromkeys(self._specs.values()):
+            for outcome in self.memo.settle(make):
+                if outcome.old is not None:
+                    specs.setdefault(outcome.old.fleet, None)
+                if outcome.new is not None:
+                    specs[outcome.new.fleet] = outcome.new
         statuses = []
         for decide in dict.fromkeys(self._statuses.values()):
             statuses += [o.new for o in self.memo.settle(decide) if o.new is not None]
         failures = {f"{getattr(n[0], '__name__', n[0])} {n[1:]}": e for n, e in self.memo.failures.items()}
-        return Changes(fleets, statuses, failures)
+        return Changes(fleets, specs, statuses, failures)
 
     # how
 

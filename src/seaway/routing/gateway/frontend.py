@@ -8,6 +8,7 @@ from typing import Any
 from seaway.routing.engine import FrontEnd, Index
 from seaway.routing.gateway import backendtls, classes
 from seaway.routing.gateway.attaching import ROUTES, attached
+from seaway.routing.gateway.fleets import fleet_spec
 from seaway.routing.gateway.gatewaystatus import gateway_status, set_status
 from seaway.routing.gateway.listeners import SETS, set_parent
 from seaway.routing.gateway.parts import gateway_parts, http_parts, stream_parts
@@ -56,4 +57,5 @@ GATEWAY_API = FrontEnd(
         **{r: route_status(r) for r in ROUTES},
     },
     counts={r: _counted(r) for r in ROUTES},
+    fleets={"gateways": fleet_spec},
 )

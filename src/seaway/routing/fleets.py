@@ -1,0 +1,22 @@
+"""A fleet as its owner wants it to be: what has to exist so that somebody listens."""
+
+from __future__ import annotations
+
+import msgspec
+
+from seaway.routing.ir import Fleet
+
+
+class FleetSpec(msgspec.Struct, frozen=True):
+    """`ports`: (name of a listener, port, "TCP" or "UDP"), each port once. `addresses`: (type, value) that the owner asks for.
+    `labels` and `annotations` for everything that belongs to the fleet. `parameters`: the data of ConfigMaps that are referred
+    to, as sorted pairs, the more general first. `owner_uid` empty: nothing owns it."""
+
+    fleet: Fleet
+    owner_uid: str
+    class_name: str
+    ports: tuple[tuple[str, int, str], ...]
+    addresses: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
+    parameters: tuple[tuple[tuple[str, str], ...], ...] = ()

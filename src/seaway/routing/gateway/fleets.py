@@ -1,0 +1,52 @@
+"""The fleet that a Gateway asks for: its ports, addresses, labels and parameters (GEP-1762, GEP-1867)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seaway.routing.fleets import FleetSpec
+from seaway.routing.gateway.classes import parameters
+from seaway.routing.gateway.listeners import fleet_of, is_ours, listeners
+from seaway.routing.incremental import View
+
+Tree = dict[str, Any]
+
+
+def fleet_spec(view: View, namespace: str, name: str) -> FleetSpec | None:
+    """A decision: the fleet of a Gateway of ours."""
+    if not view.ask(is_ours, namespace, name):
+        return None
+    tree = view.get("gateways", namespace, name) or {}
+    spec = tree["spec"]
+    ports: dict[tuple[int, str], str] = {}
+    for listener in view.ask(listeners, namespace, name) or ():
+        if not listener.refused and not listener.conflicts:
+            ports.setdefault((listener.port, listener.transport.upper()), listener.name)
+    infrastructure = spec.get("infrastructure") or {}
+    class_name = str(spec.get("gatewayClassName") or "")
+    return FleetSpec(
+        fleet_of(namespace, name),
+        str(tree["metadata"].get("uid") or ""),
+        class_name,
+        tuple((title, port, protocol) for (port, protocol), title in sorted(ports.items())),
+        tuple((str(a.get("type") or "IPAddress"), str(a.get("value") or "")) for a in spec.get("addresses") or ()),
+        _pairs(infrastructure.get("labels")),
+        _pairs(infrastructure.get("annotations")),
+        _parameters(view, tree, class_name, namespace),
+    )
+
+
+def _pairs(tree: Tree | None) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((str(k), str(v)) for k, v in (tree or {}).items()))
+
+
+def _parameters(view: View, gateway: Tree, class_name: str, namespace: str) -> tuple[tuple[tuple[str, str], ...], ...]:
+    found = []
+    of_class = parameters(view.get("gatewayclasses", "", class_name) or {}, "parametersRef")
+    own = parameters(gateway, "infrastructure", "parametersRef")
+    for reference, space in ((of_class, (of_class or ("", "", "", ""))[2]), (own, namespace)):
+        if reference is not None and reference[:2] == ("", "ConfigMap"):
+            data = (view.get("configmaps", space, reference[3]) or {}).get("data")
+            if data:
+                found.append(_pairs(data))
+    return tuple(found)
