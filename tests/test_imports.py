@@ -51,7 +51,7 @@ DOORS = {
     "aiohttp": ("client/rest.py", "cluster/apiserver/", "cluster/node/kubelet.py", "cluster/node/streaming/", "cluster/takeover.py",
                 "proxy/health.py", "dns/serving/pages.py"),
     "yaml": ("client/kubeconfig.py", "cluster/apiserver/bod", "cluster/apiserver/bootstrap.py", "cluster/keys.py", "cli/",
-             "proxy/flags.py"),
+             "proxy/flags.py", "gateway/infrastructure/parameters.py"),
 }
 
 
