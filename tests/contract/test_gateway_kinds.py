@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from published_objects import FILES, definitions
 from server import Server
+from test_published import SAFE_UPGRADES, Client
+
+from seaway.api.gateway import definitions as own
+from seaway.cluster.apiserver import openapi_v2
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 GROUP = "gateway.networking.k8s.io"
@@ -52,13 +57,42 @@ def test_a_new_cluster_serves_the_kinds_and_has_the_classes(server: Server) -> N
     assert made["spec"]["ingressClassName"] == "seaway"
 
 
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+def test_kubectl_and_the_documents_know_them(server: Server) -> None:
+    client = Client(server)
+    said = {
+        words: client.kubectl(*words.split())
+        for words in (
+            "explain httproute.spec.rules.retry",
+            "explain gateways.spec.listeners --api-version=gateway.networking.k8s.io/v1beta1",
+            "get gateway,httproute -A",
+            "get gc",
+            "api-resources --categories=gateway-api -o name",
+        )
+    }
+    assert all(code == 0 for code, _ in said.values()), said
+    assert "attempts\t<integer>" in said["explain httproute.spec.rules.retry"][1]
+    assert "Where it takes traffic" in said["explain gateways.spec.listeners --api-version=gateway.networking.k8s.io/v1beta1"][1]
+    assert "No resources found" in said["get gateway,httproute -A"][1]
+    assert said["get gc"][1].split()[:7] == ["NAME", "CONTROLLER", "ACCEPTED", "AGE", "seaway", "seaway.dev/gateway-controller", "Unknown"]
+    assert len(said["api-resources --categories=gateway-api -o name"][1].split()) == len(own.KINDS)
+    _, told = server.request("GET", "/apis", accept=AGGREGATED)
+    versions = next(i["versions"] for i in told["items"] if i["metadata"]["name"] == GROUP)
+    assert {v["version"]: len(v["resources"]) for v in versions} == {"v1": 10, "v1beta1": 4, "v1alpha3": 2, "v1alpha2": 3}
+    _, document = server.request("GET", f"/openapi/v3/apis/{GROUP}/v1")
+    route = document["components"]["schemas"]["io.k8s.networking.gateway.v1.HTTPRoute"]
+    assert "sessionPersistence" in route["properties"]["spec"]["properties"]["rules"]["items"]["properties"]
+    _, plain = server.request("GET", "/openapi/v2", accept=openapi_v2.ACCEPT)
+    assert f"/apis/{GROUP}/v1/namespaces/{{namespace}}/httproutes/{{name}}".encode() in plain
+
+
 def test_what_is_prepared_is_what_the_server_would_have_made_of_the_manifest(server: Server) -> None:
     """The prepared definitions skip judging and defaults; a definition that a user makes of the same manifest gets the same."""
-    from seaway.api.gateway.definitions import definitions
-
     other = Server(server.folder.parent / "plain").start().wait()
     try:
-        for document in definitions():
+        for document in own.definitions():
             name = document["metadata"]["name"]
             other.create(CRDS, document)
             end = time.monotonic() + 15
@@ -80,3 +114,89 @@ def timeless(definition: Tree) -> Tree:
     conditions = [{k: v for k, v in c.items() if k != "lastTransitionTime"} for c in definition["status"]["conditions"]]
     conditions.sort(key=lambda c: str(c["type"]))
     return {**definition, "metadata": meta, "status": {**definition["status"], "conditions": conditions}}
+
+
+def published(channel: str) -> dict[str, Tree]:
+    """name -> definition, of the kinds that we have as well."""
+    return {d["metadata"]["name"]: d for d in definitions(channel) if d["metadata"]["name"].endswith(f".{GROUP}") and "group" in d["spec"]}
+
+
+def served(client: Client) -> dict[str, Tree]:
+    """name -> definition, of those there are."""
+    return {d["metadata"]["name"]: d for d in client.ask("GET", CRDS)[1]["items"]}
+
+
+def other_than(client: Client, wanted: dict[str, Tree]) -> list[str]:
+    """Where the definitions there are say other than the published ones."""
+    found, wrong = served(client), []
+    for name, theirs in wanted.items():
+        ours = found[name]
+        if {k: v for k, v in ours["spec"].items() if k != "conversion"} != theirs["spec"]:
+            wrong.append(f"{name}: spec")
+        said = {k: v for k, v in ours["metadata"]["annotations"].items() if "last-applied" not in k}
+        if said != theirs["metadata"]["annotations"]:
+            wrong.append(f"{name}: {said}")
+    return wrong
+
+
+def restarted(server: Server) -> Client:
+    server.kill()
+    server.start().wait()
+    return Client(server)
+
+
+def cleared(server: Server, channel: str) -> Client:
+    """The server after somebody took away all that a bundle brought, and then a restart."""
+    client = Client(server)
+    code, said = client.kubectl("delete", "-f", str(FILES[channel]), "--ignore-not-found")
+    assert code == 0 and not served(client), said
+    client = restarted(server)
+    texts = {d["metadata"]["annotations"]["api-approved.kubernetes.io"][:10] for d in served(client).values()}
+    assert texts == {"unapproved"} and len(served(client)) == len(own.KINDS)
+    return client
+
+
+ROUTE = {
+    "apiVersion": f"{GROUP}/v1",
+    "kind": "HTTPRoute",
+    "metadata": {"name": "kept"},
+    "spec": {"parentRefs": [{"name": "gw"}], "rules": [{"name": "one", "retry": {"attempts": 2}}]},
+}
+
+
+def test_whoever_installs_the_published_bundle_has_that(tmp_path: Path) -> None:
+    """On the server's side without force, on the client's side, by replace; over ours, after ours; and a restart leaves it alone."""
+    standard, experimental = published("standard"), published("experimental")
+    server = born(tmp_path / "api")
+    try:
+        client = Client(server)
+        routes = f"/apis/{GROUP}/v1/namespaces/default/httproutes"
+        assert client.ask("POST", routes, ROUTE)[0] == 201
+        code, said = client.kubectl("apply", "--server-side", "-f", str(FILES["standard"]))
+        assert code == 0 and said.count("serverside-applied") == len(standard) + 2, said
+        assert not other_than(client, standard)
+        before = {name: d["metadata"]["resourceVersion"] for name, d in served(client).items()}
+        client = restarted(server)
+        assert {name: d["metadata"]["resourceVersion"] for name, d in served(client).items()} == before
+        _, route = client.ask("GET", f"{routes}/kept")
+        assert route["spec"]["rules"][0]["name"] == "one" and "retry" not in route["spec"]["rules"][0]  # standard has none
+        code, said = client.kubectl("apply", "--server-side", "-f", str(FILES["experimental"]))
+        assert code != 0 and SAFE_UPGRADES in said
+
+        client = cleared(server, "experimental")  # of which the kinds of its other group had been installed
+        assert client.ask("GET", f"/apis/{GROUP}/v1/gatewayclasses/seaway")[0] == 200
+        code, said = client.kubectl("apply", "-f", str(FILES["standard"]))
+        assert code == 0 and not other_than(client, standard), said
+
+        client = cleared(server, "standard")
+        code, said = client.kubectl("replace", "-f", str(FILES["standard"]))
+        missing = [line for line in said.splitlines() if "not found" in line]
+        assert code != 0 and len(missing) == 2, said  # the policy and its binding: there was nothing to replace
+        assert not other_than(client, standard)
+
+        client = cleared(server, "standard")
+        code, said = client.kubectl("apply", "--server-side", "-f", str(FILES["experimental"]))
+        assert code == 0 and not other_than(client, experimental), said
+        assert client.ask("POST", routes, ROUTE)[0] == 201
+    finally:
+        server.close()

@@ -21,6 +21,7 @@ from seaway.cluster.apiserver.expressions.library import CompileError, Environme
 from seaway.cluster.apiserver.expressions.messages import Messages, type_text
 from seaway.cluster.apiserver.expressions.program import Program
 from seaway.cluster.apiserver.expressions.syntax import Checked
+from seaway.cluster.apiserver.expressions.unchanged import Unchanged, is_unchanged
 from seaway.cluster.apiserver.status import Cause
 from seaway.cluster.apiserver.structural import causes, fieldpaths, internalform
 from seaway.cluster.apiserver.structural.nodes import Node
@@ -38,7 +39,7 @@ class Rule:
     """A rule compiled; `error` and `message_error` say why it could not be."""
 
     tree: Tree
-    program: Program | None = None
+    program: Program | Unchanged | None = None
     message: Program | None = None
     error: str = ""
     message_error: str = ""
@@ -287,11 +288,18 @@ def _site(schema: Tree, decl: Decl | None, root: bool) -> Site | None:
     return Site(
         schema,
         decl,
-        lambda: of_place(schema, decl),
+        lambda: _judges(schema, decl),
         properties,
         _site(items, decl.element, False) if isinstance(items, dict) else None,
         _site(values, decl.element, False) if isinstance(values, dict) else None,
     )
+
+
+def _judges(schema: Tree, decl: Decl) -> tuple[Rule, ...]:
+    """The rules of one place, for judging objects."""
+    if is_unchanged(schema):
+        return (Rule(schema[RULES][0], Unchanged(), transition=True),)
+    return of_place(schema, decl)
 
 
 _compiled: OrderedDict[tuple[bytes, bool], tuple[Rule, ...]] = OrderedDict()
