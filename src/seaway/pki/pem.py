@@ -7,6 +7,7 @@ import functools
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
 
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
 SMALLEST_RSA = 2048
@@ -48,3 +49,17 @@ def authorities_problem(pem: bytes) -> str:
     except ValueError:
         return "ca.crt holds no certificate in PEM form"
     return ""
+
+
+@functools.lru_cache(4096)
+def server_names(chain: bytes) -> tuple[str, ...]:
+    """The DNS names that a chain's first certificate is for, in lower case; of one without the extension its common name."""
+    try:
+        first = x509.load_pem_x509_certificates(chain)[0]
+        extension = first.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        return tuple(n.lower() for n in extension.value.get_values_for_type(x509.DNSName))
+    except x509.ExtensionNotFound:
+        common = first.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return tuple(str(c.value).lower() for c in common)
+    except ValueError:
+        return ()

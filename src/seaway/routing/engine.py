@@ -22,13 +22,14 @@ Tree = dict[str, Any]
 
 
 class Status(NamedTuple):
-    """A status that is wanted: of `tree` only what is ours (a route's `parents` of our controller). `fleet`: whose address or
-    programming it speaks of."""
+    """A status that is wanted: of `tree` only what is ours (a route's `parents` of our controller). `events`: what else its
+    user should read, as (type, reason, message); each is told once, as long as it stands."""
 
     resource: str
     namespace: str
     name: str
     tree: Tree
+    events: tuple[tuple[str, str, str], ...] = ()
 
 
 class Index(NamedTuple):

@@ -1,6 +1,8 @@
-"""A fleet as its owner wants it to be: what has to exist so that somebody listens."""
+"""A fleet as its owner wants it to be: what has to exist so that somebody listens; and what is known of it in return."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,3 +22,21 @@ class FleetSpec(msgspec.Struct, frozen=True):
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
     parameters: tuple[tuple[tuple[str, str], ...], ...] = ()
+
+
+class InForce(NamedTuple):
+    """The fact ("in force", *fleet). `proxies`: how many are connected; `waiting`: sockets that not all of them hold; `refused`:
+    (listener's title, message) of what they refuse."""
+
+    proxies: int
+    waiting: frozenset[str] = frozenset()
+    refused: tuple[tuple[str, str], ...] = ()
+
+
+class Addresses(NamedTuple):
+    """The fact ("addresses", *fleet). `usable`: (type, value) where the fleet is reached, types as of Gateway API; `unusable`: why
+    requested ones are not; `unsupported`: types of addresses that cannot be requested."""
+
+    usable: tuple[tuple[str, str], ...] = ()
+    unusable: str = ""
+    unsupported: str = ""

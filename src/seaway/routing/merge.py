@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Hashable
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from seaway.routing.ir import Chain, Cluster, Host, Pieces, Socket
 from seaway.routing.parts import Domain, Entry, Order, Part, Way
 
@@ -15,23 +17,69 @@ Owner = Hashable
 
 
 class Claims(Generic[V]):
-    """Who says what about a name: the first by order wins, equal claims share."""
+    """Who says what about a name: the first by order wins, then by the owner's name."""
+
+    __slots__ = ("_best", "_held")
 
     def __init__(self) -> None:
-        self._held: dict[Owner, tuple[Any, V]] = {}
+        self._held: dict[Owner, tuple[tuple[Any, str], V]] = {}
+        self._best: Owner = None  # whose claim is known to be the first; None: not known
 
     def put(self, owner: Owner, order: Any, value: V) -> None:
-        self._held[owner] = order, value
+        if owner == self._best:
+            self._best = None
+        self._held[owner] = ((order, _text(owner)), value)
+        if len(self._held) == 1 or (self._best is not None and self._held[owner][0] < self._held[self._best][0]):
+            self._best = owner
 
     def remove(self, owner: Owner) -> None:
         self._held.pop(owner, None)
+        if owner == self._best:
+            self._best = None
 
     def winner(self) -> V | None:
         if not self._held:
             return None
-        if len(self._held) == 1:
-            return next(iter(self._held.values()))[1]
-        return min(self._held.items(), key=lambda item: (item[1][0], str(item[0])))[1][1]
+        if self._best is None:
+            self._best = min(self._held, key=lambda o: self._held[o][0])
+        return self._held[self._best][1]
+
+
+def _text(owner: Owner) -> str:
+    """An owner's name, the same in every process: functions by their names."""
+    parts = owner if isinstance(owner, tuple) else (owner,)
+    return " ".join(_text(p) if isinstance(p, tuple) else str(getattr(p, "__qualname__", p)) for p in parts)
+
+
+class _Chain:
+    """Who has a part in a chain, and the server names that those who share it give."""
+
+    __slots__ = ("_claims", "_shared")
+
+    def __init__(self) -> None:
+        self._claims: Claims[tuple[Chain, bool]] = Claims()
+        self._shared: dict[str, int] = {}  # server name -> how many give it
+
+    def put(self, owner: Owner, way: Way) -> None:
+        self._claims.put(owner, way.order, (way.chain, way.share))
+        for name in way.chain.names if way.share else ():
+            self._shared[name] = self._shared.get(name, 0) + 1
+
+    def remove(self, owner: Owner, way: Way) -> None:
+        self._claims.remove(owner)
+        for name in way.chain.names if way.share else ():
+            self._shared[name] -= 1
+            if not self._shared[name]:
+                del self._shared[name]
+
+    def chain(self) -> Chain | None:
+        winner = self._claims.winner()
+        if winner is None:
+            return None
+        chain, share = winner
+        if share and len(self._shared) != len(chain.names):
+            chain = msgspec.structs.replace(chain, names=tuple(sorted(self._shared)))
+        return chain
 
 
 class _Domain:
@@ -66,7 +114,7 @@ class FleetState:
     """All that a fleet does, with what has changed since it was last asked."""
 
     def __init__(self) -> None:
-        self._ways: dict[tuple[int, str], dict[str, Claims[Chain]]] = defaultdict(dict)
+        self._ways: dict[tuple[int, str], dict[str, _Chain]] = defaultdict(dict)
         self._domains: dict[tuple[str, str], _Domain] = {}
         self._clusters: dict[str, Claims[Cluster]] = {}
         self._touched_sockets: set[tuple[int, str]] = set()
@@ -84,22 +132,26 @@ class FleetState:
             if before.get(name) == after.get(name):
                 continue
             claims = self._clusters.setdefault(name, Claims())
+            last = claims.winner()
             if name in after:
                 claims.put(owner, "", after[name])
             else:
                 claims.remove(owner)
-            self._touched_clusters.add(name)
+            if claims.winner() != last:
+                self._touched_clusters.add(name)
 
     def _change_ways(self, owner: Owner, old: tuple[Way, ...], new: tuple[Way, ...]) -> None:
         if old == new:
             return
+        named = dict.fromkeys((w.port, w.transport, w.chain.name) for w in (*old, *new))
+        held = {n: self._ways[n[:2]].setdefault(n[2], _Chain()) for n in named}
+        before = {n: chain.chain() for n, chain in held.items()}
         for way in old:
-            self._ways[way.port, way.transport][way.chain.name].remove(owner)
-            self._touched_sockets.add((way.port, way.transport))
+            held[way.port, way.transport, way.chain.name].remove(owner, way)
         for way in new:
-            chains = self._ways[way.port, way.transport]
-            chains.setdefault(way.chain.name, Claims()).put(owner, way.order, way.chain)
-            self._touched_sockets.add((way.port, way.transport))
+            held[way.port, way.transport, way.chain.name].put(owner, way)
+        # Most ways are many objects' and the same: a socket has changed only where what comes of them has.
+        self._touched_sockets |= {n[:2] for n, chain in held.items() if chain.chain() != before[n]}
 
     def _change_domains(self, owner: Owner, old: tuple[Domain, ...], new: tuple[Domain, ...]) -> None:
         if old == new:
@@ -139,7 +191,7 @@ class FleetState:
         """Writes what has changed into `pieces`."""
         for port, transport in sorted(self._touched_sockets):
             held = self._ways[port, transport]
-            chains = {name: chain for name, claims in held.items() if (chain := claims.winner()) is not None}
+            chains = {name: chain for name, known in held.items() if (chain := known.chain()) is not None}
             self._ways[port, transport] = {name: held[name] for name in chains}
             found = Socket(port, transport, tuple(chains[name] for name in sorted(chains)))
             pieces.sockets[found.name] = found if chains else None

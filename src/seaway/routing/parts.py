@@ -66,12 +66,14 @@ class Domain(NamedTuple):
 
 
 class Way(NamedTuple):
-    """A chain of a socket. Of two of one name the smaller `order` wins (the older object)."""
+    """A chain of a socket. Of two of one name the smaller `order` wins (the older object). `share`: the server names of all
+    that share the chain are put together."""
 
     port: int
     transport: str
     chain: Chain
     order: tuple[str, ...] = ()
+    share: bool = False
 
 
 class Part(msgspec.Struct, frozen=True):

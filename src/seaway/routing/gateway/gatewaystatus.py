@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from seaway.routing.engine import Status
+from seaway.routing.fleets import Addresses, InForce
 from seaway.routing.gateway.backendtls import client_certificate
 from seaway.routing.gateway.classes import parameters, unknown_parameters
 from seaway.routing.gateway.conditions import GROUP, Condition, rendered, worst
@@ -16,24 +17,6 @@ from seaway.routing.gateway.listenertls import validation
 from seaway.routing.incremental import View
 
 Tree = dict[str, Any]
-
-
-class InForce(NamedTuple):
-    """The fact ("in force", fleet). `proxies`: how many are connected; `waiting`: sockets that not all of them hold; `refused`:
-    (listener's title, message) of what they refuse."""
-
-    proxies: int
-    waiting: frozenset[str] = frozenset()
-    refused: tuple[tuple[str, str], ...] = ()
-
-
-class Addresses(NamedTuple):
-    """The fact ("addresses", fleet). `usable`: (type, value) where the fleet is reached; `unusable`: why requested ones are not;
-    `unsupported`: types of addresses that cannot be requested."""
-
-    usable: tuple[tuple[str, str], ...] = ()
-    unusable: str = ""
-    unsupported: str = ""
 
 
 def fleet_fact(view: View, what: str, namespace: str, name: str) -> Any:

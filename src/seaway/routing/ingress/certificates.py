@@ -1,0 +1,160 @@
+"""Which certificate a server name is served with: `spec.tls` of all Ingresses of a class.
+
+A chain a certificate, with the names that it serves; all lead to one table. Of two Ingresses that name different Secrets for a
+host, the older whose Secret can be used wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, NamedTuple
+
+from seaway.api.tree import get
+from seaway.pki.pem import server_names
+from seaway.routing.certificates import checked_certificate
+from seaway.routing.incremental import View
+from seaway.routing.ingress.classes import Settings, class_of, fleet_of
+from seaway.routing.ingress.hosts import ALL, SECURED, TLS, listed, parent, rule_domains
+from seaway.routing.ingress.problems import CERTIFICATE, CONFLICT, NAMES, Problem
+from seaway.routing.ir import Chain, ServerTls, Source
+from seaway.routing.parts import Way
+
+Tree = dict[str, Any]
+PORT = 443
+TABLE = "https"
+
+
+class Named(NamedTuple):
+    """A server name (`*`: every other) that an Ingress wants the certificate of a Secret for."""
+
+    name: str
+    secret: str  # NAMESPACE/NAME
+
+
+class Claim(NamedTuple):
+    """`ingress`: NAMESPACE/NAME of whose Secret it is; empty: the class's default certificate."""
+
+    secret: str
+    ingress: str
+
+
+def default_certificate_fact(class_name: str) -> tuple[Hashable, ...]:
+    """The name of the fact (`Engine.fact(*name, value="NAMESPACE/SECRET")`) that gives a class its default certificate."""
+    return "default certificate", fleet_of(class_name)
+
+
+def default_certificate(view: View, class_name: str) -> str:
+    """A decision: the default certificate of a class, if it has one that can be used."""
+    name = str(view.fact(*default_certificate_fact(class_name)) or "")
+    return name if name and not view.ask(checked_certificate, name).problem else ""
+
+
+def served_with_tls(view: View, settings: Settings, class_name: str) -> bool:
+    """A decision: whether a class has a table for TLS at all."""
+    if view.ask(default_certificate, class_name):
+        return True
+    return any(view.ask(class_of, settings, *key) == class_name for key in view.find(TLS.name))
+
+
+def covers(names: tuple[str, ...], host: str) -> bool:
+    """RFC 6125 6.4.3: a wildcard stands for one label."""
+    return host in names or parent(host) in names
+
+
+def wanted(view: View, namespace: str, name: str) -> tuple[Named, ...]:
+    """A decision: the server names of an Ingress with their Secrets. An entry without hosts serves the rules' that no other
+    entry lists; of several the first whose certificate covers the host."""
+    tree = view.get("ingresses", namespace, name)
+    if tree is None:
+        return ()
+    found: dict[str, str] = {}
+    open_ended = []
+    for entry in get(tree, "spec", "tls") or ():
+        secret = f"{namespace}/{entry['secretName']}" if entry.get("secretName") else ""
+        if not entry.get("hosts"):
+            open_ended.append(secret)
+        elif secret:
+            for host in entry["hosts"]:
+                found.setdefault(str(host).lower(), secret)
+    secrets = [s for s in open_ended if s]
+    if secrets:
+        names = listed(tree)
+        for host in rule_domains(tree):
+            if host not in names and parent(host) not in names:
+                found[host] = next((s for s in secrets if len(secrets) > 1 and _covers(view, s, host)), secrets[0])
+    return tuple(Named(n, found[n]) for n in sorted(found))
+
+
+def _covers(view: View, secret: str, host: str) -> bool:
+    certificate = view.ask(checked_certificate, secret).found
+    return certificate is not None and covers(server_names(certificate.chain), host)
+
+
+def claim(view: View, settings: Settings, class_name: str, name: str) -> Claim | None:
+    """A decision: the certificate of a server name in a class."""
+    if name == ALL and (default := view.ask(default_certificate, class_name)):
+        return Claim(default, "")
+    found = []
+    for key in view.find(SECURED.name, name):
+        if view.ask(class_of, settings, *key) != class_name:
+            continue
+        secret = next((w.secret for w in view.ask(wanted, *key) if w.name == name), "")
+        if secret and not view.ask(checked_certificate, secret).problem:
+            tree = view.get("ingresses", *key)
+            created = str(get(tree, "metadata", "creationTimestamp") or "")
+            found.append(((created, *key), Claim(secret, str(key))))
+    return min(found)[1] if found else None
+
+
+def ways(view: View, settings: Settings, class_name: str, namespace: str, name: str) -> tuple[Way, ...]:
+    """The chains that an Ingress has a part in."""
+    names: dict[str, list[str]] = {}
+    for want in view.ask(wanted, namespace, name):
+        found = view.ask(claim, settings, class_name, want.name)
+        if found is not None and found.secret == want.secret:
+            names.setdefault(ALL if want.name == ALL else want.secret, []).append(want.name)
+    chains = {chain: (chain, tuple(served)) for chain, served in names.items() if chain != ALL}
+    everything = view.ask(claim, settings, class_name, ALL) if ALL in names else None
+    default = everything.secret if everything is not None else view.ask(default_certificate, class_name)
+    if default:
+        chains[ALL] = (default, ())
+    source = Source("IngressClass", "", class_name)
+    return tuple(
+        Way(PORT, "tcp", Chain(chain, source, served, ServerTls((secret,)), TABLE), share=True)
+        for chain, (secret, served) in sorted(chains.items())
+    )
+
+
+def problems(view: View, settings: Settings, class_name: str, namespace: str, name: str) -> list[Problem]:
+    """What is wrong with the TLS of an Ingress."""
+    tree = view.get("ingresses", namespace, name)
+    found = []
+    default = view.ask(default_certificate, class_name)
+    instead = f"its hosts get the default certificate {default}" if default else "its hosts are not served with TLS"
+    for i, entry in enumerate(get(tree, "spec", "tls") or ()):
+        if not entry.get("secretName"):
+            if not default:
+                said = f"spec.tls[{i}].secretName: Required value: the IngressClass {class_name} has no default certificate"
+                found.append(Problem(CERTIFICATE, f"{said}, so {instead}"))
+            continue
+        problem = view.ask(checked_certificate, f"{namespace}/{entry['secretName']}").problem
+        if problem:
+            found.append(Problem(CERTIFICATE, f"spec.tls[{i}].secretName: {problem}: {instead}"))
+    lost: dict[Claim, list[str]] = {}
+    unnamed: dict[str, list[str]] = {}
+    for host, secret in view.ask(wanted, namespace, name):
+        certificate = view.ask(checked_certificate, secret).found
+        if certificate is None:
+            continue
+        winner = view.ask(claim, settings, class_name, host)
+        if winner is not None and winner.secret != secret:
+            lost.setdefault(winner, []).append("every other host" if host == ALL else host)
+        elif host != ALL and not covers(server_names(certificate.chain), host):
+            unnamed.setdefault(secret, []).append(host)
+    for winner, hosts in lost.items():
+        whose = f"of Ingress {winner.ingress}, which is older" if winner.ingress else "the class's default"
+        said = f"spec.tls: the certificate {winner.secret}, {whose}, is the one for {', '.join(hosts)}"
+        found.append(Problem(CONFLICT, said))
+    for secret, hosts in unnamed.items():
+        found.append(Problem(NAMES, f"spec.tls: the certificate of Secret {secret} does not name {', '.join(hosts)}"))
+    return found

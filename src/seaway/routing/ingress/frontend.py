@@ -1,0 +1,116 @@
+"""The Ingress front end: what each Ingress gives to its class's fleet, its status, and what its user is told."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Any, NamedTuple
+
+from seaway.api.tree import get
+from seaway.routing.engine import FrontEnd, Status
+from seaway.routing.incremental import View
+from seaway.routing.ingress import annotations as annotated
+from seaway.routing.ingress import certificates, shadows
+from seaway.routing.ingress.classes import ANNOTATION, DEFAULTS, Settings, class_of, fleet_of, named_class
+from seaway.routing.ingress.hosts import SECURED, TLS, WILDCARDS
+from seaway.routing.ingress.problems import CLASS, Problem
+from seaway.routing.ingress.rules import HTTP, HTTPS, build
+from seaway.routing.ir import Chain, Fleet, Source
+from seaway.routing.parts import Part, Parts, Way
+
+Tree = dict[str, Any]
+RESOURCES = ("ingresses", "ingressclasses")
+INDEXES = (DEFAULTS, SECURED, TLS, WILDCARDS, shadows.LINES)
+
+
+class Decided(NamedTuple):
+    """All about an Ingress of ours."""
+
+    fleet: Fleet
+    parts: Parts
+    problems: tuple[Problem, ...]
+
+
+def decide(view: View, settings: Settings, namespace: str, name: str) -> Decided | None:
+    """A decision on an Ingress, None where it is none of ours."""
+    class_name = view.ask(class_of, settings, namespace, name)
+    tree = view.get("ingresses", namespace, name)
+    if not class_name or tree is None:
+        return None
+    fleet = fleet_of(class_name)
+    read = annotated.read(tree["metadata"].get("annotations") or {})
+    tls = view.ask(certificates.served_with_tls, settings, class_name)
+    built = build(view, settings, class_name, tree, read, (HTTP, HTTPS) if tls else (HTTP,))
+    plain = Way(80, "tcp", Chain(HTTP, Source(fleet.kind, "", fleet.name), table=HTTP), share=True)
+    ways = (plain, *(certificates.ways(view, settings, class_name, namespace, name) if tls else ()))
+    problems = (
+        *_class_problems(tree),
+        *read.problems,
+        *built.problems,
+        *(certificates.problems(view, settings, class_name, namespace, name) if get(tree, "spec", "tls") else ()),
+        *shadows.problems(view, settings, class_name, tree),
+    )
+    return Decided(fleet, (Part(fleet, ways, built.domains, built.entries, built.clusters),), problems)
+
+
+def _class_problems(tree: Tree) -> list[Problem]:
+    annotation = (tree["metadata"].get("annotations") or {}).get(ANNOTATION)
+    named = named_class(tree)
+    if not annotation or annotation == named:
+        return []
+    said = f'metadata.annotations[{ANNOTATION}]: "{annotation}" is not read, since spec.ingressClassName is "{named}"'
+    return [Problem(CLASS, said)]
+
+
+def parts(view: View, settings: Settings, namespace: str, name: str) -> Parts:
+    """What an Ingress gives to its fleet."""
+    found = view.ask(decide, settings, namespace, name)
+    return found.parts if found is not None else ()
+
+
+def addresses_fact(fleet: Fleet) -> tuple[Hashable, ...]:
+    """The name of the fact (`Engine.fact(*name, value=...)`) with the addresses of a fleet: ("ip" | "hostname", value,
+    ports), each port (number, "TCP" | "UDP")."""
+    return "addresses", fleet
+
+
+def load_balancer(addresses: Iterable[tuple[str, str, Iterable[tuple[int, str]]]]) -> Tree:
+    """`status.loadBalancer` of an Ingress."""
+    found = []
+    for kind, value, ports in addresses:
+        entry: Tree = {kind: value}
+        if listed := [{"port": number, "protocol": protocol} for number, protocol in ports]:
+            entry["ports"] = listed
+        found.append(entry)
+    return {"ingress": found} if found else {}
+
+
+def status(view: View, settings: Settings, namespace: str, name: str) -> Status | None:
+    """The status of an Ingress of ours, and what its user is told."""
+    found = view.ask(decide, settings, namespace, name)
+    if found is None:
+        return None
+    tree = {"loadBalancer": load_balancer(view.fact(*addresses_fact(found.fleet)) or ())}
+    return Status("ingresses", namespace, name, tree, tuple(dict.fromkeys(p.event for p in found.problems)))
+
+
+def left_behind(tree: Tree, addresses: Iterable[str]) -> bool:
+    """Whether the status of an Ingress that is none of ours still says what we once wrote: it names nothing but addresses of
+    our fleets. The process asks when an Ingress ends to be ours and, having restarted, of those that it finds."""
+    ours = set(addresses)
+    written = get(tree, "status", "loadBalancer", "ingress") or ()
+    return bool(written) and all((e.get("ip") or e.get("hostname")) in ours for e in written)
+
+
+def ingress_front_end(settings: Settings) -> FrontEnd:
+    """The front end for the IngressClasses of some controllers."""
+
+    def ingress_parts(view: View, namespace: str, name: str) -> Parts:
+        return parts(view, settings, namespace, name)
+
+    def ingress_status(view: View, namespace: str, name: str) -> Status | None:
+        return status(view, settings, namespace, name)
+
+    return FrontEnd(RESOURCES, INDEXES, {"ingresses": ingress_parts}, {"ingresses": ingress_status})
+
+
+INGRESS = ingress_front_end(Settings())

@@ -1,0 +1,96 @@
+"""The hosts of an Ingress: of its rules and of its TLS entries; and how a wildcard keeps to one label.
+
+A wildcard of the Ingress API stands for exactly one label (networking/v1, IngressRule.host), a proxy's for any number. So rules
+under `*.example.com` ask for one label, and what lies deeper is answered as if the wildcard were not there: by the rules
+without host, which stand behind them a second time.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from seaway.api.tree import get
+from seaway.routing.engine import Index
+from seaway.routing.incremental import View
+from seaway.routing.ingress.classes import Settings, class_of
+from seaway.routing.ir import ValueMatch
+
+Tree = dict[str, Any]
+ALL = "*"  # the domain of rules without host
+
+
+def domain_of(rule: Tree) -> str:
+    """The domain of a rule."""
+    return str(rule.get("host") or "").lower() or ALL
+
+
+def rule_domains(tree: Tree) -> tuple[str, ...]:
+    """The domains of an Ingress, each once; of one without rules all."""
+    rules = get(tree, "spec", "rules") or ()
+    return tuple(dict.fromkeys(domain_of(r) for r in rules)) or (ALL,)
+
+
+def is_wildcard(domain: str) -> bool:
+    return domain.startswith("*.")
+
+
+def parent(domain: str) -> str:
+    """The wildcard that covers a domain."""
+    return f"*.{domain.partition('.')[2]}"
+
+
+def one_label(wildcard: str) -> ValueMatch:
+    """Of a request's host: that a wildcard covers it."""
+    return ValueMatch(":authority", "regex", rf"(?i)[^.]+{re.escape(wildcard[1:])}\.?(:[0-9]+)?")
+
+
+def deeper(wildcard: str) -> ValueMatch:
+    """Of a request's host: that it lies deeper below the wildcard's domain than the wildcard reaches."""
+    return ValueMatch(":authority", "regex", rf"(?i).*\.[^.]+{re.escape(wildcard[1:])}\.?(:[0-9]+)?")
+
+
+def listed(tree: Tree) -> tuple[str, ...]:
+    """The hosts that TLS is asked for by name, as server names."""
+    return tuple(
+        dict.fromkeys(str(h).lower() for entry in get(tree, "spec", "tls") or () for h in entry.get("hosts") or ())
+    )
+
+
+def secured_domains(tree: Tree) -> tuple[str, ...]:
+    """The domains that an Ingress has TLS for: those listed, those of its rules that a listed wildcard covers, and all of its
+    rules' where an entry lists none."""
+    entries = get(tree, "spec", "tls") or ()
+    if not entries:
+        return ()
+    names = listed(tree)
+    everything = any(not entry.get("hosts") for entry in entries)
+    covered = (d for d in rule_domains(tree) if everything or parent(d) in names)
+    return tuple(dict.fromkeys((*names, *covered)))
+
+
+SECURED = Index("ingresses by domain with TLS", "ingresses", secured_domains)
+TLS = Index("ingresses with TLS", "ingresses", lambda t: [""] if get(t, "spec", "tls") else [])
+WILDCARDS = Index(
+    "ingresses with wildcards", "ingresses", lambda t: [""] if any(map(is_wildcard, rule_domains(t))) else []
+)
+
+
+def wildcards(view: View, settings: Settings, class_name: str) -> tuple[str, ...]:
+    """A decision: the wildcard domains of a class's rules."""
+    found: set[str] = set()
+    for key in view.find(WILDCARDS.name):
+        if view.ask(class_of, settings, *key) == class_name:
+            found.update(view.ask(_own_wildcards, *key))
+    return tuple(sorted(found))
+
+
+def _own_wildcards(view: View, namespace: str, name: str) -> tuple[str, ...]:
+    """A decision: the wildcard domains of an Ingress."""
+    tree = view.get("ingresses", namespace, name)
+    return tuple(filter(is_wildcard, rule_domains(tree))) if tree is not None else ()
+
+
+def secured(view: View, settings: Settings, class_name: str, domain: str) -> bool:
+    """A decision: whether some Ingress of a class has TLS for a domain."""
+    return any(view.ask(class_of, settings, *key) == class_name for key in view.find(SECURED.name, domain))
