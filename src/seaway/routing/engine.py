@@ -5,6 +5,7 @@ It keeps state and does no I/O. What it holds in the end depends on the objects 
 
 from __future__ import annotations
 
+import bisect
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -115,7 +116,7 @@ class Engine:
         self.memo = Memo()
         self._front_ends = (SHARED, *front_ends)
         self._indexes: dict[str, list[Index]] = defaultdict(list)
-        self._listed: dict[str, dict[str, set[Key]]] = defaultdict(lambda: defaultdict(set))
+        self._listed: dict[str, dict[str, list[Key]]] = defaultdict(lambda: defaultdict(list))  # sorted
         self._relisted: set[tuple[str, str]] = set()
         self._parts: dict[str, Callable[[View, str, str], Parts]] = {}
         self._statuses: dict[str, Callable[[View, str, str], Status | None]] = {}
@@ -151,7 +152,12 @@ class Engine:
             after = set(index.of(new)) if new is not None else set()
             listed = self._listed[index.name]
             for value in before ^ after:
-                (listed[value].add if value in after else listed[value].discard)(key)
+                keys = listed[value]
+                at = bisect.bisect_left(keys, key)
+                if value in after:
+                    keys.insert(at, key)
+                else:
+                    del keys[at]
                 self._relisted.add((index.name, value))
         self.memo.put(name, new)
         for table in (self._parts, self._counts, self._specs, self._statuses):
@@ -177,7 +183,7 @@ class Engine:
         """What has come of all changes since the last time."""
         for index, value in self._relisted:
             keys = self._listed[index][value]
-            self.memo.put(("index", index, value), tuple(sorted(keys)) or None)
+            self.memo.put(("index", index, value), tuple(keys) or None)
             if not keys:
                 del self._listed[index][value]
         self._relisted.clear()

@@ -34,8 +34,8 @@ class InForce(NamedTuple):
 
 
 class Addresses(NamedTuple):
-    """The fact ("addresses", *fleet). `usable`: (type, value) where the fleet is reached, types as of Gateway API; `unusable`: why
-    requested ones are not; `unsupported`: types of addresses that cannot be requested."""
+    """The fact ("addresses", *fleet). `usable`: (type, value) where the fleet is reached, types as of Gateway API; `unusable`:
+    why requested ones are not; `unsupported`: types of addresses that cannot be requested."""
 
     usable: tuple[tuple[str, str], ...] = ()
     unusable: str = ""

@@ -6,14 +6,13 @@ host, the older whose Secret can be used wins.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 from seaway.api.tree import get
 from seaway.pki.pem import server_names
 from seaway.routing.certificates import checked_certificate
 from seaway.routing.incremental import View
-from seaway.routing.ingress.classes import Settings, class_of, fleet_of
+from seaway.routing.ingress.classes import Settings, class_of, of_class, parameters
 from seaway.routing.ingress.hosts import ALL, SECURED, TLS, listed, parent, rule_domains
 from seaway.routing.ingress.problems import CERTIFICATE, CONFLICT, NAMES, Problem
 from seaway.routing.ir import Chain, ServerTls, Source
@@ -38,22 +37,16 @@ class Claim(NamedTuple):
     ingress: str
 
 
-def default_certificate_fact(class_name: str) -> tuple[Hashable, ...]:
-    """The name of the fact (`Engine.fact(*name, value="NAMESPACE/SECRET")`) that gives a class its default certificate."""
-    return "default certificate", fleet_of(class_name)
-
-
 def default_certificate(view: View, class_name: str) -> str:
-    """A decision: the default certificate of a class, if it has one that can be used."""
-    name = str(view.fact(*default_certificate_fact(class_name)) or "")
-    return name if name and not view.ask(checked_certificate, name).problem else ""
+    """A decision: the Secret NAMESPACE/NAME of a class's default certificate (`defaultCertificate` of its parameters), if it
+    has one that can be used."""
+    name = dict(view.ask(parameters, class_name)).get("defaultCertificate", "").strip().strip("\"'")
+    return name if name.count("/") == 1 and not view.ask(checked_certificate, name).problem else ""
 
 
-def served_with_tls(view: View, settings: Settings, class_name: str) -> bool:
+def served_with_tls(view: View, class_name: str) -> bool:
     """A decision: whether a class has a table for TLS at all."""
-    if view.ask(default_certificate, class_name):
-        return True
-    return any(view.ask(class_of, settings, *key) == class_name for key in view.find(TLS.name))
+    return bool(view.ask(default_certificate, class_name) or of_class(view, TLS, class_name))
 
 
 def covers(names: tuple[str, ...], host: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from seaway.api.tree import get
+from seaway.api.tree import Key, get
 from seaway.routing.engine import Index
 from seaway.routing.incremental import View
 from seaway.routing.ir import Fleet
@@ -57,6 +57,9 @@ def named_class(tree: Tree) -> str:
     return str(get(tree, "spec", "ingressClassName") or annotation or "")
 
 
+NAMED = Index("ingresses by the class that they name", "ingresses", lambda t: [named_class(t)])
+
+
 def class_of(view: View, settings: Settings, namespace: str, name: str) -> str:
     """A decision: the class of ours that an Ingress belongs to, "" if it is none of ours."""
     tree = view.get("ingresses", namespace, name)
@@ -64,3 +67,18 @@ def class_of(view: View, settings: Settings, namespace: str, name: str) -> str:
         return ""
     found = named_class(tree) or view.ask(default_class)
     return found if found and view.ask(ours, settings, found) else ""
+
+
+def of_class(view: View, index: Index, class_name: str) -> tuple[Key, ...]:
+    """The Ingresses of a class in an index by the class that they name."""
+    named = view.find(index.name, class_name)
+    return (*named, *view.find(index.name)) if view.ask(default_class) == class_name else named
+
+
+def parameters(view: View, class_name: str) -> tuple[tuple[str, str], ...]:
+    """A decision: the data of the ConfigMap that an IngressClass's spec.parameters names, as sorted pairs."""
+    found = get(view.get("ingressclasses", "", class_name), "spec", "parameters") or {}
+    if found.get("apiGroup") or found.get("kind") != "ConfigMap" or not found.get("namespace"):
+        return ()
+    data = get(view.get("configmaps", str(found["namespace"]), str(found.get("name"))), "data") or {}
+    return tuple(sorted((str(k), str(v)) for k, v in data.items()))

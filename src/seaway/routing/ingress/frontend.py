@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from seaway.api.tree import get
 from seaway.routing.engine import FrontEnd, Status
+from seaway.routing.fleets import Addresses, FleetSpec
 from seaway.routing.incremental import View
 from seaway.routing.ingress import annotations as annotated
 from seaway.routing.ingress import certificates, shadows
-from seaway.routing.ingress.classes import ANNOTATION, DEFAULTS, Settings, class_of, fleet_of, named_class
+from seaway.routing.ingress.classes import (
+    ANNOTATION,
+    DEFAULTS,
+    NAMED,
+    Settings,
+    class_of,
+    fleet_of,
+    named_class,
+    of_class,
+    ours,
+    parameters,
+)
 from seaway.routing.ingress.hosts import SECURED, TLS, WILDCARDS
 from seaway.routing.ingress.problems import CLASS, Problem
 from seaway.routing.ingress.rules import HTTP, HTTPS, build
@@ -19,7 +31,7 @@ from seaway.routing.parts import Part, Parts, Way
 
 Tree = dict[str, Any]
 RESOURCES = ("ingresses", "ingressclasses")
-INDEXES = (DEFAULTS, SECURED, TLS, WILDCARDS, shadows.LINES)
+INDEXES = (DEFAULTS, NAMED, SECURED, TLS, WILDCARDS, shadows.LINES)
 
 
 class Decided(NamedTuple):
@@ -38,7 +50,7 @@ def decide(view: View, settings: Settings, namespace: str, name: str) -> Decided
         return None
     fleet = fleet_of(class_name)
     read = annotated.read(tree["metadata"].get("annotations") or {})
-    tls = view.ask(certificates.served_with_tls, settings, class_name)
+    tls = view.ask(certificates.served_with_tls, class_name)
     built = build(view, settings, class_name, tree, read, (HTTP, HTTPS) if tls else (HTTP,))
     plain = Way(80, "tcp", Chain(HTTP, Source(fleet.kind, "", fleet.name), table=HTTP), share=True)
     ways = (plain, *(certificates.ways(view, settings, class_name, namespace, name) if tls else ()))
@@ -67,20 +79,13 @@ def parts(view: View, settings: Settings, namespace: str, name: str) -> Parts:
     return found.parts if found is not None else ()
 
 
-def addresses_fact(fleet: Fleet) -> tuple[Hashable, ...]:
-    """The name of the fact (`Engine.fact(*name, value=...)`) with the addresses of a fleet: ("ip" | "hostname", value,
-    ports), each port (number, "TCP" | "UDP")."""
-    return "addresses", fleet
+ADDRESS = {"IPAddress": "ip", "Hostname": "hostname"}
 
 
-def load_balancer(addresses: Iterable[tuple[str, str, Iterable[tuple[int, str]]]]) -> Tree:
-    """`status.loadBalancer` of an Ingress."""
-    found = []
-    for kind, value, ports in addresses:
-        entry: Tree = {kind: value}
-        if listed := [{"port": number, "protocol": protocol} for number, protocol in ports]:
-            entry["ports"] = listed
-        found.append(entry)
+def load_balancer(addresses: Addresses | None) -> Tree:
+    """`status.loadBalancer` of an Ingress, from the fact ("addresses", *fleet)."""
+    usable = addresses.usable if addresses is not None else ()
+    found = [{ADDRESS[kind]: value} for kind, value in usable if kind in ADDRESS]
     return {"ingress": found} if found else {}
 
 
@@ -89,7 +94,7 @@ def status(view: View, settings: Settings, namespace: str, name: str) -> Status 
     found = view.ask(decide, settings, namespace, name)
     if found is None:
         return None
-    tree = {"loadBalancer": load_balancer(view.fact(*addresses_fact(found.fleet)) or ())}
+    tree = {"loadBalancer": load_balancer(view.fact("addresses", *found.fleet))}
     return Status("ingresses", namespace, name, tree, tuple(dict.fromkeys(p.event for p in found.problems)))
 
 
@@ -101,6 +106,17 @@ def left_behind(tree: Tree, addresses: Iterable[str]) -> bool:
     return bool(written) and all((e.get("ip") or e.get("hostname")) in ours for e in written)
 
 
+def fleet_spec(view: View, settings: Settings, name: str) -> FleetSpec | None:
+    """The fleet of an IngressClass of ours: it is wanted from its first Ingress on."""
+    if not view.ask(ours, settings, name) or not of_class(view, NAMED, name):
+        return None
+    ports = [("http", 80, "TCP")]
+    if view.ask(certificates.served_with_tls, name):
+        ports.append(("https", certificates.PORT, "TCP"))
+    chosen = view.ask(parameters, name)
+    return FleetSpec(fleet_of(name), "", name, tuple(ports), parameters=(chosen,) if chosen else ())
+
+
 def ingress_front_end(settings: Settings) -> FrontEnd:
     """The front end for the IngressClasses of some controllers."""
 
@@ -110,7 +126,16 @@ def ingress_front_end(settings: Settings) -> FrontEnd:
     def ingress_status(view: View, namespace: str, name: str) -> Status | None:
         return status(view, settings, namespace, name)
 
-    return FrontEnd(RESOURCES, INDEXES, {"ingresses": ingress_parts}, {"ingresses": ingress_status})
+    def ingress_fleet(view: View, _: str, name: str) -> FleetSpec | None:
+        return fleet_spec(view, settings, name)
+
+    return FrontEnd(
+        RESOURCES,
+        INDEXES,
+        parts={"ingresses": ingress_parts},
+        statuses={"ingresses": ingress_status},
+        fleets={"ingressclasses": ingress_fleet},
+    )
 
 
 INGRESS = ingress_front_end(Settings())

@@ -13,7 +13,7 @@ from typing import Any
 from seaway.api.tree import get
 from seaway.routing.engine import Index
 from seaway.routing.incremental import View
-from seaway.routing.ingress.classes import Settings, class_of
+from seaway.routing.ingress.classes import Settings, class_of, named_class, of_class
 from seaway.routing.ir import ValueMatch
 
 Tree = dict[str, Any]
@@ -70,18 +70,23 @@ def secured_domains(tree: Tree) -> tuple[str, ...]:
 
 
 SECURED = Index("ingresses by domain with TLS", "ingresses", secured_domains)
-TLS = Index("ingresses with TLS", "ingresses", lambda t: [""] if get(t, "spec", "tls") else [])
+TLS = Index(
+    "ingresses with TLS by the class that they name",
+    "ingresses",
+    lambda t: [named_class(t)] if get(t, "spec", "tls") else [],
+)
 WILDCARDS = Index(
-    "ingresses with wildcards", "ingresses", lambda t: [""] if any(map(is_wildcard, rule_domains(t))) else []
+    "ingresses with wildcards by the class that they name",
+    "ingresses",
+    lambda t: [named_class(t)] if any(map(is_wildcard, rule_domains(t))) else [],
 )
 
 
-def wildcards(view: View, settings: Settings, class_name: str) -> tuple[str, ...]:
+def wildcards(view: View, class_name: str) -> tuple[str, ...]:
     """A decision: the wildcard domains of a class's rules."""
     found: set[str] = set()
-    for key in view.find(WILDCARDS.name):
-        if view.ask(class_of, settings, *key) == class_name:
-            found.update(view.ask(_own_wildcards, *key))
+    for key in of_class(view, WILDCARDS, class_name):
+        found.update(view.ask(_own_wildcards, *key))
     return tuple(sorted(found))
 
 

@@ -105,7 +105,7 @@ def build(
             own = (one_label(line.domain),) if is_wildcard(line.domain) else ()
             places: list[tuple[str, tuple[ValueMatch, ...], int]] = [(line.domain, own, line.late)]
             if line.domain == ALL:
-                places += [(w, (deeper(w),), 2 + line.late) for w in view.ask(wildcards, settings, class_name)]
+                places += [(w, (deeper(w),), 2 + line.late) for w in view.ask(wildcards, class_name)]
             for domain, headers, late in places:
                 rule = _rule(line.path, headers, action, source)
                 entries.append(Entry(table, domain, order(rule, created, line.place, late), rule))
