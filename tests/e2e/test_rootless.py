@@ -8,6 +8,21 @@ from pathlib import Path
 from clusters import CLIENT, Cluster, wait_for, web
 from image_archives import busybox_files, docker_save, tar
 
+SOMEBODY = """
+apiVersion: v1
+kind: Pod
+metadata: {name: somebody}
+spec:
+  terminationGracePeriodSeconds: 0
+  securityContext: {runAsUser: 65532, runAsGroup: 65532, fsGroup: 65532, runAsNonRoot: true,
+    sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: "0"}]}
+  containers:
+  - name: envoy
+    image: envoyproxy/envoy:distroless-v1.40.0
+    securityContext: {readOnlyRootFilesystem: true, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+    readinessProbe: {httpGet: {path: /, port: 10000}}
+"""
+
 
 class Ordinary(Cluster):
     """The program as a user without rights: ourselves, or, as root, through a user namespace that takes root away."""
@@ -31,6 +46,10 @@ def test_an_ordinary_user_has_a_cluster() -> None:
         conditions = {c["type"]: c for c in cluster.get("nodes")["items"][0]["status"]["conditions"]}
         assert "started without root" in conditions["ResourceLimits"]["message"]
         assert cluster.kubectl("logs", "deploy/seaway-dns", "-n", "kube-system")
+        cluster.apply(SOMEBODY)
+        cluster.ready("somebody")
+        assert "runAsUser 65532: this cluster was started without root" in cluster.kubectl("describe", "pod", "somebody")
+        assert "Envoy works here" in cluster.curl(f"http://{cluster.get('pod', 'somebody')['status']['podIP']}:10000/")
 
 
 def test_an_ordinary_user_runs_archives_and_fetched_programs_and_is_told_where_there_is_no_network(tmp_path: Path) -> None:

@@ -143,8 +143,10 @@ class Authority:
         hosts: tuple[str, ...] = (),
         server: bool = False,
         days: int = 365,
+        uris: tuple[str, ...] = (),
     ) -> Pair:
-        """A certificate for `name`: a client's (its groups are the organizations), or a server's for `hosts`."""
+        """A certificate for `name`: a client's (its groups are the organizations), or a server's for `hosts`; `uris` are
+        names of workloads (SPIFFE)."""
         key = ec.generate_private_key(ec.SECP256R1())
         parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, o) for o in organizations]
         parts.append(x509.NameAttribute(NameOID.COMMON_NAME, name))
@@ -163,8 +165,8 @@ class Authority:
             .add_extension(x509.ExtendedKeyUsage(usages), False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), False)
         )
-        if hosts:
-            names: list[x509.GeneralName] = []
+        if hosts or uris:
+            names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(u) for u in uris]
             for host in hosts:
                 try:
                     names.append(x509.IPAddress(ipaddress.ip_address(host)))

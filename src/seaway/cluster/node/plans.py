@@ -157,8 +157,11 @@ def identity(worker: PodWorker, context: Tree, image: images.Image) -> accounts.
         found = accounts.account(image.user if user is None else str(user), passwd, groups)
     except accounts.UserError as e:
         raise VolumeError(str(e)) from None
-    if worker.agent.host.one_user and image.user and user is None:
-        return accounts.Account(0, 0, (), found.home)  # the image's user is not there; root here is nobody's but ours
+    if worker.agent.host.one_user:  # no other user is there; root here is nobody's but ours, and no more than who started it
+        if user not in (None, 0):
+            text = f"runAsUser {user}: this cluster was started without root and has one user id; the container runs as it"
+            worker.agent.event(worker.pod, "Warning", "OneUser", text)
+        return accounts.Account(0, 0, (), found.home)
     pod = worker.pod["spec"].get("securityContext") or {}
     merged = [] if pod.get("supplementalGroupsPolicy") == "Strict" else list(found.groups)
     merged += pod.get("supplementalGroups") or []

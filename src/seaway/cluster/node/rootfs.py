@@ -158,7 +158,8 @@ def steps(
         ("/var/cache", 0o755),
         ("/var/spool", 0o755),
         ("/var/www", 0o755),
-        ("/root", 0o700),
+        # Python of ours that lies in root's home is to be found by whomever a program of ours runs as.
+        ("/root", 0o711 if with_python and any(p.startswith("/root/") for p in host.python) else 0o700),
         ("/home", 0o755),
         ("/etc", 0o755),
         ("/mnt", 0o755),

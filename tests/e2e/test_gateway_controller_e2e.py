@@ -1,0 +1,60 @@
+"""The controller's own pod and rights, with a stand-in for its command: what it may read and write, and what it may not."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import yaml
+from clusters import Cluster, wait_for
+
+SYSTEM = "seaway-system"
+IDENTITY = f"--as=system:serviceaccount:{SYSTEM}:seaway-gateway"
+MAY = """list secrets; watch endpointslices.discovery.k8s.io; list namespaces; list ingresses.networking.k8s.io; watch ingressclasses.networking.k8s.io
+list gatewayclasses.gateway.networking.k8s.io; watch referencegrants.gateway.networking.k8s.io; list backendtlspolicies.gateway.networking.k8s.io
+patch ingresses.networking.k8s.io --subresource=status; patch gateways.gateway.networking.k8s.io --subresource=status
+patch tcproutes.gateway.networking.k8s.io --subresource=status; create deployments.apps; patch daemonsets.apps; delete services
+create poddisruptionbudgets.policy; patch serviceaccounts; create secrets; create events; patch configmaps"""
+MAY_NOT = """create gateways.gateway.networking.k8s.io; patch gateways.gateway.networking.k8s.io; patch httproutes.gateway.networking.k8s.io
+patch ingresses.networking.k8s.io; patch referencegrants.gateway.networking.k8s.io --subresource=status; create pods; create pods --subresource=exec; list pods; list nodes
+create clusterroles.rbac.authorization.k8s.io; create serviceaccounts --subresource=token; patch namespaces; patch services --subresource=status
+create leases.coordination.k8s.io; impersonate users"""
+# `seaway gateway` answers nowhere yet in this test: agnhost takes its places.
+ARGS = ["netexec", "--http-port=8081", "--udp-port=-1"]
+
+
+def lines(text: str) -> list[str]:
+    return [line.strip() for line in text.replace("\n", ";").split(";") if line.strip()]
+
+
+def test_the_controller_may_what_it_needs_and_no_more(cluster: Cluster) -> None:
+    for wanted, answer in ((MAY, "yes"), (MAY_NOT, "no")):
+        for line in lines(wanted):
+            assert cluster.kubectl("auth", "can-i", *line.split(), IDENTITY, check=False).split()[0] == answer, line
+    for line in ("get leases.coordination.k8s.io/seaway-gateway", "create leases.coordination.k8s.io"):
+        assert cluster.kubectl("auth", "can-i", *line.split(), "-n", SYSTEM, IDENTITY).strip() == "yes", line
+    assert cluster.kubectl("auth", "can-i", "patch", "leases.coordination.k8s.io/other", "-n", SYSTEM, IDENTITY, check=False).startswith("no")
+
+
+def test_the_controllers_pod_is_nobody_and_serves_its_pages(cluster: Cluster) -> None:
+    """The add-on's own manifest under another name, its program replaced: `seaway version` shows that ours runs as nobody."""
+    folder = resources.files("seaway.deploy").joinpath("addons/gateway")
+    service, deployment = yaml.safe_load_all(folder.joinpath("controller.yaml").read_text())
+    spec = deployment["spec"]["template"]["spec"]
+    [container] = spec["containers"]
+    spec["initContainers"] = [{"name": "ours", "image": container["image"], "args": ["--help"], "securityContext": container["securityContext"]}]
+    container |= {"image": "registry.k8s.io/e2e-test-images/agnhost:2.53", "args": ARGS}
+    container["readinessProbe"]["httpGet"]["path"] = container["livenessProbe"]["httpGet"]["path"] = "/healthz"
+    for tree in (service, deployment):
+        tree["metadata"]["name"] = "stand-in"
+    for labels in (service["spec"]["selector"], deployment["spec"]["selector"]["matchLabels"], deployment["spec"]["template"]["metadata"]["labels"]):
+        labels["app.kubernetes.io/name"] = "stand-in"
+    cluster.namespace = SYSTEM
+    try:
+        cluster.apply(yaml.safe_dump_all([service, deployment]))
+        cluster.rollout("deployment/stand-in")
+        assert "usage: seaway" in cluster.kubectl("logs", "deployment/stand-in", "-c", "ours")
+        status = cluster.kubectl("exec", "deployment/stand-in", "--", "cat", "/proc/1/status")
+        assert "Uid:\t65532\t" in status and "CapEff:\t0000000000000000" in status
+        wait_for(lambda: len(cluster.get("endpoints", "stand-in")["subsets"][0]["addresses"]) == 1)
+    finally:
+        cluster.kubectl("delete", "deployment/stand-in", "service/stand-in", "--wait=false", "--ignore-not-found")
