@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 
 from seaway.api.tree import Key
-from seaway.cluster.cloud.plan import CLASS, MODE, Node, health_port, nodes_of, ours, plan, probed
+from seaway.cluster.cloud.plan import (
+    ADDRESSES,
+    ASSIGNED,
+    CLASS,
+    MODE,
+    Node,
+    conditions,
+    health_port,
+    nodes_of,
+    ours,
+    plan,
+    probed,
+)
 
 RANGES = (ipaddress.ip_network("172.30.255.0/24"), ipaddress.ip_network("fd00:255::/64"))
 NODES = [Node("a", {4: "172.30.0.2", 6: "fd00::2"}), Node("b", {4: "172.30.0.3", 6: "fd00::3"})]
@@ -155,3 +167,30 @@ def test_one_services_bad_wish_is_its_own_problem() -> None:
     found = plan([service("bad", loadBalancerIP="nonsense"), service("good")], NODES, RANGES, well)
     assert found.problems == {Key("shop", "bad"): "spec.loadBalancerIP 'nonsense' is not an IP address"}
     assert found.ingress[Key("shop", "good")] == [{"ip": "172.30.255.1", "ipMode": "VIP"}]
+
+
+def test_an_annotation_asks_for_an_address_of_each_family() -> None:
+    tree = service(ipFamilies=["IPv4", "IPv6"], loadBalancerIP="172.30.255.4")
+    tree["metadata"]["annotations"][ADDRESSES] = "172.30.255.9,fd00:255::9"
+    bad = service("bad", created="2026-01-01T00:00:09Z")
+    bad["metadata"]["annotations"][ADDRESSES] = "172.30.255.9"
+    found = plan([tree, bad], NODES, RANGES, well)
+    assert [i["ip"] for i in found.ingress[Key("shop", "web")]] == ["172.30.255.9", "fd00:255::9"]
+    assert found.problems == {Key("shop", "bad"): f"annotation {ADDRESSES}: 172.30.255.9 is in use by another Service"}
+
+
+def test_a_refusal_is_a_condition_which_stays_true_to_what_is_and_leaves_others_alone() -> None:
+    tree = service()
+    assert conditions(tree, "", "now") is None, "nothing was ever wrong"
+    tree["status"]["conditions"] = [{"type": "Other", "status": "True"}]
+    refused = conditions(tree, "in use", "now")
+    assert refused == [
+        {"type": "Other", "status": "True"},
+        {"type": ASSIGNED, "status": "False", "reason": "Refused", "message": "in use", "lastTransitionTime": "now"},
+    ]
+    tree["status"]["conditions"] = refused
+    assert conditions(tree, "in use", "later") is None
+    worse = conditions(tree, "outside", "later")
+    assert worse and worse[1]["message"] == "outside" and worse[1]["lastTransitionTime"] == "now"
+    good = conditions(tree, "", "later")
+    assert good and (good[1]["status"], good[1]["message"], good[1]["lastTransitionTime"]) == ("True", "", "later")

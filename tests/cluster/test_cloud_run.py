@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import virtual_time
 
+from seaway.api.tree import condition
 from seaway.client.errors import ApiStatusError, Conflict, NotFound, Unavailable
 from seaway.client.fake import FakeApi
 from seaway.client.rest import kind_of
 from seaway.cluster.cloud import probes
-from seaway.cluster.cloud.plan import FINALIZER, MODE, Outcome
+from seaway.cluster.cloud.plan import ASSIGNED, FINALIZER, MODE, Outcome
 from seaway.cluster.cloud.run import Cloud
 
 SERVICES, NODES = kind_of("services"), kind_of("nodes")
@@ -97,6 +98,10 @@ class World:
 
     def address(self, name: str) -> list[str]:
         return [i["ip"] for i in self.get(name)["status"]["loadBalancer"].get("ingress") or ()]
+
+    def refusal(self, name: str) -> str:
+        found = condition(self.get(name), ASSIGNED) or {}
+        return found["message"] if found.get("status") == "False" else ""
 
     def finalizers(self, name: str) -> list[str]:
         return self.get(name)["metadata"].get("finalizers") or []
@@ -322,9 +327,10 @@ def test_one_bad_wish_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(1)
         assert world.address("good") == ["172.30.255.1"] and world.address("bad") == []
         assert ("bad", "SyncLoadBalancerFailed", f"{FAILED}spec.loadBalancerIP 'nonsense' is not an IP address") in world.said
+        assert world.refusal("bad") == "spec.loadBalancerIP 'nonsense' is not an IP address"
         world.edit("bad", loadBalancerIP="172.30.255.5")
         await asyncio.sleep(1)
-        assert world.address("bad") == ["172.30.255.5"]
+        assert world.address("bad") == ["172.30.255.5"] and world.refusal("bad") == ""
 
     tell(monkeypatch, story)
 

@@ -6,12 +6,15 @@ import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from seaway.api.tree import Key, get, key_of, labels
+from seaway.api.tree import Key, condition, get, key_of, labels, with_condition
 from seaway.cluster.cloud.pool import Grant, Network, Wish, assign
 
 Tree = dict[str, Any]
 CLASS = "seaway.dev/cloud"
 MODE = "seaway.dev/load-balancer-ip-mode"
+ADDRESSES = "seaway.dev/load-balancer-ips"  # spec.loadBalancerIP has room for one family's, and is deprecated
+# A Service's condition: whether it has what it asks for. It is there where it once had not.
+ASSIGNED = "seaway.dev/LoadBalancerAssigned"
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 GOING = "ToBeDeletedByClusterAutoscaler"
@@ -95,6 +98,31 @@ def _sources(service: Tree, family: int) -> tuple[str, ...]:
     return () if any(n.prefixlen == 0 for n in networks) else tuple(sorted(map(str, networks)))
 
 
+def _wish(service: Tree) -> Wish:
+    has = tuple(i["ip"] for i in get(service, "status", "loadBalancer", "ingress") or () if i.get("ip"))
+    noted = str((get(service, "metadata", "annotations") or {}).get(ADDRESSES) or "")
+    if noted:
+        return Wish(key_of(service), _families(service), has, noted, f"annotation {ADDRESSES}:")
+    return Wish(key_of(service), _families(service), has, service["spec"].get("loadBalancerIP") or "")
+
+
+def conditions(service: Tree, problem: str, now: str) -> list[Tree] | None:
+    """The Service's conditions as they are to be, None where they are so already. Those of others are not ours."""
+    known = condition(service, ASSIGNED)
+    if not problem and not known:
+        return None
+    new = {
+        "type": ASSIGNED,
+        "status": "False" if problem else "True",
+        "reason": "Refused" if problem else "Assigned",
+        "message": problem,
+        "lastTransitionTime": now,
+    }
+    if known and all(known.get(k, "") == new[k] for k in ("status", "reason", "message")):
+        return None
+    return with_condition(get(service, "status", "conditions") or (), new)
+
+
 def _problem(service: Tree, mode: str, grant: Grant) -> str:
     if not mode:
         value = (get(service, "metadata", "annotations") or {}).get(MODE)
@@ -119,16 +147,7 @@ def plan(
         (s for s in services if ours(s) and not s["metadata"].get("deletionTimestamp")),
         key=lambda s: (s["metadata"].get("creationTimestamp") or "", key_of(s)),
     )
-    wishes = [
-        Wish(
-            key_of(s),
-            _families(s),
-            tuple(i["ip"] for i in get(s, "status", "loadBalancer", "ingress") or () if i.get("ip")),
-            s["spec"].get("loadBalancerIP") or "",
-        )
-        for s in wanted
-    ]
-    grants = assign(wishes, ranges)
+    grants = assign([_wish(s) for s in wanted], ranges)
     balancers: list[Balancer] = []
     ingress: dict[Key, list[Tree]] = {}
     problems: dict[Key, str] = {}

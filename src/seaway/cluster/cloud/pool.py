@@ -13,12 +13,14 @@ LARGEST = 1 << 16  # addresses of a range that are ever given out
 
 
 class Wish(NamedTuple):
-    """A Service that wants one address a family: what it has, and what it asks for (spec.loadBalancerIP, may be '')."""
+    """A Service that wants one address a family: what it has, and what it asks for: '', an address, or one a family with a
+    comma; `where` it asks for it."""
 
     key: Key
     families: tuple[int, ...]
     has: tuple[str, ...]
     asks: str
+    where: str = "spec.loadBalancerIP"
 
 
 class Grant(NamedTuple):
@@ -28,10 +30,13 @@ class Grant(NamedTuple):
     problem: str = ""
 
 
-def _asked(wish: Wish) -> str:
-    """What spec.loadBalancerIP asks for in canonical form, '' for nothing; ValueError where it is no address: nobody else
-    checks it."""
-    return str(ipaddress.ip_address(wish.asks)) if wish.asks else ""
+def _asked(wish: Wish) -> dict[int, str]:
+    """What is asked for by family, in canonical form; ValueError where it is no address: nobody else checks it."""
+    found: dict[int, str] = {}
+    for text in wish.asks.split(",") if wish.asks else ():
+        address = ipaddress.ip_address(text.strip())
+        found.setdefault(address.version, str(address))
+    return found
 
 
 def _free(network: Network, taken: set[str]) -> Iterator[str]:
@@ -51,25 +56,24 @@ def assign(wishes: Iterable[Wish], ranges: Sequence[Network]) -> Mapping[Key, Gr
     taken: set[str] = set()
     kept: dict[Key, dict[int, str]] = {}
     bad: dict[Key, str] = {}
-    asks: dict[Key, str] = {}
+    asks: dict[Key, dict[int, str]] = {}
     for wish in wishes:
         try:
             asks[wish.key] = _asked(wish)
         except ValueError:
-            bad[wish.key] = f"spec.loadBalancerIP {wish.asks!r} is not an IP address"
+            bad[wish.key] = f"{wish.where} {wish.asks!r} is not an IP address"
             continue
         for text in wish.has:
             address, own = ipaddress.ip_address(text), kept.setdefault(wish.key, {})
-            pool, asked = pools.get(address.version), asks[wish.key]
-            wanted = not asked or ipaddress.ip_address(asked).version != address.version or asked == str(address)
+            pool = pools.get(address.version)
+            wanted = asks[wish.key].get(address.version, str(address)) == str(address)
             here = pool is not None and address in pool and address.version in wish.families
             if here and wanted and address.version not in own and str(address) not in taken:
                 own[address.version] = str(address)
                 taken.add(str(address))
     found: dict[Key, Grant] = {}
     for wish in wishes:
-        own, asks_for = dict(kept.get(wish.key, {})), asks.get(wish.key, "")
-        problem = bad.get(wish.key, "")
+        own, problem = dict(kept.get(wish.key, {})), bad.get(wish.key, "")
         for family in wish.families:
             if family in own or problem:
                 continue
@@ -77,11 +81,11 @@ def assign(wishes: Iterable[Wish], ranges: Sequence[Network]) -> Mapping[Key, Gr
             if pool is None:
                 problem = f"there is no IPv{family} pool of load balancer addresses"
                 continue
-            asked = asks_for if asks_for and ipaddress.ip_address(asks_for).version == family else ""
+            asked = asks[wish.key].get(family, "")
             if asked and ipaddress.ip_address(asked) not in pool:
-                problem = f"spec.loadBalancerIP {asked} is not in the pool {pool}"
+                problem = f"{wish.where} {asked} is not in the pool {pool}"
             elif asked and asked in taken:
-                problem = f"spec.loadBalancerIP {asked} is in use by another Service"
+                problem = f"{wish.where} {asked} is in use by another Service"
             else:
                 free = asked or next(_free(pool, taken), "")
                 if free:

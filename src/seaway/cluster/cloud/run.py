@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import time
 from typing import Any
 
 import uvloop
 
-from seaway.api.tree import Key, get, key_of
+from seaway.api.tree import Key, get, key_of, stamp
 from seaway.client import kubeconfig
 from seaway.client.errors import ApiStatusError, Conflict, NotFound, Unavailable
 from seaway.client.events import Events
@@ -165,8 +166,12 @@ class Cloud:
             patch = {"metadata": {"finalizers": [*finalizers, FINALIZER], "resourceVersion": meta["resourceVersion"]}}
             await self._api.patch(kind, *key, patch)
         want, problem = outcome.ingress[key], outcome.problems.get(key, "")
-        if have != want:
-            await self._api.patch(kind, *key, {"status": {"loadBalancer": {"ingress": want or None}}}, "status")
+        status: Tree = {} if have == want else {"loadBalancer": {"ingress": want or None}}
+        conditions = plans.conditions(service, problem, stamp(time.time()))
+        if conditions is not None:
+            status["conditions"] = conditions
+        if status:
+            await self._api.patch(kind, *key, {"status": status}, "status")
         state = problem or ",".join(i["ip"] for i in want)
         if self._told.get(key) != state:
             self._told[key] = state
