@@ -56,12 +56,14 @@ class FrontEnd(NamedTuple):
 
 class Changes(NamedTuple):
     """What has come of the changes since the last time. `fleets`: what they do, None where that is nothing any more; `specs`:
-    what they are to be, None where nobody wants them any more."""
+    what they are to be, None where nobody wants them any more; `disowned`: the last statuses of objects that are there and none
+    of ours any more."""
 
     fleets: dict[Fleet, Pieces | None]
     specs: dict[Fleet, FleetSpec | None]
     statuses: list[Status]
     failures: dict[str, Exception]
+    disowned: list[Status] = []
 
 
 SHARED = FrontEnd(
@@ -215,11 +217,15 @@ class Engine:
                     specs.setdefault(outcome.old.fleet, None)
                 if outcome.new is not None:
                     specs[outcome.new.fleet] = outcome.new
-        statuses = []
+        statuses, disowned = [], []
         for decide in dict.fromkeys(self._statuses.values()):
-            statuses += [o.new for o in self.memo.settle(decide) if o.new is not None]
+            for outcome in self.memo.settle(decide):
+                if outcome.new is not None:
+                    statuses.append(outcome.new)
+                elif outcome.old is not None:
+                    disowned.append(outcome.old)
         failures = {f"{getattr(n[0], '__name__', n[0])} {n[1:]}": e for n, e in self.memo.failures.items()}
-        return Changes(fleets, specs, statuses, failures)
+        return Changes(fleets, specs, statuses, failures, disowned)
 
     # how
 

@@ -21,6 +21,7 @@ Tree = dict[str, Any]
 IMAGE = "docker.io/envoyproxy/envoy:distroless-v1.40.0"
 LARGEST = 1 << 16  # characters of a value
 _QUALIFIED = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?\Z")
+_SECRET = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9.]*[a-z0-9])?\Z")
 _IMAGE = re.compile(r"[a-zA-Z0-9][\w.:/@-]*\Z", re.ASCII)
 
 
@@ -48,6 +49,7 @@ class Parameters(msgspec.Struct, frozen=True):
     topology_spread: tuple[Any, ...] | None = None
     priority_class: str = ""
     host: str = ""
+    default_certificate: str = ""  # of an IngressClass; routing reads it
 
     @property
     def memory_limit(self) -> str:
@@ -160,6 +162,7 @@ READERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "topologySpread": ("topology_spread", _listed("TopologySpreadConstraint")),
     "priorityClassName": ("priority_class", _matching(re.compile(r"[a-z0-9][-a-z0-9.]*\Z"), "the name of a PriorityClass")),
     "host": ("host", _one_of("", "port", "network")),
+    "defaultCertificate": ("default_certificate", _matching(_SECRET, "a Secret as NAMESPACE/NAME")),
 }
 
 

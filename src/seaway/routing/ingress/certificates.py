@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from seaway.api.tree import get
+from seaway.api.tree import Key, get
 from seaway.pki.pem import server_names
 from seaway.routing.certificates import checked_certificate
 from seaway.routing.incremental import View
@@ -89,14 +89,22 @@ def claim(view: View, settings: Settings, class_name: str, name: str) -> Claim |
         return Claim(default, "")
     found = []
     for key in view.find(SECURED.name, name):
-        if view.ask(class_of, settings, *key) != class_name:
-            continue
-        secret = next((w.secret for w in view.ask(wanted, *key) if w.name == name), "")
-        if secret and not view.ask(checked_certificate, secret).problem:
-            tree = view.get("ingresses", *key)
-            created = str(get(tree, "metadata", "creationTimestamp") or "")
-            found.append(((created, *key), Claim(secret, str(key))))
+        if (own := view.ask(_own_claim, settings, class_name, key, name)) is not None:
+            found.append(own)
     return min(found)[1] if found else None
+
+
+def _own_claim(
+    view: View, settings: Settings, class_name: str, key: Key, name: str
+) -> tuple[tuple[str, Key], Claim] | None:
+    """A decision: what an Ingress claims for a server name, with its place among all claims."""
+    if view.ask(class_of, settings, *key) != class_name:
+        return None
+    secret = next((w.secret for w in view.ask(wanted, *key) if w.name == name), "")
+    if not secret or view.ask(checked_certificate, secret).problem:
+        return None
+    created = str(get(view.get("ingresses", *key), "metadata", "creationTimestamp") or "")
+    return (created, key), Claim(secret, str(key))
 
 
 def ways(view: View, settings: Settings, class_name: str, namespace: str, name: str) -> tuple[Way, ...]:

@@ -114,7 +114,8 @@ def fleet_spec(view: View, settings: Settings, name: str) -> FleetSpec | None:
     if view.ask(certificates.served_with_tls, name):
         ports.append(("https", certificates.PORT, "TCP"))
     chosen = view.ask(parameters, name)
-    return FleetSpec(fleet_of(name), "", name, tuple(ports), parameters=(chosen,) if chosen else ())
+    uid = str(get(view.get("ingressclasses", "", name), "metadata", "uid") or "")
+    return FleetSpec(fleet_of(name), uid, name, tuple(ports), parameters=(chosen,) if chosen else ())
 
 
 def ingress_front_end(settings: Settings) -> FrontEnd:

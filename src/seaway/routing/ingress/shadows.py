@@ -22,10 +22,12 @@ def _value(line: Line) -> str:
 LINES = Index("ingresses by domain and path", "ingresses", lambda t: [_value(line) for line in lines(t)])
 
 
-def first(view: View, settings: Settings, class_name: str, value: str) -> Key | None:
-    """A decision: the oldest Ingress of a class that serves a path of a domain."""
+def _first(view: View, settings: Settings, class_name: str, value: str) -> Key | None:
+    """The oldest Ingress of a class that serves a path of a domain, None if nobody else is there to be it. No decision of its
+    own: hardly a path has two users."""
+    keys = view.find(LINES.name, value)
     found = []
-    for key in view.find(LINES.name, value):
+    for key in keys if len(keys) > 1 else ():
         if view.ask(class_of, settings, *key) == class_name:
             tree = view.get("ingresses", *key)
             found.append((str(get(tree, "metadata", "creationTimestamp") or ""), key))
@@ -38,7 +40,7 @@ def problems(view: View, settings: Settings, class_name: str, tree: Tree) -> lis
     seen: dict[str, str] = {}
     for line in lines(tree):
         value = _value(line)
-        winner = view.ask(first, settings, class_name, value)
+        winner = _first(view, settings, class_name, value)
         if winner is not None and winner != own:
             whose = f"Ingress {winner}, which is older"
         elif value in seen:
