@@ -34,11 +34,13 @@ class Status(NamedTuple):
 
 
 class Index(NamedTuple):
-    """Keys of a resource's objects under values that `of` reads from them."""
+    """Keys of a resource's objects under values that `of` reads from them. `presence`: only whether there are any is asked, by
+    `View.has`; that costs its readers nothing when one of many comes or goes."""
 
     name: str
     resource: str
     of: Callable[[Tree], Iterable[str]]
+    presence: bool = False
 
 
 class FrontEnd(NamedTuple):
@@ -119,7 +121,7 @@ class Engine:
         self._front_ends = (SHARED, *front_ends)
         self._indexes: dict[str, list[Index]] = defaultdict(list)
         self._listed: dict[str, dict[str, list[Key]]] = defaultdict(lambda: defaultdict(list))  # sorted
-        self._relisted: set[tuple[str, str]] = set()
+        self._relisted: set[tuple[Index, str]] = set()
         self._parts: dict[str, Callable[[View, str, str], Parts]] = {}
         self._statuses: dict[str, Callable[[View, str, str], Status | None]] = {}
         self._counts: dict[str, Callable[[View, str, str], tuple[tuple[str, ...], ...]]] = {}
@@ -160,7 +162,7 @@ class Engine:
                     keys.insert(at, key)
                 else:
                     del keys[at]
-                self._relisted.add((index.name, value))
+                self._relisted.add((index, value))
         self.memo.put(name, new)
         for table in (self._parts, self._counts, self._specs, self._statuses):
             decide = table.get(resource)
@@ -184,10 +186,10 @@ class Engine:
     def settle(self) -> Changes:
         """What has come of all changes since the last time."""
         for index, value in self._relisted:
-            keys = self._listed[index][value]
-            self.memo.put(("index", index, value), tuple(keys) or None)
+            keys = self._listed[index.name][value]
+            self.memo.put(("index", index.name, value), (bool(keys) if index.presence else tuple(keys)) or None)
             if not keys:
-                del self._listed[index][value]
+                del self._listed[index.name][value]
         self._relisted.clear()
         touched: set[Fleet] = set()
         for decide, namespace, name, last in self._gone:

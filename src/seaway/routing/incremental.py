@@ -55,6 +55,10 @@ class View:
         found: tuple[Key, ...] | None = self._memo.read(("index", index, value))
         return found or ()
 
+    def has(self, index: str, value: str = "") -> bool:
+        """Whether an index of presence lists anything under a value."""
+        return bool(self._memo.read(("index", index, value)))
+
     def fact(self, *name: Hashable) -> Any:
         """What the engine or the process has put, None if nothing: which proxies hold what, counts."""
         return self._memo.read(("fact", *name))

@@ -93,11 +93,15 @@ def test_a_scenario_of_the_conformance_suite(scenario: Scenario) -> None:
     found = fleet(world(*scenario.objects))
     for host, path, expected in scenario.requests:
         answer = evaluate(found, host, path)
-        assert (answer.cluster or answer.code) == (f"default/{expected}/80" if isinstance(expected, str) else expected), (host, path)
+        assert (answer.cluster or answer.code) == (
+            f"default/{expected}/80" if isinstance(expected, str) else expected
+        ), (host, path)
 
 
 def test_requests_are_spread_over_all_endpoints_of_a_service() -> None:
     """The suite's 25th, load balancing: pure as it is here, that every endpoint is known to the proxies."""
-    found = world(service("s"), endpoints("s", *(f"10.9.0.{i}" for i in range(10))), ingress("it", ("p.example.com", "/", "s")))
+    found = world(
+        service("s"), endpoints("s", *(f"10.9.0.{i}" for i in range(10))), ingress("it", ("p.example.com", "/", "s"))
+    )
     cluster = evaluate(fleet(found), "p.example.com").cluster
     assert fleet(found).endpoints[cluster].ends == tuple(End(f"10.9.0.{i}", 8080) for i in range(10))  # type: ignore[union-attr]

@@ -12,7 +12,7 @@ from seaway.api.tree import Key, get
 from seaway.pki.pem import server_names
 from seaway.routing.certificates import checked_certificate
 from seaway.routing.incremental import View
-from seaway.routing.ingress.classes import Settings, class_of, of_class, parameters
+from seaway.routing.ingress.classes import Settings, class_of, has_some, parameters
 from seaway.routing.ingress.hosts import ALL, SECURED, TLS, listed, parent, rule_domains
 from seaway.routing.ingress.problems import CERTIFICATE, CONFLICT, NAMES, Problem
 from seaway.routing.ir import Chain, ServerTls, Source
@@ -46,7 +46,7 @@ def default_certificate(view: View, class_name: str) -> str:
 
 def served_with_tls(view: View, class_name: str) -> bool:
     """A decision: whether a class has a table for TLS at all."""
-    return bool(view.ask(default_certificate, class_name) or of_class(view, TLS, class_name))
+    return bool(view.ask(default_certificate, class_name) or has_some(view, TLS, class_name))
 
 
 def covers(names: tuple[str, ...], host: str) -> bool:

@@ -57,7 +57,7 @@ def named_class(tree: Tree) -> str:
     return str(get(tree, "spec", "ingressClassName") or annotation or "")
 
 
-NAMED = Index("ingresses by the class that they name", "ingresses", lambda t: [named_class(t)])
+NAMED = Index("ingresses by the class that they name", "ingresses", lambda t: [named_class(t)], presence=True)
 
 
 def class_of(view: View, settings: Settings, namespace: str, name: str) -> str:
@@ -73,6 +73,11 @@ def of_class(view: View, index: Index, class_name: str) -> tuple[Key, ...]:
     """The Ingresses of a class in an index by the class that they name."""
     named = view.find(index.name, class_name)
     return (*named, *view.find(index.name)) if view.ask(default_class) == class_name else named
+
+
+def has_some(view: View, index: Index, class_name: str) -> bool:
+    """Whether a class has Ingresses in an index of presence by the class that they name."""
+    return view.has(index.name, class_name) or (view.ask(default_class) == class_name and view.has(index.name))
 
 
 def parameters(view: View, class_name: str) -> tuple[tuple[str, str], ...]:

@@ -18,8 +18,8 @@ from seaway.routing.ingress.classes import (
     Settings,
     class_of,
     fleet_of,
+    has_some,
     named_class,
-    of_class,
     ours,
     parameters,
 )
@@ -108,7 +108,7 @@ def left_behind(tree: Tree, addresses: Iterable[str]) -> bool:
 
 def fleet_spec(view: View, settings: Settings, name: str) -> FleetSpec | None:
     """The fleet of an IngressClass of ours: it is wanted from its first Ingress on."""
-    if not view.ask(ours, settings, name) or not of_class(view, NAMED, name):
+    if not view.ask(ours, settings, name) or not has_some(view, NAMED, name):
         return None
     ports = [("http", 80, "TCP")]
     if view.ask(certificates.served_with_tls, name):

@@ -74,6 +74,7 @@ TLS = Index(
     "ingresses with TLS by the class that they name",
     "ingresses",
     lambda t: [named_class(t)] if get(t, "spec", "tls") else [],
+    presence=True,
 )
 WILDCARDS = Index(
     "ingresses with wildcards by the class that they name",
