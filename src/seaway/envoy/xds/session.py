@@ -1,0 +1,484 @@
+"""One proxy's stream: requests in, the next response out, make before break.
+
+A name that may need sending is dirty; each is looked at once and is sent, dropped, or put aside until what it waits for is there,
+so that the work follows what changed. One response of a type is on its way at a time; what comes meanwhile goes with the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, NamedTuple
+
+from seaway.envoy.xds import blame
+from seaway.envoy.xds.messages import Request, Response
+from seaway.envoy.xds.resources import (
+    CLUSTER,
+    ENDPOINT,
+    EXTENSION,
+    LET_GO,
+    LISTENER,
+    ORDER,
+    ROUTES,
+    SCOPES,
+    SECRET,
+    USERS,
+    Name,
+    Resource,
+    held_elsewhere,
+)
+from seaway.envoy.xds.subscription import WILDCARD, Flight, Refusal, Subscription
+from seaway.envoy.xds.usage import Usage
+from seaway.envoy.xds.warming import Warming
+
+Wanted = Mapping[str, Mapping[str, Resource]]  # by type, by name
+GONE: Literal["gone"] = "gone"
+FETCHED = (ENDPOINT, SECRET)  # what a cluster fetches itself once the proxy has it
+LARGEST = 4 << 20  # bytes of bodies in a response: what a client of gRPC takes by default
+
+
+class Bounds(NamedTuple):
+    """What a stream may ask for at most."""
+
+    names: int = 50_000
+    name: int = 1_024
+    message: int = 2_048  # characters kept of what a refusal says
+
+
+class Session:
+    """The state of one stream. `suspects` are the versions that other proxies of the fleet refused: each is sent alone."""
+
+    def __init__(self, wanted: Wanted, suspects: Mapping[Name, str] | None = None, bounds: Bounds = Bounds()) -> None:  # noqa: B008
+        self.proxy = ""  # what it calls itself; for people to read only
+        self.on_work: Callable[[], None] = lambda: None
+        self.on_end: Callable[[], None] = lambda: None  # the fleet is no more
+        self.told = 0  # how often the proxy said something about what it has
+        self.sent = 0  # resources and removals, since the stream began
+        self._wanted = wanted
+        self._suspects: Mapping[Name, str] = suspects if suspects is not None else {}
+        self._bounds = bounds
+        self._usage = Usage()
+        self._warming = Warming()
+        self._types: dict[str, Subscription] = {}
+        self._waiting: dict[Name, set[Name]] = {}  # what waits for a name to be warm, or there
+        self._owed: set[str] = set()  # endpoints of clusters that went out before the proxy spoke of endpoints
+        self._responses = 0
+
+    # What the proxy says
+
+    def receive(self, request: Request) -> str | None:
+        """Takes a request in; a reason when it asks for more than a stream may."""
+        if request.type not in USERS:
+            return None  # a type that nobody here serves
+        reason = self._too_much(request)
+        if reason:
+            return reason
+        found = self._types.get(request.type)
+        if found is None:
+            found = self._types[request.type] = Subscription(request.type, self._usage)
+            self.told += 1
+            self._first(found, request)
+        else:
+            flight = found.flight
+            # A nonce that is not the last one's answers nothing: the last one is still to be answered.
+            if flight is not None and request.nonce == flight.nonce:
+                found.flight = None
+                self.told += 1
+                if request.error is None:
+                    self._acked(found, flight)
+                else:
+                    self._refused(found, flight, request.error[: self._bounds.message])
+            self._subscribe(found, request.subscribe)
+            self._unsubscribe(found, request.unsubscribe)
+        self._free()
+        return None
+
+    def _too_much(self, request: Request) -> str | None:
+        found = self._types.get(request.type)
+        if len(set(request.subscribe) | (found.names if found is not None and request.subscribe else set())) > self._bounds.names:
+            return f"a stream may subscribe to {self._bounds.names} names of a type"
+        if len(request.versions) > self._bounds.names:
+            return f"a stream may bring {self._bounds.names} versions of a type"
+        longest = max((len(n) for names in (request.subscribe, request.versions) for n in names), default=0)
+        if longest > self._bounds.name:
+            return f"a name may have {self._bounds.name} characters"
+        return None
+
+    def _first(self, found: Subscription, request: Request) -> None:
+        """The first request of a type says all: what it is interested in, and what it holds from earlier streams."""
+        found.names = set(request.subscribe) - {WILDCARD}
+        # Without a name it is the old form of the wildcard (xds_protocol.rst, "How the client specifies...").
+        found.wildcard = WILDCARD in request.subscribe or not (request.subscribe or request.unsubscribe)
+        wanted = self._wanted.get(found.type, {})
+        for name, version in request.versions.items():
+            if not found.covers(name):
+                continue
+            now = wanted.get(name)
+            if now is not None and now.version == version:
+                found.hold(name, now)
+            else:
+                found.hold(name, held_elsewhere(Name(found.type, name), version), foreign=True)
+                found.dirty.add(name)
+        found.resumed = bool(found.held)
+        found.unanswered = found.wildcard and not found.held
+        asked = found.names - found.held.keys()
+        found.forced |= asked
+        found.dirty |= asked
+        if found.wildcard:
+            found.dirty |= wanted.keys() - found.held.keys()
+        if found.type == CLUSTER:
+            for name in found.held:
+                self._warming.sent(name, [n for n in self._fetches(wanted.get(name)) if not self._holds(n)], -1)
+                self._warmed(self._warming.acked(name))
+        elif found.type in FETCHED:
+            for name in found.held:
+                self._warmed(self._warming.answered(Name(found.type, name), 0))
+            if found.type == ENDPOINT:
+                # Envoy's clusters speak first, unless one of them is warming in a new version and waits for the endpoints that it
+                # does not ask for again: they were asked for by the old one (cluster_manager_impl.cc updateClusterCounts).
+                owed = found.names & self._owed if CLUSTER in self._types else found.names
+                found.forced |= owed
+                found.dirty |= owed
+                self._owed.clear()
+        self._reconsider()
+
+    def _subscribe(self, found: Subscription, names: Iterable[str]) -> None:
+        for name in names:
+            if name == WILDCARD:
+                found.wildcard = found.unanswered = True
+                found.dirty |= self._wanted.get(found.type, {}).keys()
+            else:
+                # Asked for again, it may have been forgotten: it is sent again.
+                found.names.add(name)
+                found.forced.add(name)
+                found.dirty.add(name)
+
+    def _unsubscribe(self, found: Subscription, names: Iterable[str]) -> None:
+        for name in names:
+            if name == WILDCARD:
+                found.wildcard = found.unanswered = False
+                for lost in found.held.keys() - found.names:
+                    self._lost(found, lost)
+            elif name in found.names:
+                found.names.discard(name)
+                if found.wildcard:
+                    # It does not know whether the wildcard covers it: it is told.
+                    found.forced.add(name)
+                    found.dirty.add(name)
+                else:
+                    self._lost(found, name)
+
+    def _acked(self, found: Subscription, flight: Flight) -> None:
+        foreign = bool(found.foreign)
+        for name, sent in flight.sent.items():
+            full = Name(found.type, name)
+            if sent is None or not found.covers(name):
+                self._lost(found, name)
+            else:
+                found.hold(name, sent)
+                now = self._wanted.get(found.type, {}).get(name)
+                refused = found.refused.get(name)
+                if refused and (sent.version == refused.version or now is None or now.version != refused.version):
+                    del found.refused[name]
+            found.settle(name)
+            if found.type == CLUSTER and sent is not None:
+                self._warmed(self._warming.acked(name))
+            elif found.type in FETCHED and (sent is not None or name not in found.refused):
+                self._warmed(self._warming.answered(full, flight.at))
+            self._wake(full)
+        if None in flight.sent.values() and found.type in (LISTENER, SCOPES):
+            # What took the address, or the key, may have gone: what was refused for it may do now.
+            found.dirty |= found.refused.keys()
+            found.refused.clear()
+        if foreign and not found.foreign:
+            self._reconsider()
+
+    def _refused(self, found: Subscription, flight: Flight, message: str) -> None:
+        names = [n for n, sent in flight.sent.items() if sent is not None]
+        for name in flight.sent.keys() - set(names):
+            if names:
+                found.dirty.add(name)
+            else:  # it does not want to let go: nothing can be done, and nothing is gained by asking again
+                self._lost(found, name)
+        if len(names) == 1:
+            name = names[0]
+            sent = flight.sent[name]
+            assert sent is not None
+            found.never_held(name, sent)
+            found.refused[name] = Refusal(sent.version, message)
+            if found.type == CLUSTER and not found.has(name):
+                self._warming.gone(name)
+            found.dirty.add(name)  # it may have changed meanwhile
+        elif names:
+            found.trials.extendleft(reversed(blame.groups(names, message)))
+
+    # What is wanted
+
+    def touch(self, names: Iterable[Name]) -> bool:
+        """These changed in what is wanted; whether there is anything to do."""
+        for name in names:
+            found = self._types.get(name.type)
+            if found is not None and (found.covers(name.name) or found.has(name.name)):
+                found.dirty.add(name.name)
+            self._wake(name)
+        return self._has_work()
+
+    # What the proxy is sent
+
+    def next(self) -> Response | None:
+        """The next response, if there is anything to say. It counts as sent."""
+        while True:
+            for type in ORDER:
+                found = self._types.get(type)
+                if found is not None and found.flight is None and not found.idle():
+                    response = self._compose(found)
+                    if response is not None:
+                        return response
+            if not self._has_work():  # looking at one type may have freed what was looked at before
+                return None
+
+    def _has_work(self) -> bool:
+        return any(t.flight is None and (t.dirty or t.trials) for t in self._types.values())
+
+    def _compose(self, found: Subscription) -> Response | None:
+        while found.trials:
+            chosen = self._choose(found, found.trials.popleft())
+            if chosen:
+                return self._send(found, chosen)
+        names = sorted(found.dirty)
+        found.dirty.clear()
+        chosen = self._choose(found, names)
+        self._free()
+        wanted = self._wanted.get(found.type, {})
+        if chosen:
+            alone = [n for n, sent in chosen.items() if sent and self._suspects.get(Name(found.type, n)) == sent.version]
+            if alone and len(chosen) > 1:
+                for name in alone:
+                    del chosen[name]
+                found.trials.extend((name,) for name in alone)
+                if not chosen:
+                    return self._compose(found)
+        elif not found.unanswered or any(n not in found.refused for n in wanted):
+            return None
+        return self._send(found, chosen)
+
+    def _choose(self, found: Subscription, names: Iterable[str]) -> dict[str, Resource | None]:
+        chosen: dict[str, Resource | None] = {}
+        size = 0
+        for name in names:
+            verdict = self._verdict(found, name)
+            if verdict is None:
+                continue
+            size += len(verdict.body) if isinstance(verdict, Resource) else 0
+            if size > LARGEST and chosen:
+                found.dirty.add(name)
+                continue
+            chosen[name] = verdict if isinstance(verdict, Resource) else None
+        return chosen
+
+    def _verdict(self, found: Subscription, name: str) -> Resource | Literal["gone"] | None:
+        """What is to be sent of this name now: a version, that it is gone, or nothing."""
+        full = Name(found.type, name)
+        now = self._wanted.get(found.type, {}).get(name)
+        has = found.held.get(name)
+        asked = name in found.forced
+        if not found.covers(name):
+            if asked or found.has(name):
+                self._lost(found, name)
+            return None
+        again = has if asked and has is not None and name not in found.foreign else None
+        if now is None:
+            if not found.has(name):
+                return GONE if asked else None
+            if found.type not in LET_GO and self._may_go(full):
+                return GONE
+            found.leaving.add(name)
+            # What it has nobody here has, but a cluster that is about to go may wait for an answer, and all others for its warming.
+            return again or (GONE if asked and found.type in LET_GO else None)
+        found.leaving.discard(name)
+        if has is not None and has.version == now.version and name not in found.possible:
+            if has is not now:  # the same again, whatever it was in between, and now its needs are known
+                known = name not in found.foreign
+                found.hold(name, now)
+                if not known and not found.foreign:
+                    self._reconsider()
+            return now if asked else None
+        refused = found.refused.get(name)
+        if refused is not None and refused.version == now.version:
+            return again or (GONE if asked and not found.has(name) else None)
+        path = self._obstacle(now)
+        if path:
+            for need in path:
+                self._waiting.setdefault(need, set()).add(full)
+            return again
+        return now
+
+    def _send(self, found: Subscription, chosen: dict[str, Resource | None]) -> Response:
+        self._responses += 1
+        at = self._responses
+        found.unanswered = False
+        for name, sent in chosen.items():
+            found.forced.discard(name)
+            if sent is not None:
+                found.may_hold(name, sent)
+            if found.type == CLUSTER:
+                self._cluster_goes_out(name, sent, at)
+        found.flight = Flight(str(at), at, chosen)
+        self.sent += len(chosen)
+        removed = tuple(n for n, sent in chosen.items() if sent is None)
+        return Response(found.type, str(at), tuple(sent for sent in chosen.values() if sent is not None), removed)
+
+    def _cluster_goes_out(self, name: str, sent: Resource | None, at: int) -> None:
+        if sent is None:
+            self._warming.gone(name)
+            return
+        needs = self._fetches(sent)
+        self._warming.sent(name, [n for n in needs if n.type == ENDPOINT or not self._holds(n)], at)
+        # A cluster in a new version waits for its endpoints, which Envoy does not ask for again: the old one has asked.
+        endpoints = self._types.get(ENDPOINT)
+        for need in needs:
+            if need.type == ENDPOINT and endpoints is None:
+                self._owed.add(need.name)
+            elif need.type == ENDPOINT and endpoints is not None and endpoints.covers(need.name):
+                endpoints.forced.add(need.name)
+                endpoints.dirty.add(need.name)
+
+    # What waits for what
+
+    def _obstacle(self, wanted: Resource) -> tuple[Name, ...]:
+        """Why this may not be sent yet: the way from it to a cluster that is not warm, or to what is not there; or nothing."""
+        for need in wanted.needs:
+            if need.type == CLUSTER:
+                if need.name not in self._warming.warm:
+                    return (need,)
+            elif need.type in (EXTENSION, ROUTES):
+                # It is fetched after this one, which had better not wait for it on the proxy. One scope of many, or one virtual
+                # host, holds back nothing.
+                found = self._types.get(need.type)
+                if found is not None and need.name in found.held:
+                    continue
+                then = self._wanted.get(need.type, {}).get(need.name)
+                if then is None or self._is_refused(then):
+                    return (need,)
+                further = self._obstacle(then) if ORDER.index(need.type) > ORDER.index(wanted.name.type) else ()
+                if further:
+                    return (need, *further)
+        return ()
+
+    def _may_go(self, name: Name) -> bool:
+        """Nothing that the proxy has, or may have, or may turn out to have, needs it."""
+        if self._usage.used(name):
+            return False
+        for type in USERS[name.type]:
+            user = self._types.get(type)
+            if user is not None:
+                if user.foreign:
+                    return False
+            elif self._usage.uses_any(type):
+                return False  # the proxy has such, and has not told yet which
+            elif self._types[name.type].resumed and (type in (LISTENER, CLUSTER) or self._wanted.get(type)):
+                return False  # the same: an earlier stream may have brought them
+        return True
+
+    def _lost(self, found: Subscription, name: str) -> None:
+        foreign = bool(found.foreign)
+        found.lose(name)
+        if found.flight is None or name not in found.flight.sent:
+            found.settle(name)
+        found.forced.discard(name)
+        if found.type == CLUSTER:
+            self._warming.gone(name)
+        if foreign and not found.foreign:
+            self._reconsider()
+
+    def _free(self) -> None:
+        """What has lost its last user may go, if it was to."""
+        while self._usage.freed:
+            name = self._usage.freed.pop()
+            found = self._types.get(name.type)
+            if found is not None and name.name in found.leaving:
+                found.dirty.add(name.name)
+
+    def _reconsider(self) -> None:
+        """More is known of what the proxy has: all that was to go is looked at again."""
+        for found in self._types.values():
+            found.dirty |= found.leaving
+
+    def _warmed(self, clusters: Iterable[str]) -> None:
+        for cluster in clusters:
+            self._wake(Name(CLUSTER, cluster))
+
+    def _wake(self, name: Name) -> None:
+        for waiting in self._waiting.pop(name, ()):
+            found = self._types.get(waiting.type)
+            if found is not None and found.covers(waiting.name):
+                found.dirty.add(waiting.name)
+
+    def _fetches(self, cluster: Resource | None) -> list[Name]:
+        return [n for n in cluster.needs if n.type in FETCHED] if cluster is not None else []
+
+    def _holds(self, name: Name) -> bool:
+        found = self._types.get(name.type)
+        return found is not None and name.name in found.held
+
+    def _is_refused(self, wanted: Resource) -> bool:
+        found = self._types.get(wanted.name.type)
+        refused = found.refused.get(wanted.name.name) if found is not None else None
+        return refused is not None and refused.version == wanted.version
+
+    # What there is to tell
+
+    def asks(self, name: Name) -> bool:
+        """The proxy is interested in it."""
+        found = self._types.get(name.type)
+        return found is not None and found.covers(name.name)
+
+    def version(self, name: Name) -> str | None:
+        """The version that the proxy acknowledged and has."""
+        found = self._types.get(name.type)
+        has = found.held.get(name.name) if found is not None else None
+        return has.version if has is not None else None
+
+    def in_force(self, wanted: Resource) -> bool:
+        """The proxy has this version, and of all that it needs some version that works."""
+        return self.version(wanted.name) == wanted.version and self._works(wanted.name, set())
+
+    def _works(self, name: Name, seen: set[Name]) -> bool:
+        if name.type == CLUSTER:
+            return name.name in self._warming.warm
+        found = self._types.get(name.type)
+        has = found.held.get(name.name) if found is not None else None
+        seen.add(name)
+        return has is not None and all(n in seen or self._works(n, seen) for n in has.needs)
+
+    def versions(self) -> dict[Name, str]:
+        """All that the proxy acknowledged and has."""
+        return {name: version for found in self._types.values() for name, version in found.all_held()}
+
+    def refusals(self) -> dict[Name, Refusal]:
+        """What it refused, in the version that is wanted."""
+        return {
+            Name(type, name): refused
+            for type, found in self._types.items()
+            for name, refused in found.refused.items()
+            if (now := self._wanted.get(type, {}).get(name)) is not None and now.version == refused.version
+        }
+
+    def stuck(self) -> dict[Name, Name]:
+        """What is held back, by name, for what was refused or is not there (not for what is on its way)."""
+        found: dict[Name, Name] = {}
+        for name in {n for waiting in self._waiting.values() for n in waiting}:
+            now = self._wanted.get(name.type, {}).get(name.name)
+            path = self._obstacle(now) if now is not None and self.version(name) != now.version else ()
+            if path:
+                end = path[-1]
+                wanted = self._wanted.get(end.type, {}).get(end.name)
+                ends = [w for n in self._fetches(wanted) if (w := self._wanted.get(n.type, {}).get(n.name)) is not None]
+                if wanted is None or self._is_refused(wanted):
+                    found[name] = end
+                elif any(self._is_refused(w) for w in ends):
+                    found[name] = next(w.name for w in ends if self._is_refused(w))
+        return found
+
+    def idle(self) -> bool:
+        """Nothing is left to send, and nothing on its way."""
+        return all(t.idle() for t in self._types.values())

@@ -1,0 +1,218 @@
+"""Sessions as transcripts: what a proxy says (>>) and what it is sent (<<)."""
+
+from __future__ import annotations
+
+import random
+
+from fakeenvoy import FakeEnvoy
+from transcripts import FLEET, Stream, cluster, endpoints, listener, scope, started, table
+
+from seaway.envoy.xds.fleets import Fleets
+from seaway.envoy.xds.messages import Request
+from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, ROUTES, SCOPES, Name
+from seaway.envoy.xds.session import Bounds, Session
+
+WORLD = (cluster("a"), endpoints("a"), table("r", "a"), listener("l", "r"))
+
+
+def test_a_proxy_starts_with_clusters_endpoints_listeners_and_routes_in_this_order() -> None:
+    fleets = Fleets()
+    fleets.update(FLEET, WORLD)
+    stream = Stream(fleets, FakeEnvoy(random.Random(1)))
+    stream.settle()
+    assert [line for line in stream.log if line.startswith("<<")] == ["<< CDS 1 a", "<< EDS 2 a", "<< LDS 3 l", "<< RDS 4 r"]
+    assert stream.proxy.holds() == {(r.name.type, r.name.name): r.version for r in WORLD}
+    assert fleets.in_force(FLEET, Name(LISTENER, "l"))
+
+
+def test_a_new_route_waits_for_its_cluster_to_be_warm() -> None:
+    fleets, proxy, stream = started(*WORLD)
+    fleets.update(FLEET, [cluster("b"), endpoints("b"), table("r", "a", "b")])
+    stream.settle()
+    assert stream.transcript() == ["<< CDS 5 b", ">> EDS +b", "<< EDS 6 b", ">> CDS ack 5", ">> EDS ack 6", "<< RDS 7 r", ">> RDS ack 7"]
+    assert not proxy.wrong
+
+
+def test_an_acknowledged_cluster_is_not_warm_before_its_endpoints_are_answered() -> None:
+    session = Session({t: {r.name.name: r for r in (*WORLD, table("s", "a")) if r.name.type == t} for t in (CLUSTER, ENDPOINT, ROUTES)})
+    session.receive(Request(CLUSTER))
+    assert session.next() is not None
+    session.receive(Request(ROUTES, ("r",)))
+    session.receive(Request(CLUSTER, nonce="1"))
+    assert session.next() is None, "acknowledged, as Envoy does while it starts, but without endpoints"
+    session.receive(Request(ENDPOINT, ("a",)))
+    answer = session.next()
+    assert answer is not None and answer.type == ENDPOINT
+    assert session.next() is None
+    session.receive(Request(ENDPOINT, nonce=answer.nonce))
+    routes = session.next()
+    assert routes is not None and routes.type == ROUTES
+
+
+def test_a_changed_cluster_is_followed_by_its_endpoints_unasked() -> None:
+    fleets, proxy, stream = started(*WORLD)
+    fleets.update(FLEET, [cluster("a", timeout=5)])
+    stream.settle()
+    assert stream.transcript() == ["<< CDS 5 a", "<< EDS 6 a", ">> CDS ack 5", ">> EDS ack 6"]
+    assert not proxy.warming
+
+
+def test_a_cluster_is_taken_away_when_its_last_route_is_gone_and_acknowledged() -> None:
+    fleets, proxy, stream = started(*WORLD, cluster("b"), endpoints("b"))
+    fleets.update(FLEET, [table("r", "b")], [Name(CLUSTER, "a"), Name(ENDPOINT, "a")])
+    stream.settle()
+    assert stream.transcript() == ["<< RDS 5 r", ">> RDS ack 5", "<< CDS 6 -a", ">> CDS ack 6", ">> EDS -a"]
+    assert not proxy.wrong
+
+
+def test_a_table_goes_with_its_scope_and_its_cluster_after_both() -> None:
+    world = (cluster("a"), endpoints("a"), table("t", "a"), scope("s", "t"), listener("l", scopes=True))
+    fleets, proxy, stream = started(*world)
+    fleets.update(FLEET, [], [r.name for r in world[:4]])
+    stream.settle()
+    sent = [line for line in stream.transcript() if line.startswith("<<")]
+    assert sent == ["<< SRDS 6 -s", "<< CDS 7 -a"]
+    assert not proxy.wrong and proxy.holds() == {(LISTENER, "l"): world[4].version}
+
+
+def test_a_scope_waits_for_the_clusters_of_its_table_and_others_do_not() -> None:
+    fleets, proxy, stream = started(cluster("a"), endpoints("a"), table("t", "a"), scope("s", "t"), listener("l", scopes=True))
+    fleets.update(FLEET, [table("u", "missing"), scope("v", "u"), table("w", "a"), scope("x", "w")])
+    stream.settle()
+    assert [line for line in stream.transcript() if line.startswith("<<")] == ["<< SRDS 6 x", "<< RDS 7 w"]
+    assert [(h.name.name, h.waits_for) for h in fleets.held(FLEET)] == [("v", Name(CLUSTER, "missing"))]
+    assert not fleets.in_force(FLEET, Name(SCOPES, "v")) and fleets.in_force(FLEET, Name(SCOPES, "x"))
+
+
+def test_a_listener_of_tcp_waits_for_its_cluster() -> None:
+    fleets, proxy, stream = started(*WORLD)
+    fleets.update(FLEET, [listener("tcp", clusters=("b",)), cluster("b"), endpoints("b")])
+    stream.settle()
+    assert [line for line in stream.transcript() if line.startswith("<<")] == ["<< CDS 5 b", "<< EDS 6 b", "<< LDS 7 tcp"]
+    assert not proxy.wrong
+
+
+def test_what_changes_while_a_response_is_on_its_way_goes_with_the_next_as_one() -> None:
+    fleets, proxy, stream = started(*WORLD)
+    fleets.update(FLEET, [endpoints("a", n=0)])
+    assert stream.say()
+    for n in range(1, 50):
+        fleets.update(FLEET, [endpoints("a", n=n), cluster(f"c{n:02}", eds=False)])
+        stream.say()
+    stream.settle()
+    lines = stream.transcript()
+    assert [line.split()[1] for line in lines if line.startswith("<<")] == ["EDS", "CDS", "EDS", "CDS"]
+
+
+def test_a_restarted_server_sends_nothing_that_the_proxy_has() -> None:
+    fleets, proxy, stream = started(*WORLD, scope("s", "r"), cluster("plain", eds=False))
+    again = Fleets()
+    again.update(FLEET, [*WORLD, scope("s", "r"), cluster("plain", eds=False)])
+    stream = Stream(again, proxy)
+    stream.settle()
+    assert not [line for line in stream.log if line.startswith("<<")]
+    assert again.in_force(FLEET, Name(LISTENER, "l"))
+
+
+def test_a_server_that_does_not_know_yet_takes_nothing_away() -> None:
+    fleets, proxy, stream = started(*WORLD)
+    again = Fleets()
+    stream = Stream(again, proxy)
+    stream.settle()
+    assert not [line for line in stream.log if line.startswith("<<")]
+    again.update(FLEET, [*WORLD, endpoints("a", n=1)])
+    stream.settle()
+    assert [line for line in stream.log if line.startswith("<<")] == ["<< EDS 1 a"]
+
+
+def test_what_went_while_the_server_was_away_is_taken_away_after_its_users() -> None:
+    fleets, proxy, stream = started(*WORLD)
+    again = Fleets()
+    again.update(FLEET, [cluster("b"), endpoints("b"), table("r", "b"), WORLD[3]])
+    stream = Stream(again, proxy)
+    stream.settle()
+    sent = [line for line in stream.log if line.startswith("<<")]
+    assert sent == ["<< CDS 1 b", "<< EDS 2 b", "<< RDS 3 r", "<< CDS 4 -a"]
+    assert not proxy.wrong
+
+
+def test_a_proxy_that_was_warming_when_the_stream_broke_gets_the_endpoints_that_it_does_not_ask_for() -> None:
+    fleets, proxy, stream = started(*WORLD)
+    fleets.update(FLEET, [cluster("a", timeout=5)])
+    stream.say()
+    stream.take()
+    assert proxy.warming
+    stream.close()
+    stream = Stream(fleets, proxy)
+    stream.settle()
+    assert not proxy.warming
+    assert [line for line in stream.log if line.startswith("<<")] == ["<< EDS 1 a"]
+
+
+def test_what_is_asked_for_and_not_there_is_answered_at_once() -> None:
+    session = Session({})
+    session.receive(Request(ROUTES, ("nothing",)))
+    answer = session.next()
+    assert answer is not None and answer.removed == ("nothing",) and not answer.resources
+
+
+def test_a_wildcard_with_nothing_to_send_is_answered_so_that_the_proxy_starts() -> None:
+    session = Session({})
+    session.receive(Request(CLUSTER))
+    answer = session.next()
+    assert answer is not None and not answer.resources and not answer.removed
+    assert session.next() is None
+
+
+def test_a_name_that_is_asked_for_again_is_sent_again() -> None:
+    session = Session({ENDPOINT: {"a": endpoints("a")}})
+    session.receive(Request(ENDPOINT, ("a",)))
+    first = session.next()
+    assert first is not None
+    session.receive(Request(ENDPOINT, ("a",), nonce=first.nonce))
+    again = session.next()
+    assert again is not None and again.resources == first.resources
+    session.receive(Request(ENDPOINT, nonce=again.nonce))
+    assert session.next() is None
+
+
+def test_explicit_wildcard_and_its_end() -> None:
+    session = Session({CLUSTER: {n: cluster(n, eds=False) for n in "abc"}})
+    session.receive(Request(CLUSTER, ("*", "a")))
+    first = session.next()
+    assert first is not None and len(first.resources) == 3
+    session.receive(Request(CLUSTER, nonce=first.nonce))
+    session.receive(Request(CLUSTER, unsubscribe=("a",)))
+    told = session.next()
+    assert told is not None and [r.name.name for r in told.resources] == ["a"], "the wildcard still covers it"
+    session.receive(Request(CLUSTER, ("b",), ("*",), nonce=told.nonce))
+    assert set(session.versions()) == {Name(CLUSTER, "b")}
+
+
+def test_a_first_request_by_name_is_no_wildcard() -> None:
+    session = Session({CLUSTER: {n: cluster(n, eds=False) for n in "abc"}})
+    session.receive(Request(CLUSTER, ("a",)))
+    answer = session.next()
+    assert answer is not None and [r.name.name for r in answer.resources] == ["a"]
+    assert session.next() is None
+
+
+def test_an_answer_to_another_nonce_acknowledges_nothing() -> None:
+    session = Session({CLUSTER: {"a": cluster("a", eds=False)}})
+    session.receive(Request(CLUSTER))
+    assert session.next() is not None
+    session.receive(Request(CLUSTER, nonce="7"))
+    session.receive(Request(CLUSTER, nonce="x" * 100_000))
+    assert session.versions() == {} and session.next() is None
+    session.receive(Request(CLUSTER, nonce="1"))
+    assert set(session.versions()) == {Name(CLUSTER, "a")}
+
+
+def test_a_stream_that_asks_for_too_much_is_refused() -> None:
+    session = Session({}, bounds=Bounds(names=3, name=10))
+    assert session.receive(Request(ENDPOINT, ("a", "b"))) is None
+    assert session.receive(Request(ENDPOINT, ("b", "c"))) is None
+    assert "3 names" in (session.receive(Request(ENDPOINT, ("d",))) or "")
+    assert "10 characters" in (session.receive(Request(ROUTES, ("x" * 11,))) or "")
+    assert "3 versions" in (session.receive(Request(LISTENER, versions=dict.fromkeys("abcd", "1"))) or "")
+    assert session.receive(Request("type.googleapis.com/nothing.of.ours", ("x" * 5,))) is None
