@@ -76,7 +76,7 @@ def test_a_table_goes_with_its_scope_and_its_cluster_after_both() -> None:
 
 
 def test_a_scope_waits_for_the_clusters_of_its_table_and_others_do_not() -> None:
-    fleets, proxy, stream = started(cluster("a"), endpoints("a"), table("t", "a"), scope("s", "t"), listener("l", scopes=True))
+    fleets, _proxy, stream = started(cluster("a"), endpoints("a"), table("t", "a"), scope("s", "t"), listener("l", scopes=True))
     fleets.update(FLEET, [table("u", "missing"), scope("v", "u"), table("w", "a"), scope("x", "w")])
     stream.settle()
     assert [line for line in stream.transcript() if line.startswith("<<")] == ["<< SRDS 6 x", "<< RDS 7 w"]
@@ -93,7 +93,7 @@ def test_a_listener_of_tcp_waits_for_its_cluster() -> None:
 
 
 def test_what_changes_while_a_response_is_on_its_way_goes_with_the_next_as_one() -> None:
-    fleets, proxy, stream = started(*WORLD)
+    fleets, _proxy, stream = started(*WORLD)
     fleets.update(FLEET, [endpoints("a", n=0)])
     assert stream.say()
     for n in range(1, 50):
@@ -105,7 +105,7 @@ def test_what_changes_while_a_response_is_on_its_way_goes_with_the_next_as_one()
 
 
 def test_a_restarted_server_sends_nothing_that_the_proxy_has() -> None:
-    fleets, proxy, stream = started(*WORLD, scope("s", "r"), cluster("plain", eds=False))
+    _fleets, proxy, stream = started(*WORLD, scope("s", "r"), cluster("plain", eds=False))
     again = Fleets()
     again.update(FLEET, [*WORLD, scope("s", "r"), cluster("plain", eds=False)])
     stream = Stream(again, proxy)
@@ -115,7 +115,7 @@ def test_a_restarted_server_sends_nothing_that_the_proxy_has() -> None:
 
 
 def test_a_server_that_does_not_know_yet_takes_nothing_away() -> None:
-    fleets, proxy, stream = started(*WORLD)
+    _fleets, proxy, stream = started(*WORLD)
     again = Fleets()
     stream = Stream(again, proxy)
     stream.settle()
@@ -126,7 +126,7 @@ def test_a_server_that_does_not_know_yet_takes_nothing_away() -> None:
 
 
 def test_what_went_while_the_server_was_away_is_taken_away_after_its_users() -> None:
-    fleets, proxy, stream = started(*WORLD)
+    _fleets, proxy, stream = started(*WORLD)
     again = Fleets()
     again.update(FLEET, [cluster("b"), endpoints("b"), table("r", "b"), WORLD[3]])
     stream = Stream(again, proxy)

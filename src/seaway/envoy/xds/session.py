@@ -292,7 +292,7 @@ class Session:
             if found.type not in LET_GO and self._may_go(full):
                 return GONE
             found.leaving.add(name)
-            # What it has nobody here has, but a cluster that is about to go may wait for an answer, and all others for its warming.
+            # A cluster that is about to go may wait for an answer, and all others for its warming.
             return again or (GONE if asked and found.type in LET_GO else None)
         found.leaving.discard(name)
         if has is not None and has.version == now.version and name not in found.possible:
@@ -384,7 +384,8 @@ class Session:
         found.lose(name)
         if found.flight is None or name not in found.flight.sent:
             found.settle(name)
-        found.forced.discard(name)
+        if not found.covers(name):
+            found.forced.discard(name)
         if found.type == CLUSTER:
             self._warming.gone(name)
         if foreign and not found.foreign:
