@@ -195,8 +195,10 @@ class Session:
     def _refused(self, found: Subscription, flight: Flight, message: str) -> None:
         names = [n for n, sent in flight.sent.items() if sent is not None]
         for name in flight.sent.keys() - set(names):
-            if names:
+            if names:  # it may be gone all the same
                 found.dirty.add(name)
+                if name in found.held:
+                    found.may_hold(name, found.held[name])
             else:  # it does not want to let go: nothing can be done, and nothing is gained by asking again
                 self._lost(found, name)
         if len(names) == 1:
@@ -273,6 +275,12 @@ class Session:
                 found.dirty.add(name)
                 continue
             chosen[name] = verdict if isinstance(verdict, Resource) else None
+        if found.type == CLUSTER and len(set(map(type, chosen.values()))) > 1:
+            # A refused response takes clusters away all the same, and the proxy would say later that it has them: so they go in a
+            # response of their own, which nothing in it can spoil. (A listener may need the address of one that goes with it.)
+            for name in [n for n, sent in chosen.items() if sent is None]:
+                del chosen[name]
+                found.dirty.add(name)
         return chosen
 
     def _verdict(self, found: Subscription, name: str) -> Resource | Literal["gone"] | None:
