@@ -10,6 +10,27 @@ import typing
 
 # Where the messages live; `A@B` is message A under the name B, where two have one name.
 FILES = {
+    "envoy.config.accesslog.v3.accesslog_pb2": "AccessLog",
+    "envoy.config.route.v3.route_components_pb2": (
+        "DirectResponseAction FilterConfig HeaderMatcher QueryParameterMatcher RedirectAction RetryPolicy Route RouteAction"
+        " RouteMatch VirtualHost WeightedCluster"
+    ),
+    "envoy.extensions.access_loggers.stream.v3.stream_pb2": "StdoutAccessLog",
+    "envoy.extensions.filters.http.cors.v3.cors_pb2": "Cors CorsPolicy",
+    "envoy.extensions.filters.http.lua.v3.lua_pb2": "Lua",
+    "envoy.extensions.filters.http.stateful_session.v3.stateful_session_pb2": "StatefulSession StatefulSessionPerRoute",
+    "envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2": "TlsInspector",
+    "envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2": "TcpProxy",
+    "envoy.extensions.filters.udp.udp_proxy.v3.route_pb2": "Route@UdpRoute",
+    "envoy.extensions.filters.udp.udp_proxy.v3.udp_proxy_pb2": "UdpProxyConfig",
+    "envoy.extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2": "HeaderMutation@EarlyHeaderMutation",
+    "envoy.extensions.http.stateful_session.cookie.v3.cookie_pb2": "CookieBasedSessionState",
+    "envoy.extensions.http.stateful_session.header.v3.header_pb2": "HeaderBasedSessionState",
+    "envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2": "SourcePortInput",
+    "envoy.extensions.matching.input_matchers.runtime_fraction.v3.runtime_fraction_pb2": (
+        "RuntimeFraction@RuntimeFractionMatcher"
+    ),
+    "envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2": "PreviousHostsPredicate",
     "envoy.config.bootstrap.v3.bootstrap_pb2": "Bootstrap",
     "envoy.config.cluster.v3.cluster_pb2": "Cluster",
     "envoy.config.core.v3.address_pb2": "Address SocketAddress",
@@ -23,10 +44,6 @@ FILES = {
     "envoy.config.listener.v3.listener_components_pb2": "Filter FilterChain FilterChainMatch ListenerFilter",
     "envoy.config.route.v3.route_pb2": "RouteConfiguration",
     "envoy.config.route.v3.scoped_route_pb2": "ScopedRouteConfiguration",
-    "envoy.config.route.v3.route_components_pb2": (
-        "DirectResponseAction HeaderMatcher QueryParameterMatcher RedirectAction RetryPolicy Route RouteAction RouteMatch"
-        " VirtualHost WeightedCluster"
-    ),
     "envoy.extensions.filters.http.router.v3.router_pb2": "Router",
     "envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2": (
         "HttpConnectionManager HttpFilter Rds ScopedRds ScopedRoutes"

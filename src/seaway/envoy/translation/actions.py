@@ -1,0 +1,146 @@
+"""What is done with a matched request, as Envoy's route actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seaway.envoy import messages
+from seaway.envoy.translation import headers, rewrites
+from seaway.envoy.translation.names import NOWHERE
+from seaway.envoy.translation.wire import packed
+from seaway.routing.ir import Forward, HeaderEdits, Match, Redirect, Respond, Retry, Rewrite, Target
+
+_MILLION = 1_000_000
+_CODES = {301: 0, 302: 1, 303: 2, 307: 3, 308: 4}  # RedirectAction.RedirectResponseCode
+# What never reached a backend is tried at another one, whatever the request was.
+UNSENT = "connect-failure,refused-stream,reset-before-request"
+
+
+def respond(route: Any, action: Respond) -> None:
+    route.direct_response.status = action.code
+    if action.body:
+        route.direct_response.body.inline_string = action.body
+    headers.edit(route, "response", HeaderEdits(set=action.headers))
+
+
+def redirect(route: Any, action: Redirect, match: Match) -> None:
+    found = route.redirect
+    found.SetInParent()
+    if action.scheme:
+        found.scheme_redirect = action.scheme
+    if action.host:
+        found.host_redirect = action.host
+    if action.port:
+        found.port_redirect = action.port
+    rewrites.redirected(found, action.path_kind, action.path, match.path)
+    found.response_code = _CODES.get(action.code, 1)
+
+
+def _seconds(duration: Any, value: float) -> None:
+    duration.FromNanoseconds(round(value * 1e9))
+
+
+def retry_policy(policy: Any, retry: Retry | None, try_timeout: float = 0.0) -> None:
+    """Without a Retry only what no backend has seen is tried again."""
+    policy.retry_on = UNSENT
+    policy.num_retries.value = 2
+    if retry is not None:
+        conditions = []
+        if retry.connect:
+            # `reset` is also what an attempt that took too long is (retry_state_impl.cc).
+            conditions += ["connect-failure", "refused-stream", "reset"]
+        if retry.codes:
+            conditions.append("retriable-status-codes")
+            policy.retriable_status_codes.extend(retry.codes)
+        policy.retry_on = ",".join(conditions) or UNSENT
+        policy.num_retries.value = retry.attempts
+        if retry.backoff > 0:
+            _seconds(policy.retry_back_off.base_interval, max(retry.backoff, 0.001))
+            _seconds(policy.retry_back_off.max_interval, max(retry.backoff * 10, 0.001))
+    if try_timeout:
+        _seconds(policy.per_try_timeout, try_timeout)
+    policy.retry_host_predicate.add(
+        name="envoy.retry_host_predicates.previous_hosts", typed_config=packed(messages.PreviousHostsPredicate())
+    )
+    policy.host_selection_retry_max_attempts = 3
+
+
+def live(targets: tuple[Target, ...]) -> list[Target]:
+    return [t for t in targets if t.weight > 0]
+
+
+def _own_route(target: Target) -> bool:
+    """Whether Envoy has no way to say this of one of several clusters of a route."""
+    return target.redirect is not None or bool(target.rewrite.path_kind) or target.rewrite.auto_host
+
+
+def shares(targets: list[Target]) -> list[tuple[tuple[Target, ...], int]]:
+    """Targets that share a route, with the millionths of requests up to which the route is taken (a million: all that is left).
+
+    Every route of a request is asked with the same random number, so that the thresholds add up (`runtime_fraction`).
+    """
+    alone = [t for t in targets if _own_route(t)]
+    together = tuple(t for t in targets if not _own_route(t))
+    total, upto = sum(t.weight for t in targets), 0
+    found: list[tuple[tuple[Target, ...], int]] = []
+    for target in alone:
+        upto += target.weight
+        found.append(((target,), round(upto * _MILLION / total)))
+    if together:
+        found.append((together, _MILLION))
+    return found
+
+
+def forward(route: Any, action: Forward, targets: tuple[Target, ...], match: Match, host: str) -> None:
+    """To `targets`, none of which is redirected. `host`: what header edits of the rule ask for."""
+    found = route.route
+    found.cluster_not_found_response_code = found.INTERNAL_SERVER_ERROR
+    rewrite = action.rewrite
+    if len(targets) == 1:
+        rewrite = _with(rewrite, targets[0].rewrite)
+    if len(targets) == 1 and targets[0].request == targets[0].response == HeaderEdits():
+        found.cluster = targets[0].cluster or NOWHERE
+    else:
+        _weighted(found.weighted_clusters, targets)
+    _rewrite(found, rewrite, match, host)
+    _seconds(found.timeout, action.timeout)
+    # gRPC clients name their own deadline; it may shorten, never lengthen.
+    if action.retry is not None or action.try_timeout:
+        retry_policy(found.retry_policy, action.retry, action.try_timeout)
+    for mirror in action.mirrors:
+        if mirror.cluster and mirror.numerator > 0:
+            one = found.request_mirror_policies.add(cluster=mirror.cluster, disable_shadow_host_suffix_append=True)
+            value = one.runtime_fraction.default_value
+            value.numerator = min(round(mirror.numerator * _MILLION / (mirror.denominator or 100)), _MILLION)
+            value.denominator = value.MILLION
+
+
+def _with(rule: Rewrite, own: Rewrite) -> Rewrite:
+    """A backend's own rewrite comes before its rule's, each part for itself."""
+    path = own if own.path_kind else rule
+    return Rewrite(
+        own.host or ("" if own.auto_host else rule.host),
+        path.path_kind,
+        path.path,
+        path.path_pattern,
+        own.auto_host or (rule.auto_host and not own.host),
+    )
+
+
+def _rewrite(found: Any, rewrite: Rewrite, match: Match, host: str) -> None:
+    if rewrite.host or (host and not rewrite.auto_host):
+        found.host_rewrite_literal = rewrite.host or host
+    elif rewrite.auto_host:
+        found.auto_host_rewrite.value = True
+    rewrites.forwarded(found, rewrite.path_kind, rewrite.path, rewrite.path_pattern, match.path)
+
+
+def _weighted(found: Any, targets: tuple[Target, ...]) -> None:
+    for target in targets:
+        one = found.clusters.add(name=target.cluster or NOWHERE)
+        one.weight.value = target.weight
+        headers.edit(one, "request", target.request)
+        headers.edit(one, "response", target.response)
+        own = target.rewrite.host or headers.host_of(target.request)
+        if own:
+            one.host_rewrite_literal = own

@@ -1,0 +1,100 @@
+"""Service ports as clusters, and who answers for them as assignments."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from seaway.envoy import messages
+from seaway.envoy.translation import tls
+from seaway.envoy.translation.marks import mark
+from seaway.envoy.translation.wire import packed, serialised
+from seaway.routing.ir import Cluster, End, Endpoints, Source
+
+_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_UNLIMITED = 4294967295
+_RETRIES_AT_ONCE = 100
+_RETRY_PERCENT = 25.0
+
+
+def source_of(name: str) -> Source:
+    """The Service that a cluster is a port of."""
+    namespace, service, port, *_ = (*name.split("/"), "", "")
+    return Source("Service", namespace, service, f"ports[{port}]" if port else "")
+
+
+def _limits(found: Any) -> None:
+    """Envoy's own bounds (1,024 requests, 3 retries at once) make a busy Service fail, and retries useless. How many a backend
+    bears is its policy to say; retries are bounded by a share of what is under way."""
+    limits = found.circuit_breakers.thresholds.add()
+    limits.max_connections.value = limits.max_pending_requests.value = limits.max_requests.value = _UNLIMITED
+    limits.retry_budget.budget_percent.value = _RETRY_PERCENT
+    limits.retry_budget.min_retry_concurrency.value = _RETRIES_AT_ONCE
+
+
+def _speak(found: Any, wanted: Cluster) -> None:
+    options = messages.UpstreamHttpProtocolOptions()
+    if wanted.protocol == "h2":
+        options.explicit_http_config.http2_protocol_options.SetInParent()
+    elif wanted.protocol == "auto" and wanted.tls is not None:
+        options.auto_config.http_protocol_options.SetInParent()
+        options.auto_config.http2_protocol_options.SetInParent()
+    elif wanted.protocol == "auto":
+        options.use_downstream_protocol_config.http_protocol_options.SetInParent()
+        options.use_downstream_protocol_config.http2_protocol_options.SetInParent()
+    else:
+        options.explicit_http_config.http_protocol_options.SetInParent()
+    found.typed_extension_protocol_options[_HTTP].CopyFrom(packed(options))
+
+
+def cluster(wanted: Cluster) -> bytes:
+    found = messages.Cluster(name=wanted.name)
+    found.connect_timeout.FromSeconds(5)
+    found.lb_policy = found.LEAST_REQUEST
+    found.per_connection_buffer_limit_bytes.value = 32768
+    _limits(found)
+    if wanted.external:
+        found.type = found.STRICT_DNS
+        found.dns_lookup_family = found.ALL
+        found.respect_dns_ttl = True
+        found.load_assignment.cluster_name = wanted.name
+        _address(
+            found.load_assignment.endpoints.add().lb_endpoints.add().endpoint, wanted.external, wanted.port, wanted
+        )
+    else:
+        found.type = found.EDS
+        tls.by_ads(found.eds_cluster_config.eds_config)
+    if wanted.protocol != "udp":
+        found.upstream_connection_options.tcp_keepalive.SetInParent()
+    if wanted.protocol not in ("tcp", "udp"):
+        _speak(found, wanted)
+    if wanted.tls is not None:
+        found.transport_socket.name = "envoy.transport_sockets.tls"
+        found.transport_socket.typed_config.CopyFrom(packed(tls.backend(wanted.tls, wanted.protocol)))
+    mark(found.metadata, source_of(wanted.name))
+    return serialised(found)
+
+
+def _address(endpoint: Any, address: str, port: int, wanted: Cluster | None = None) -> None:
+    socket = endpoint.address.socket_address
+    socket.address, socket.port_value = address, port
+    if wanted is not None and wanted.protocol == "udp":
+        socket.protocol = socket.UDP
+
+
+def endpoints(wanted: Endpoints) -> bytes:
+    """Localities by zone; those that drain come into use where nobody else is left."""
+    found = messages.ClusterLoadAssignment(cluster_name=wanted.cluster)
+    ready = any(not end.draining for end in wanted.ends)
+
+    def group(end: End) -> tuple[int, str]:
+        return int(end.draining and ready), end.zone
+
+    for (priority, zone), ends in groupby(sorted(wanted.ends, key=lambda e: (group(e), e)), key=group):
+        locality = found.endpoints.add(priority=priority)
+        if zone:
+            locality.locality.zone = zone
+        for end in ends:
+            one = locality.lb_endpoints.add()
+            _address(one.endpoint, end.address, end.port)
+    return serialised(found)

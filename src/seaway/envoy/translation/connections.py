@@ -1,0 +1,119 @@
+"""The HTTP connection manager of a chain: an edge proxy's settings, the same for every chain but for its table and its names.
+
+Nothing in it follows from a route, so that no edit of one drains connections (Envoy's "best practices for edge proxies").
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seaway.envoy import messages
+from seaway.envoy.translation.accesslog import access_log
+from seaway.envoy.translation.headers import literal
+from seaway.envoy.translation.names import (
+    CORS_FILTER,
+    FALLBACK_FILTER,
+    HOST_HEADER,
+    SESSION_FILTER,
+    SHARD_FILTER,
+    TABLE_HEADER,
+    Scope,
+)
+from seaway.envoy.translation.scripts import FALLBACK, SHARD
+from seaway.envoy.translation.tls import by_ads
+from seaway.envoy.translation.wire import packed
+from seaway.routing.ir import Chain
+
+# HTTP/1.0 has no Host: such requests are for `*` (RFC 2606: nobody's name).
+NO_HOST = "host.invalid"
+_OVERWRITE = 2  # HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
+
+
+def manager(gateway: str, chain: Chain) -> Any:
+    """The HttpConnectionManager of a chain that serves a table."""
+    found = messages.HttpConnectionManager(stat_prefix=chain.table)
+    _scopes(found, chain.table)
+    _hygiene(found)
+    _limits(found)
+    found.upgrade_configs.add(upgrade_type="websocket")
+    found.access_log.add().CopyFrom(access_log(gateway, chain.name, True))
+    if chain.tls is not None and chain.tls.client is not None:
+        # Of a client that was checked its backend may know; what the client says itself of that is thrown away.
+        found.forward_client_cert_details = found.SANITIZE_SET
+        details = found.set_current_client_cert_details
+        details.subject.value = details.dns = details.uri = True
+    _filters(found)
+    return found
+
+
+def _scopes(found: Any, table: str) -> None:
+    """Which scope a request is in is said by two headers, set before the first look at a route.
+
+    The name and sources of the scopes are the same everywhere: all chains of a fleet share one subscription.
+    """
+    scopes = found.scoped_routes
+    scopes.name = "scopes"
+    by_ads(scopes.rds_config_source)
+    by_ads(scopes.scoped_rds.scoped_rds_config_source)
+    for position in range(len(Scope(table, "").key)):
+        extractor = scopes.scope_key_builder.fragments.add().header_value_extractor
+        extractor.name, extractor.index = (HOST_HEADER, TABLE_HEADER)[position], 0
+    early = messages.EarlyHeaderMutation()
+    for name, value in ((HOST_HEADER, "%REQ(:AUTHORITY)%"), (TABLE_HEADER, literal(table))):
+        early.mutations.add(remove=name)
+        append = early.mutations.add().append
+        append.append_action = _OVERWRITE
+        append.header.key, append.header.value = name, value
+    found.early_header_mutation_extensions.add(
+        name="envoy.http.early_header_mutation.header_mutation", typed_config=packed(early)
+    )
+
+
+def _hygiene(found: Any) -> None:
+    """Requests are brought into one form before a route is looked for, so that no other spelling passes one by."""
+    found.normalize_path.value = True
+    found.merge_slashes = True
+    # %2F and %5C: a backend may read them as slashes, so that a route must have read them so too.
+    found.path_with_escaped_slashes_action = found.UNESCAPE_AND_REDIRECT
+    found.strip_any_host_port = True
+    found.strip_trailing_host_dot = True
+    found.append_x_forwarded_port = True
+    found.use_remote_address.value = True
+    found.server_header_transformation = found.PASS_THROUGH
+    common = found.common_http_protocol_options
+    # As nginx does: `x_user` and `x-user` are one to many backends.
+    common.headers_with_underscores_action = common.DROP_HEADER
+    found.http_protocol_options.accept_http_10 = True
+    found.http_protocol_options.default_host_for_http_10 = NO_HOST
+
+
+def _limits(found: Any) -> None:
+    found.max_request_headers_kb.value = 60
+    common = found.common_http_protocol_options
+    common.max_headers_count.value = 100
+    common.idle_timeout.FromSeconds(3600)
+    found.request_headers_timeout.FromSeconds(30)
+    found.stream_idle_timeout.FromSeconds(300)
+    http2 = found.http2_protocol_options
+    http2.max_concurrent_streams.value = 100
+    http2.initial_stream_window_size.value = 65536
+    http2.initial_connection_window_size.value = 1048576
+
+
+def _filters(found: Any) -> None:
+    """In order. All stand in every chain and do nothing until a route speaks to them: one that a route would have to switch on
+    stays off where a script chooses the route."""
+    for name, config in (
+        (FALLBACK_FILTER, _script(FALLBACK, "fallback")),
+        (SHARD_FILTER, _script(SHARD, "shard")),
+        (CORS_FILTER, messages.Cors()),
+        (SESSION_FILTER, messages.StatefulSession()),
+        ("envoy.filters.http.router", messages.Router()),
+    ):
+        found.http_filters.add(name=name, typed_config=packed(config))
+
+
+def _script(code: str, prefix: str) -> Any:
+    found = messages.Lua(stat_prefix=prefix)
+    found.default_source_code.inline_string = code
+    return found

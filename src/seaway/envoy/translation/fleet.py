@@ -1,0 +1,182 @@
+"""What a fleet's proxies are to hold, kept as resources; a change of the intermediate representation gives those that differ."""
+
+from __future__ import annotations
+
+import enum
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from seaway.envoy.translation import clusters, listeners, scopes, secrets, shards, tls
+from seaway.envoy.translation.names import Scope
+from seaway.envoy.translation.routes import routes
+from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, SCOPES, SECRET, Name, Resource, resource
+from seaway.routing.ir import Fleet, Host, Pieces, Respond, Rule, Source
+
+
+class Change(NamedTuple):
+    """Resources that are new or differ, and names of those that are to go. Both sorted by name."""
+
+    put: tuple[Resource, ...] = ()
+    gone: tuple[Name, ...] = ()
+
+
+class Ban(enum.Enum):
+    """What becomes of the rules of a source that proxies have refused. The match may stay, so that what it would have taken
+    gets an error instead of another rule's answer; where the match itself is refused the rule is left out."""
+
+    ACTION = "answered with 500"
+    RULE = "left out"
+
+
+class _Part(NamedTuple):
+    """What a scope's resource was made of; `routes` by the id of the rule that they hold."""
+
+    hosts: tuple[Host, ...]
+    routes: dict[int, tuple[Rule, tuple[bytes, ...]]]
+
+
+class Translation:
+    """The resources of one fleet. `address`: what listeners bind to, `::` for both families.
+
+    `apply` takes what has changed and answers with what differs; equal values are not translated again.
+    """
+
+    def __init__(self, fleet: Fleet, address: str = "::") -> None:
+        self.fleet = fleet
+        self.address = address
+        self.resources: dict[Name, Resource] = {}
+        self._pieces = Pieces()
+        self._scopes: dict[Scope, dict[str, Host]] = {}
+        self._members: dict[Scope, set[Name]] = {}
+        self._parts: dict[Name, _Part] = {}
+        self._bans: dict[Source, Ban] = {}
+        self._put: dict[Name, Resource] = {}
+        self._gone: set[Name] = set()
+
+    def apply(self, pieces: Pieces) -> Change:
+        """Takes what has changed of the fleet."""
+        for name, certificate in pieces.certificates.items():
+            self._one(Name(SECRET, name), secrets.certificate(certificate) if certificate else None)
+        for name, trust in pieces.trusts.items():
+            self._one(Name(SECRET, name), secrets.trust(trust) if trust else None)
+        for name, cluster in pieces.clusters.items():
+            needs: frozenset[Name] = frozenset()
+            if cluster is not None:
+                needs = frozenset(Name(SECRET, s) for s in tls.secrets_of_backend(cluster.tls))
+                if not cluster.external:
+                    needs |= {Name(ENDPOINT, name)}
+            self._one(Name(CLUSTER, name), clusters.cluster(cluster) if cluster else None, needs)
+        for name, endpoints in pieces.endpoints.items():
+            self._one(Name(ENDPOINT, name), clusters.endpoints(endpoints) if endpoints else None)
+        for name, socket in pieces.sockets.items():
+            body, needs = None, frozenset()
+            if socket is not None and socket.chains:
+                body = listeners.listener(self.fleet, socket, self.address)
+                needs = frozenset(Name(SECRET, s) for s in listeners.secrets(socket))
+                needs |= {Name(CLUSTER, c) for c in listeners.clusters(socket)}
+            self._one(Name(LISTENER, name), body, needs)
+        self._hosts(pieces.hosts)
+        return self._taken()
+
+    def ban(self, bans: Mapping[Source, Ban]) -> Change:
+        """Sets whose rules are answered with an error or left out, because a proxy would not have them; an empty mapping lifts
+        all bans."""
+        touched = {s for s in self._bans.keys() | bans.keys() if self._bans.get(s) is not bans.get(s)}
+        self._bans = dict(bans)
+        for scope, hosts in self._scopes.items():
+            if any(rule.source in touched for host in hosts.values() for rule in host.rules):
+                for name in self._members.get(scope, ()):
+                    self._parts.pop(name, None)
+                self._scope(scope)
+        return self._taken()
+
+    def _hosts(self, tables: Mapping[str, Mapping[str, Host | None]]) -> None:
+        touched: set[Scope] = set()
+        changed: dict[Scope, dict[str, Host | None]] = defaultdict(dict)
+        for table, hosts in tables.items():
+            for domain, host in hosts.items():
+                changed[scopes.scope_of(table, domain)][domain] = host
+        for scope, differing in changed.items():
+            held = self._scopes.setdefault(scope, {})
+            for domain, host in differing.items():
+                if held.get(domain) == host:
+                    continue
+                touched.add(scope)
+                if host is None:
+                    del held[domain]
+                else:
+                    held[domain] = host
+            if not held:
+                del self._scopes[scope]
+        for scope in sorted(touched):
+            self._scope(scope)
+
+    def _scope(self, scope: Scope) -> None:
+        """Makes a scope anew, or those of its shards that differ."""
+        hosts = tuple(host for _, host in sorted(self._scopes.get(scope, {}).items()))
+        previous = self._members.pop(scope, set())
+        members: set[Name] = set()
+        plan = shards.plan(hosts)
+        if plan is not None:
+            for i, part in enumerate(plan.shards):
+                members.add(self._part(Scope(scope.table, scope.domain, i), part))
+            name = Name(SCOPES, scope.name)
+            # It leads to the shards: until their clusters are there it leads nowhere.
+            needs: frozenset[Name] = frozenset().union(*(self.resources[n].needs for n in members))
+            self._one(name, scopes.sharded(scope, plan.depth), needs)
+            self._parts.pop(name, None)
+            members.add(name)
+        elif hosts:
+            members.add(self._part(scope, hosts))
+        if members:
+            self._members[scope] = members
+        for name in previous - members:
+            self._parts.pop(name, None)
+            self._one(name, None)
+
+    def _part(self, scope: Scope, hosts: tuple[Host, ...]) -> Name:
+        """A scope or shard with its rules; the routes of rules that it had already are kept as they are."""
+        name = Name(SCOPES, scope.name)
+        known = self._parts.get(name)
+        if known is not None and known.hosts == hosts:
+            return name
+        before = known.routes if known is not None else {}
+        routes: dict[int, tuple[Rule, tuple[bytes, ...]]] = {}
+
+        def rendered(rule: Rule) -> tuple[bytes, ...]:
+            # By identity, which costs nothing to look up: what holds the rule here also keeps its id from being another's.
+            found = before.get(id(rule)) or (rule, self._rendered(rule))
+            routes[id(rule)] = found
+            return found[1]
+
+        needs = frozenset(Name(CLUSTER, c) for c in scopes.clusters(hosts))
+        self._one(name, scopes.whole(scope, hosts, rendered), needs)
+        self._parts[name] = _Part(hosts, routes)
+        return name
+
+    def _rendered(self, rule: Rule) -> tuple[bytes, ...]:
+        ban = self._bans.get(rule.source)
+        if ban is Ban.RULE:
+            return ()
+        if ban is Ban.ACTION:
+            return routes(Rule(rule.match, Respond(500), rule.source, name=rule.name))
+        return routes(rule)
+
+    def _one(self, name: Name, body: bytes | None, needs: frozenset[Name] = frozenset()) -> None:
+        before = self.resources.get(name)
+        if body is None:
+            if before is not None:
+                del self.resources[name]
+                self._put.pop(name, None)
+                self._gone.add(name)
+            return
+        after = resource(name.type, name.name, body, needs)
+        if after != before:
+            self.resources[name] = self._put[name] = after
+            self._gone.discard(name)
+
+    def _taken(self) -> Change:
+        change = Change(tuple(r for _, r in sorted(self._put.items())), tuple(sorted(self._gone)))
+        self._put, self._gone = {}, set()
+        return change

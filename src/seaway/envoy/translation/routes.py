@@ -1,0 +1,89 @@
+"""A rule as Envoy's routes, serialised: mostly one, more where its shares or its CORS preflight need their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seaway.envoy import messages
+from seaway.envoy.translation import actions, filters, headers, matches
+from seaway.envoy.translation.marks import mark
+from seaway.envoy.translation.names import CORS_FILTER, NO_RULE, SESSION_FILTER
+from seaway.envoy.translation.wire import serialised
+from seaway.routing.ir import Forward, Redirect, Respond, Rule
+
+NOT_FOUND = 404
+MISDIRECTED = 421
+NO_BACKEND = Respond(500)
+
+
+def routes(rule: Rule) -> tuple[bytes, ...]:
+    """The routes of a rule in order."""
+    found = []
+    if rule.cors is not None and rule.match.method and rule.match.method != "OPTIONS":
+        # A preflight has a method of its own, and would miss a rule for GET.
+        found += _variants(rule, preflight=True)
+    return tuple(serialised(r) for r in found + _variants(rule))
+
+
+def _variants(rule: Rule, preflight: bool = False) -> list[Any]:
+    action = rule.action
+    if isinstance(action, Redirect):
+        route = _start(rule, preflight)
+        actions.redirect(route, action, rule.match)
+        return [route]
+    if isinstance(action, Respond):
+        route = _start(rule, preflight)
+        actions.respond(route, action)
+        return [route]
+    targets = actions.live(action.targets)
+    if not any(t.cluster or t.redirect for t in targets):
+        route = _start(rule, preflight)
+        actions.respond(route, NO_BACKEND)
+        return [route]
+    found = []
+    for share, upto in actions.shares(targets):
+        route = _start(rule, preflight)
+        if upto < 1_000_000:
+            fraction = route.match.runtime_fraction.default_value
+            fraction.numerator, fraction.denominator = upto, fraction.MILLION
+        single = share[0] if len(share) == 1 else None
+        if single is not None and single.redirect is not None:
+            actions.redirect(route, single.redirect, rule.match)
+        else:
+            actions.forward(route, action, share, rule.match, headers.host_of(rule.request))
+            if action.session is not None:
+                route.typed_per_filter_config[SESSION_FILTER].CopyFrom(filters.session(action.session))
+        found.append(route)
+    return found
+
+
+def _start(rule: Rule, preflight: bool) -> Any:
+    route = messages.Route(name=rule.source.title)
+    matches.write(route.match, rule.match, preflight)
+    mark(route.metadata, rule.source, rule=rule.name)
+    headers.edit(route, "request", rule.request)
+    headers.edit(route, "response", rule.response)
+    if rule.cors is not None:
+        route.typed_per_filter_config[CORS_FILTER].CopyFrom(filters.cors(rule.cors))
+    return route
+
+
+def used(rule: Rule) -> set[str]:
+    """The clusters that a rule sends requests to."""
+    if not isinstance(rule.action, Forward):
+        return set()
+    named = {t.cluster for t in actions.live(rule.action.targets) if t.redirect is None}
+    return (named | {m.cluster for m in rule.action.mirrors if m.numerator > 0}) - {""}
+
+
+def answer(name: str, code: int) -> bytes:
+    """A route that answers everything with a status."""
+    route = messages.Route(name=name)
+    route.match.prefix = "/"
+    route.direct_response.status = code
+    return serialised(route)
+
+
+def no_rule(misdirected: bool) -> bytes:
+    """What stands after all rules of a domain."""
+    return answer(NO_RULE, MISDIRECTED if misdirected else NOT_FOUND)

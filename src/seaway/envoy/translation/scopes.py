@@ -1,0 +1,107 @@
+"""A table's hosts as scopes: what Envoy is told anew when a host changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+
+from seaway.envoy import messages
+from seaway.envoy.translation import shards
+from seaway.envoy.translation.actions import retry_policy
+from seaway.envoy.translation.names import (
+    ANY,
+    FALLBACK_FILTER,
+    HOST_HEADER,
+    SHARD_FILTER,
+    SHARDED,
+    TABLE_HEADER,
+    Scope,
+    is_exact,
+)
+from seaway.envoy.translation.routes import no_rule, used
+from seaway.envoy.translation.wire import field, fields, number_of, packed, serialised
+from seaway.routing.ir import Host, Respond, Rule
+
+Rendered = Callable[[Rule], tuple[bytes, ...]]  # a rule's routes, which the caller may keep
+
+
+def scope_of(table: str, domain: str) -> Scope:
+    """The scope that a domain's rules are in."""
+    return Scope(table, domain if is_exact(domain) else ANY)
+
+
+@cache
+def _common(sharded: bool) -> bytes:
+    """What all route configurations say: the scripts are off where the scope is right, our own headers go no further."""
+    found = messages.RouteConfiguration()
+    off = packed(messages.FilterConfig(disabled=True))
+    found.typed_per_filter_config[FALLBACK_FILTER].CopyFrom(off)
+    if not sharded:
+        found.typed_per_filter_config[SHARD_FILTER].CopyFrom(off)
+    found.request_headers_to_remove.extend((HOST_HEADER, TABLE_HEADER))
+    # GEP-1323: a backend's filters come after its rule's, and what comes last stays.
+    found.most_specific_header_mutations_wins = True
+    return serialised(found)
+
+
+@cache
+def _retries() -> bytes:
+    found = messages.VirtualHost()
+    retry_policy(found.retry_policy, None)
+    return serialised(found)
+
+
+def _largest_body(hosts: Iterable[Host]) -> int:
+    return max(
+        (len(r.action.body.encode()) for h in hosts for r in h.rules if isinstance(r.action, Respond)), default=0
+    )
+
+
+def _virtual_host(name: str, domain: str, routes: Iterable[bytes]) -> bytes:
+    kind = messages.VirtualHost
+    return (
+        field(number_of(kind, "name"), name.encode())
+        + field(number_of(kind, "domains"), domain.encode())
+        + fields(number_of(kind, "routes"), routes)
+        + _retries()
+    )
+
+
+def _scope(scope: Scope, hosts: Iterable[bytes], sharded: bool = False, body: int = 0) -> bytes:
+    kind = messages.RouteConfiguration
+    routes = field(number_of(kind, "name"), scope.name.encode())
+    routes += fields(number_of(kind, "virtual_hosts"), hosts)
+    if body > 4096:  # Envoy's own bound on the body of an answer
+        routes += serialised(kind(max_direct_response_body_size_bytes={"value": body}))
+    routes += _common(sharded)
+    head = messages.ScopedRouteConfiguration(name=scope.name)
+    for part in scope.key:
+        head.key.fragments.add(string_key=part)
+    return serialised(head) + field(number_of(messages.ScopedRouteConfiguration, "route_configuration"), routes)
+
+
+def whole(scope: Scope, hosts: Sequence[Host], rendered: Rendered) -> bytes:
+    """A scope, or one shard of it, with all the rules of `hosts`."""
+    found = []
+    for host in hosts:
+        routes = [route for rule in host.rules for route in rendered(rule)]
+        routes.append(no_rule(host.misdirected))
+        # Alone in its scope a host takes whatever came to it: the key has said which it is.
+        found.append(_virtual_host(host.domain, host.domain if scope.domain == ANY else "*", routes))
+    return _scope(scope, found, body=_largest_body(hosts))
+
+
+def sharded(scope: Scope, depth: int) -> bytes:
+    """A scope that only says how its shards are found."""
+    route = messages.Route(name=SHARDED)
+    route.match.prefix = "/"
+    route.direct_response.status = 404
+    fields_ = route.metadata.filter_metadata[SHARD_FILTER].fields
+    fields_["shards"].number_value = shards.COUNT
+    fields_["depth"].number_value = depth
+    return _scope(scope, [_virtual_host(SHARDED, "*", [serialised(route)])], sharded=True)
+
+
+def clusters(hosts: Iterable[Host]) -> frozenset[str]:
+    """The clusters that the rules of hosts send requests to."""
+    return frozenset(name for host in hosts for rule in host.rules for name in used(rule))
