@@ -35,7 +35,7 @@ _HTTP = {
     "rule": "%METADATA(ROUTE:seaway:part)%",
     "rule_name": "%METADATA(ROUTE:seaway:rule)%",
     "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
-    "upstream_time": "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%",
+    "upstream_time": "%RESPONSE_DURATION%",
     "request_id": "%REQ(X-REQUEST-ID)%",
     "user_agent": "%REQ(USER-AGENT)%",
     "forwarded_for": "%REQ(X-FORWARDED-FOR)%",
