@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from seaway.gateway.infrastructure.parameters import READERS, Parameters, read
@@ -74,3 +77,14 @@ def test_an_unknown_key_names_those_there_are() -> None:
 def test_what_fits_alone_and_not_together_is_refused() -> None:
     found = read(Parameters(), [{"data": {"serviceType": "ClusterIP", "loadBalancerClass": "a/b", "externalTrafficPolicy": "Local"}}])
     assert [p.path for p in found.problems] == ["data[loadBalancerClass]", "data[externalTrafficPolicy]"]
+
+
+def test_the_page_of_the_gateway_describes_every_parameter_and_no_other() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "gateway.md").read_text()
+    table = page.partition("| key | default |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.M)) == set(READERS)
+    for key, (field, _) in READERS.items():
+        shown = re.search(rf"^\| `{key}` \| (.*?) \|", table, re.M)
+        default = getattr(Parameters(), field)
+        if isinstance(default, str | int) and not isinstance(default, bool) and default:
+            assert shown and re.match(rf"`?{re.escape(str(default))}", shown[1]), key

@@ -57,6 +57,9 @@ class Parameters(msgspec.Struct, frozen=True):
         return str((self.resources.get("limits") or {}).get("memory") or "")
 
 
+SMALL = Parameters(replicas=1, concurrency=1)  # for a cluster on somebody's own machine
+
+
 class Reading(NamedTuple):
     """Parameters, and what is wrong: each key that is stays as it was."""
 
