@@ -57,6 +57,34 @@ def test_a_new_cluster_serves_the_kinds_and_has_the_classes(server: Server) -> N
     assert made["spec"]["ingressClassName"] == "seaway"
 
 
+def test_a_cluster_that_is_to_have_none_has_none(tmp_path: Path) -> None:
+    server = born(tmp_path / "api", gateway_api=False)
+    try:
+        assert server.request("GET", f"/apis/{GROUP}")[0] == 404
+        assert server.request("GET", CRDS)[1]["items"] == []
+        assert server.request("GET", "/apis/networking.k8s.io/v1/ingressclasses/seaway")[0] == 200
+    finally:
+        server.close()
+
+
+def test_nothing_is_compiled_before_somebody_uses_them(tmp_path: Path) -> None:
+    """The CEL library, ten megabytes, is not in memory: not at the start, nor when a controller accepts the class."""
+    server = born(tmp_path / "api")
+    try:
+        assert server.process is not None
+        maps = Path(f"/proc/{server.process.pid}/maps")
+        accepted = {"type": "Accepted", "status": "True", "reason": "Accepted", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+        path, patch = f"/apis/{GROUP}/v1/gatewayclasses/seaway", {"status": {"conditions": [accepted]}}
+        assert server.request("PATCH", f"{path}/status", patch, media="application/merge-patch+json")[0] == 200
+        code, refused = server.request("PATCH", path, {"spec": {"controllerName": "a.b/c"}}, media="application/merge-patch+json")
+        assert code == 422 and "Value is immutable" in refused["message"]
+        assert "cel_expr_python" not in maps.read_text()
+        assert server.request("POST", f"/apis/{GROUP}/v1/namespaces/default/httproutes", ROUTE)[0] == 201
+        assert "cel_expr_python" in maps.read_text()
+    finally:
+        server.close()
+
+
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 

@@ -129,6 +129,17 @@ def test_each_difference_from_the_published_schemas_is_known_and_has_a_reason() 
     assert used == set(KNOWN), [entry for entry in KNOWN if entry not in used]
 
 
+def test_rules_come_in_the_published_order() -> None:
+    """It is the order that a refusal names them in."""
+    bundle = published("standard")
+    for definition in definitions():
+        for version, ours in versions(definition).items():
+            theirs = dict(nodes(schema(versions(bundle[definition["metadata"]["name"]])[version])))
+            for path, said in nodes(schema(ours)):
+                order = [key for key in theirs.get(path, {}) if key.startswith("rule: ") and key in said]
+                assert [key for key in said if key in order] == order, (definition["metadata"]["name"], version, path)
+
+
 def test_nothing_that_standard_serves_is_judged_more_strictly() -> None:
     """Where we differ from a version that standard serves, we take more: fields that it does not know, and other parents."""
     bundle = published("standard")

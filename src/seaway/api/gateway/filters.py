@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from seaway.api.gateway.names import HEADER_NAME, PORT, PRECISE_HOSTNAME
 from seaway.api.gateway.references import BACKEND, LOCAL
 from seaway.api.gateway.schema import (
@@ -102,10 +104,11 @@ def _field(kind: str) -> str:
     return {"URLRewrite": "urlRewrite", "CORS": "cors"}.get(kind) or kind[0].lower() + kind[1:]
 
 
-def _filter(*kinds: str) -> Tree:
-    """One filter of these types, in a union: the field of its type, and no other."""
+def _filter(kinds: Sequence[str], first: str) -> Tree:
+    """One filter of these types, in a union: the field of its type, and no other. What is wrong is told of type `first`, and
+    then of the others in their order."""
     rules = []
-    for kind in kinds:
+    for kind in sorted(kinds, key=lambda k: k != first):
         field = _field(kind)
         rules += [
             rule(
@@ -127,7 +130,7 @@ def _once(*kinds: str) -> list[Tree]:
 
 
 HTTP_FILTERS = listing(
-    _filter(*_FIELDS),
+    _filter(tuple(_FIELDS), "CORS"),
     None,
     16,
     rule(
@@ -137,7 +140,9 @@ HTTP_FILTERS = listing(
     *_once("CORS", "RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect", "URLRewrite"),
 )
 GRPC_FILTERS = listing(
-    _filter("ResponseHeaderModifier", "RequestHeaderModifier", "RequestMirror", "ExtensionRef"),
+    _filter(
+        ("ResponseHeaderModifier", "RequestHeaderModifier", "RequestMirror", "ExtensionRef"), "RequestHeaderModifier"
+    ),
     None,
     16,
     *_once("RequestHeaderModifier", "ResponseHeaderModifier"),

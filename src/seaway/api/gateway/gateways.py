@@ -152,7 +152,7 @@ GATEWAY_FIELDS = {
     "spec!": record(
         {
             "gatewayClassName!": told(OBJECT_NAME, "The GatewayClass whose controller serves it."),
-            "listeners!": told(listeners("", ""), "Where it takes traffic: ports, protocols, hosts."),
+            "listeners!": told(listeners(ports=True), "Where it takes traffic: ports, protocols, hosts."),
             "addresses": told(ADDRESSES, "The addresses that are asked for."),
             "infrastructure": told(INFRASTRUCTURE, "What the objects that serve it carry."),
             "allowedListeners": record({"namespaces": namespaces("None", "None")}),
@@ -173,7 +173,7 @@ LISTENER_SET = {
     "spec!": record(
         {
             "parentRef!": told(GATEWAY, "The Gateway that these listeners join."),
-            "listeners!": listeners("!has(l1.port) || ", "has(l2.port) && "),
+            "listeners!": listeners(ports=False),
         }
     ),
     "status": waiting({"listeners": LISTENER_STATUS}, "Accepted", "Programmed"),

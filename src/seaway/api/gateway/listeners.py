@@ -42,8 +42,9 @@ LISTENER = record(
 )
 
 
-def listeners(each: str, has_port: str) -> Tree:
-    """A list of them. `each` and `has_port` are how the rule of distinct listeners begins and goes on."""
+def listeners(ports: bool) -> Tree:
+    """A list of them. `ports`: each surely has a port; the rule of distinct listeners leaves out those that have none."""
+    each, has_port = ("", "") if ports else ("!has(l1.port) || ", "has(l2.port) && ")
     hosts = (
         "(has(l1.hostname) && has(l2.hostname) ? l1.hostname == l2.hostname : !has(l1.hostname) && !has(l2.hostname))"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from seaway.api.gateway.conditions import ROUTE_STATUS
 from seaway.api.gateway.names import HOSTNAME, SECTION_NAME, SUBDOMAIN_PATTERN
 from seaway.api.gateway.references import PARENTS, weighted
@@ -34,13 +36,12 @@ SERVER_NAMES = told(
 )
 
 
-def _route(rules: Tree, **more: Tree) -> dict[str, Tree]:
+def _route(rules: Tree, hosts: Mapping[str, Tree]) -> dict[str, Tree]:
     parents = told(PARENTS, "What the route attaches to.")
-    fields = {name.replace("_required", "!"): node for name, node in more.items()}
-    return {"spec!": record({"parentRefs": parents, **fields, "rules!": rules}), "status": ROUTE_STATUS}
+    return {"spec!": record({"parentRefs": parents, **hosts, "rules!": rules}), "status": ROUTE_STATUS}
 
 
-STREAM_ROUTE = _route(_ONE_RULE)
-OLD_STREAM_ROUTE = _route(_SOME_RULES)
-TLS_ROUTE = _route(_ONE_RULE, hostnames_required=SERVER_NAMES)
-OLD_TLS_ROUTE = _route(_SOME_RULES, hostnames=listing(HOSTNAME, None, 1024))
+STREAM_ROUTE = _route(_ONE_RULE, {})
+OLD_STREAM_ROUTE = _route(_SOME_RULES, {})
+TLS_ROUTE = _route(_ONE_RULE, {"hostnames!": SERVER_NAMES})
+OLD_TLS_ROUTE = _route(_SOME_RULES, {"hostnames": listing(HOSTNAME, None, 1024)})
