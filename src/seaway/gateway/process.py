@@ -1,0 +1,138 @@
+"""The gateway at work: what is watched goes into the engine; what comes out goes to the proxies, into statuses and into fleets.
+
+    watching -> engine (routing) -> programming (Envoy's resources) -> xDS
+                      |-> writing (statuses)     |-> provisioning (Envoy's Deployments and Services)
+
+Facts flow back into the engine: what the proxies hold and refuse, and the addresses that fleets have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any, NamedTuple
+
+from seaway.api.tree import Key
+from seaway.client.events import Events
+from seaway.client.rest import Rest
+from seaway.gateway.measures import Measures
+from seaway.gateway.programming import Programming
+from seaway.gateway.provisioning import Provisioning
+from seaway.gateway.watching import Watching
+from seaway.gateway.writing import StatusWriter
+from seaway.routing.engine import Changes, Engine, Status
+from seaway.routing.gateway.frontend import GATEWAY_API
+from seaway.routing.ir import Fleet
+
+Tree = dict[str, Any]
+log = logging.getLogger("seaway.gateway")
+# Between two settlements: what comes in bursts is decided once. The first change after a quiet time waits for nothing.
+PAUSE = 0.01
+
+
+class Settings(NamedTuple):
+    """`controllers`: controllerNames of GatewayClasses that are ours; `ingress_controllers`: controllers of IngressClasses."""
+
+    controllers: tuple[str, ...]
+    ingress_controllers: tuple[str, ...]
+
+
+class Gateway:
+    def __init__(
+        self,
+        api: Rest,
+        settings: Settings,
+        programming: Programming,
+        provisioning: Provisioning,
+        measures: Measures,
+        events: Events,
+    ) -> None:
+        self.settings = settings
+        self.engine = Engine([GATEWAY_API])
+        self.engine.fact("controllers", value=settings.controllers)
+        self.programming, self.provisioning = programming, provisioning
+        self.watching = Watching(api, self.engine.resources, self._changed)
+        self.writer = StatusWriter(api, self.watching, lambda: settings.controllers)
+        self.measures = measures
+        self._events = events
+        self._dirty = asyncio.Event()
+        self._told: dict[str, str] = {}
+        self.settled = 0.0  # when it was last done, of time.monotonic(); 0 before the first time
+        programming.listen(self._wake)
+        provisioning.listen(self._wake, lambda key: self.watching.get("secrets", key))
+
+    # what comes in
+
+    def _changed(self, resource: str, key: Key, tree: Tree | None) -> None:
+        self.engine.change(resource, key, tree)
+        if tree is None:
+            self.writer.forget(resource, key)
+        else:
+            self.writer.look(resource, key)
+        if resource == "services":
+            self.provisioning.service_changed(key, tree)
+        self._dirty.set()
+
+    def _wake(self) -> None:
+        self._dirty.set()
+
+    # at work
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.watching.run())
+            group.create_task(self.writer.run())
+            group.create_task(self.provisioning.run())
+            group.create_task(self._settling())
+
+    async def _settling(self) -> None:
+        await self.watching.complete.wait()
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            began = time.perf_counter()
+            for fleet in self.programming.news():
+                self._learn(fleet)
+            for fleet, addresses in self.provisioning.news().items():
+                self.engine.fact("addresses", *fleet, value=addresses)
+            for place, problem in self.provisioning.problems().items():
+                self.engine.fact("parameters problem", *place, value=problem or None)
+            await self._carry_out(self.engine.settle())
+            self.measures.settled(time.perf_counter() - began, self.engine.memo.decided)
+            self.settled = time.monotonic()
+            await asyncio.sleep(PAUSE)
+
+    def _learn(self, fleet: Fleet) -> None:
+        """What the fleet's proxies hold and refuse becomes facts."""
+        self.engine.fact("in force", *fleet, value=self.programming.in_force(fleet))
+        for place, messages in self.programming.refusals(fleet).items():
+            self.engine.fact("refused", place, value=messages or None)
+
+    async def _carry_out(self, changes: Changes) -> None:
+        for fleet, spec in changes.specs.items():
+            self.provisioning.want(fleet, spec)
+        if any(changes.specs.values()):
+            await self.programming.start()
+        for fleet, pieces in changes.fleets.items():
+            self.programming.change(fleet, pieces)
+        for fleet, spec in changes.specs.items():
+            if spec is None:
+                self.programming.forget(fleet)
+            else:
+                self.programming.know(fleet)
+        for status in changes.statuses:
+            self._tell(status)
+            self.writer.want(status)
+        for decision, error in changes.failures.items():
+            if self._told.get(decision) != str(error):
+                log.error("%s could not be decided: %s: %s", decision, type(error).__name__, error, exc_info=error)
+        self._told = {d: str(e) for d, e in changes.failures.items()}
+
+    def _tell(self, status: Status) -> None:
+        """What a front end has to say about an object to its owner."""
+        about = self.watching.get(status.resource, Key(status.namespace, status.name))
+        for kind, reason, message in getattr(status, "events", ()):
+            if about is not None:
+                self._events.tell(about, kind, reason, message)

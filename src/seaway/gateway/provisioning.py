@@ -1,0 +1,239 @@
+"""Fleets made real: the objects of each fleet's Envoys applied, kept, and removed with who wanted them; their addresses learnt."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from seaway.api import kinds
+from seaway.api.kinds import Kind
+from seaway.api.tree import Key
+from seaway.client.errors import NotFound
+from seaway.client.informer import Informer
+from seaway.client.reconcile import Reconciler
+from seaway.client.reflector import Change
+from seaway.client.rest import Rest, kind_of
+from seaway.gateway import identity
+from seaway.gateway.identity import Authorities
+from seaway.gateway.infrastructure import objects, parameters
+from seaway.gateway.infrastructure.addresses import addresses
+from seaway.gateway.infrastructure.parameters import Parameters
+from seaway.gateway.infrastructure.values import FLEET, MANAGED, Owner, Port, Wanted, place
+from seaway.routing.fleets import FleetSpec
+from seaway.routing.gateway.gatewaystatus import Addresses
+from seaway.routing.ir import Fleet
+
+Tree = dict[str, Any]
+log = logging.getLogger("seaway.gateway")
+MANAGER = "seaway-gateway"
+LOOK_AGAIN = 300.0  # seconds until a fleet's objects are applied anew, whatever anybody did to them
+OWNED = ("deployments.apps", "daemonsets.apps")
+API_VERSIONS = {"Gateway": "gateway.networking.k8s.io/v1", "IngressClass": "networking.k8s.io/v1"}
+
+
+class Place(NamedTuple):
+    """An object whose parameters may be bad: kind, namespace, name."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class Provisioning:
+    """`own`: the namespace of the controller; `base`: the parameters of those who choose none; `controller`: where fleets find
+    xDS."""
+
+    def __init__(
+        self,
+        api: Rest,
+        own: str,
+        base: Parameters,
+        controller: tuple[str, int],
+    ) -> None:
+        self._api, self._own, self._base, self._controller = api, own, base, controller
+        self._secret: Callable[[Key], Tree | None] = lambda key: None
+        self._specs: dict[Fleet, FleetSpec] = {}
+        self._places: dict[Key, Fleet] = {}  # of a fleet's objects
+        self._applied: dict[Fleet, dict[str, str]] = {}
+        self._services: dict[Key, Tree] = {}
+        self._news: dict[Fleet, Addresses] = {}
+        self._problems: dict[Place, str] = {}
+        self._known_problems: dict[Place, str] = {}
+        self._left: dict[Fleet, tuple[str, str]] = {}  # where a fleet's objects are, until they are removed
+        self._swept: dict[Fleet, set[str]] = {}
+        self._heard: Callable[[], None] = lambda: None
+        self.queue: Reconciler[Fleet] = Reconciler("fleet", self._reconcile)
+
+    # what others ask
+
+    def listen(self, heard: Callable[[], None], secret: Callable[[Key], Tree | None]) -> None:
+        """`heard` is called when there is news; `secret` gives a Secret as it is known."""
+        self._heard, self._secret = heard, secret
+
+    def want(self, fleet: Fleet, spec: FleetSpec | None) -> None:
+        old = self._specs.pop(fleet, None)
+        if spec is not None:
+            self._specs[fleet] = spec
+            self._places[Key(*place(fleet, spec.class_name))] = fleet
+        if old is not None and (spec is None or spec.class_name != old.class_name):
+            self._places.pop(Key(*place(fleet, old.class_name)), None)
+        self.queue.add(fleet)
+        self._look(fleet)
+
+    def service_changed(self, key: Key, tree: Tree | None) -> None:
+        labels = (tree["metadata"].get("labels") or {}) if tree is not None else {}
+        if tree is not None and FLEET in labels:
+            self._services[key] = tree
+        elif self._services.pop(key, None) is None:
+            return
+        fleet = self._places.get(key)
+        if fleet is not None:
+            self._look(fleet)
+            if tree is None:
+                self._applied.pop(fleet, None)
+                self.queue.add(fleet)
+
+    def news(self) -> dict[Fleet, Addresses]:
+        """The addresses of fleets of which something changed since this was asked last."""
+        found, self._news = self._news, {}
+        return found
+
+    def problems(self) -> dict[Place, str]:
+        """What is wrong with parameters, "" for nothing any more, since this was asked last."""
+        found, self._problems = self._problems, {}
+        return found
+
+    async def authorities(self) -> Authorities:
+        """The authority of the channel's certificates: made once for the cluster, kept in a Secret of the controller's own, and
+        renewed in time."""
+        try:
+            secret: Tree | None = await self._api.get(kind_of("secrets"), self._own, identity.AUTHORITY)
+        except NotFound:
+            secret = None
+        found = identity.authorities(secret, time.time())
+        tree = identity.authority_secret(found)
+        if secret is None or secret.get("data") != tree["data"]:
+            await self._apply(kind_of("secrets"), tree)
+        return found
+
+    # at work
+
+    async def run(self) -> None:
+        watched = [
+            Informer(self._api, kind_of(r), query={"labelSelector": f"{MANAGED[0]}={MANAGED[1]}"}) for r in OWNED
+        ]
+
+        def changed(change: Change) -> None:
+            fleet = self._places.get(change.key)
+            # What others change of a spec, or delete, comes back.
+            touched = change.new is None or (
+                change.old is not None
+                and change.old["metadata"].get("generation") != change.new["metadata"].get("generation")
+            )
+            if fleet is not None and touched:
+                self._applied.pop(fleet, None)
+                self.queue.add(fleet)
+
+        async with asyncio.TaskGroup() as group:
+            for informer in watched:
+                informer.listen(changed)
+                group.create_task(informer.run())
+            group.create_task(self.queue.run())
+
+    def _look(self, fleet: Fleet) -> None:
+        """What the fleet's Service says of its addresses."""
+        spec = self._specs.get(fleet)
+        if spec is None:
+            return
+        service = self._services.get(Key(*place(fleet, spec.class_name)))
+        strange = sorted({kind for kind, _ in spec.addresses if kind != "IPAddress"})
+        wanted = tuple(value for kind, value in spec.addresses if kind == "IPAddress" and value)
+        found = addresses(service, wanted)
+        self._news[fleet] = Addresses(
+            found.usable,
+            found.unusable,
+            f"addresses of type {', '.join(strange)} cannot be requested; IPAddress can" if strange else "",
+        )
+        self._heard()
+
+    async def _reconcile(self, fleet: Fleet) -> float | None:
+        spec = self._specs.get(fleet)
+        if spec is None:
+            self._applied.pop(fleet, None)
+            old = self._left.pop(fleet, None)
+            if old is not None:
+                await self._sweep(*old, set())
+            return None
+        namespace, name = place(fleet, spec.class_name)
+        old = self._left.get(fleet)
+        if old is not None and old != (namespace, name):
+            await self._sweep(*old, set())
+        self._left[fleet] = namespace, name
+        by = await self.authorities()
+        secret = self._secret(Key(namespace, f"{name}-xds"))
+        wanted = Wanted(
+            fleet,
+            namespace,
+            name,
+            Owner(API_VERSIONS[fleet.kind], fleet.kind, fleet.name, spec.owner_uid) if spec.owner_uid else None,
+            tuple(Port(f"{protocol.lower()}-{port}", port, protocol) for _, port, protocol in spec.ports),
+            identity.identity(secret, fleet, by, time.time()),
+            identity.drain_key(fleet, by),
+            self._parameters(spec),
+            tuple(value for kind, value in spec.addresses if kind == "IPAddress" and value),
+            spec.labels,
+            spec.annotations,
+            self._controller,
+            spec.class_name if fleet.kind == "Gateway" else "",
+        )
+        trees = objects.objects(wanted)
+        applied = self._applied.setdefault(fleet, {})
+        titles = {f"{t['kind']}/{t['metadata']['name']}" for t in trees}
+        for tree in trees:
+            title = f"{tree['kind']}/{tree['metadata']['name']}"
+            digest = hashlib.blake2b(repr(tree).encode(), digest_size=16).hexdigest()
+            if applied.get(title) != digest:
+                await self._apply(kinds.by_kind()[tree["apiVersion"], tree["kind"]], tree)
+                applied[title] = digest
+        if self._swept.get(fleet) != titles:
+            await self._sweep(namespace, name, titles)
+            self._swept[fleet] = titles
+        return LOOK_AGAIN
+
+    def _parameters(self, spec: FleetSpec) -> Parameters:
+        """The parameters; a value that is bad counts as not given, and is told of."""
+        reading = parameters.read(self._base, [{"data": dict(data)} for data in spec.parameters])
+        problem = "; ".join(str(p) for p in reading.problems)
+        where = Place(*spec.fleet)
+        if self._known_problems.get(where, "") != problem:
+            self._known_problems[where] = self._problems[where] = problem
+            self._heard()
+        return reading.parameters
+
+    async def _apply(self, kind: Kind, tree: Tree) -> None:
+        meta = tree["metadata"]
+        await self._api.request(
+            "PATCH",
+            kinds.path(kind, meta["namespace"], meta["name"]),
+            tree,
+            {"fieldManager": MANAGER, "force": "true"},
+            "application/apply-patch+yaml",
+        )
+
+    async def _sweep(self, namespace: str, name: str, wanted: set[str]) -> None:
+        """Removes what a fleet of this name had and has no more: a Service without ports, another kind of workload, everything."""
+        query = {"labelSelector": f"{FLEET}={name},{MANAGED[0]}={MANAGED[1]}"}
+        for api_version, kind_name in objects.KINDS:
+            kind = kinds.by_kind()[api_version, kind_name]
+            for tree in (await self._api.list(kind, namespace, query))["items"]:
+                meta = tree["metadata"]
+                if f"{kind_name}/{meta['name']}" not in wanted and "deletionTimestamp" not in meta:
+                    options = {"preconditions": {"uid": meta["uid"]}, "propagationPolicy": "Background"}
+                    try:
+                        await self._api.delete(kind, namespace, meta["name"], options)
+                    except NotFound:
+                        pass

@@ -1,0 +1,106 @@
+"""What the gateway knows of a cluster: informers for all kinds that are served, every change handed on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from seaway.api.kinds import Kind
+from seaway.api.tree import Key
+from seaway.client.errors import ApiStatusError, NotFound, Unavailable
+from seaway.client.informer import Informer
+from seaway.client.reflector import Change
+from seaway.client.rest import Rest
+from seaway.gateway.kinds import BUILTIN, GATEWAY_API, GROUP, VERSIONS, builtin, served
+
+Tree = dict[str, Any]
+log = logging.getLogger("seaway.gateway")
+ASK_AGAIN = 5.0  # seconds until kinds that are not served are looked for anew
+KEYS_OF_SECRETS = ("tls.crt", "tls.key", "ca.crt", "auth")
+LARGEST_MAP = 1 << 16  # bytes of a ConfigMap that is kept whole; of a larger one the authorities
+
+
+def kept(resource: str, tree: Tree) -> Tree:
+    """An object without what is never read: there may be many, and large ones."""
+    meta = tree["metadata"]
+    meta.pop("managedFields", None)
+    if "annotations" in meta:
+        meta["annotations"].pop("kubectl.kubernetes.io/last-applied-configuration", None)
+    if resource == "secrets":
+        data = tree.get("data") or {}
+        tree["data"] = {k: data[k] for k in KEYS_OF_SECRETS if k in data}
+    elif resource == "configmaps":
+        data = tree.get("data") or {}
+        tree.pop("binaryData", None)
+        if sum(map(len, data.values())) > LARGEST_MAP:
+            tree["data"] = {k: v for k, v in data.items() if k == "ca.crt"}
+    elif resource == "endpointslices":
+        for endpoint in tree.get("endpoints") or ():
+            endpoint.pop("targetRef", None)
+    return tree
+
+
+class Watching:
+    """`tell(resource, key, tree or None)` is called for each change, and once for each object that is there."""
+
+    def __init__(self, api: Rest, resources: Iterable[str], tell: Callable[[str, Key, Tree | None], None]) -> None:
+        self._api, self._tell = api, tell
+        self._resources = tuple(resources)
+        self.informers: dict[str, Informer] = {}
+        self.kinds: dict[str, Kind] = {}
+        self.complete = asyncio.Event()  # what is served now has been listed once
+
+    async def run(self) -> None:
+        """Until cancelled. Kinds that come later are followed when they come."""
+        async with asyncio.TaskGroup() as group:
+            for resource in self._resources:
+                if resource in BUILTIN:
+                    self._follow(group, resource, builtin(resource))
+            while True:
+                missing = [r for r in self._resources if r in GATEWAY_API and r not in self.informers]
+                known = False
+                if missing:
+                    try:
+                        found = await self._served()
+                        known = True
+                        for resource in missing:
+                            if resource in found:
+                                self._follow(group, resource, found[resource])
+                    except (ApiStatusError, Unavailable) as e:
+                        log.warning("kinds of %s: %s; asking again in %.0f s", GROUP, e, ASK_AGAIN)
+                if known or not missing:
+                    await self._listed()
+                await asyncio.sleep(ASK_AGAIN)
+
+    async def _listed(self) -> None:
+        if not self.complete.is_set():
+            await asyncio.gather(*(i.synced.wait() for i in self.informers.values()))
+            self.complete.set()
+
+    async def _served(self) -> dict[str, Kind]:
+        try:
+            group = await self._api.request("GET", f"/apis/{GROUP}")
+        except NotFound:
+            return {}
+        resources = {}
+        for version in [v["version"] for v in group.get("versions") or ()]:
+            if version in VERSIONS:
+                found = await self._api.request("GET", f"/apis/{GROUP}/{version}")
+                resources[version] = [r["name"] for r in found.get("resources") or ()]
+        return served(resources)
+
+    def _follow(self, group: asyncio.TaskGroup, resource: str, kind: Kind) -> None:
+        informer = Informer(self._api, kind, transform=lambda tree: kept(resource, tree))
+
+        def changed(change: Change) -> None:
+            self._tell(resource, change.key, change.new)
+
+        informer.listen(changed)
+        self.informers[resource], self.kinds[resource] = informer, kind
+        group.create_task(informer.run())
+
+    def get(self, resource: str, key: Key) -> Tree | None:
+        informer = self.informers.get(resource)
+        return informer.get(*key) if informer is not None else None

@@ -1,0 +1,74 @@
+"""Statuses written: what is wanted against what is there, one object at a time, again where somebody else was faster."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from seaway.api.tree import Key, stamp
+from seaway.client.errors import Conflict, NotFound
+from seaway.client.reconcile import Reconciler
+from seaway.client.rest import Api
+from seaway.gateway import statuses
+from seaway.gateway.watching import Watching
+from seaway.routing.engine import Status
+
+Tree = dict[str, Any]
+log = logging.getLogger("seaway.gateway")
+WORKERS = 8
+
+
+class StatusWriter:
+    """`written` counts writes. `pause`: least seconds between two writes of one object, so that what changes by the second costs
+    a write a while."""
+
+    def __init__(
+        self, api: Api, watching: Watching, controllers: Callable[[], tuple[str, ...]], pause: float = 0.2
+    ) -> None:
+        self._api, self._watching, self._controllers, self._pause = api, watching, controllers, pause
+        self._wanted: dict[tuple[str, Key], Status] = {}
+        self._last: dict[tuple[str, Key], float] = {}
+        self.written = 0
+        self.queue: Reconciler[tuple[str, Key]] = Reconciler("status", self._write, WORKERS)
+
+    def want(self, status: Status) -> None:
+        place = (status.resource, Key(status.namespace, status.name))
+        self._wanted[place] = status
+        self.queue.add(place)
+
+    def look(self, resource: str, key: Key) -> None:
+        """The object has changed: somebody may have written over its status."""
+        if (resource, key) in self._wanted:
+            self.queue.add((resource, key))
+
+    def forget(self, resource: str, key: Key) -> None:
+        self._wanted.pop((resource, key), None)
+        self._last.pop((resource, key), None)
+
+    async def run(self) -> None:
+        await self.queue.run()
+
+    async def _write(self, place: tuple[str, Key]) -> float | None:
+        resource, key = place
+        status, current = self._wanted.get(place), self._watching.get(resource, key)
+        if status is None or current is None:
+            return None
+        patch = statuses.merged(status, current, self._controllers(), stamp(time.time()))
+        if patch is None:
+            return None
+        wait = self._last.get(place, 0.0) + self._pause - time.monotonic()
+        if wait > 0:
+            return wait
+        self._last[place] = time.monotonic()
+        kind = self._watching.kinds[resource]
+        body = {"metadata": {"resourceVersion": current["metadata"]["resourceVersion"]}, "status": patch}
+        try:
+            await self._api.patch(kind, key.namespace, key.name, body, "status")
+        except Conflict:
+            return 0.02  # the newer object is on its way
+        except NotFound:
+            return None
+        self.written += 1
+        return None
