@@ -20,6 +20,7 @@ COMMANDS = {
     "lab": ("seaway.cli.lab", "run an experiment: a table and a picture"),
     "kube-proxy": ("seaway.proxy.run", "program a node's kernel for Services (any cluster)"),
     "dns": ("seaway.dns.serving.run", "answer cluster DNS names (any cluster)"),
+    "gateway": ("seaway.gateway.run", "serve Ingress and Gateway API with Envoy (any cluster)"),
     "controllers": ("seaway.cli.controllers", "keep EndpointSlices and Endpoints (any cluster)"),
 }
 

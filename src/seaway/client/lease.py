@@ -44,9 +44,16 @@ def decide(spec: Tree, identity: str, unchanged_for: float, now: float, timing: 
 
 
 async def lead(
-    api: Api, namespace: str, name: str, identity: str, work: Callable[[], Awaitable[None]], timing: Timing = Timing()
+    api: Api,
+    namespace: str,
+    name: str,
+    identity: str,
+    work: Callable[[], Awaitable[None]],
+    timing: Timing = Timing(),
+    release: bool = False,
 ) -> None:
-    """Runs `work` while we hold the lease; returns when it is lost or `work` ends. The caller starts again."""
+    """Runs `work` while we hold the lease; returns when it is lost or `work` ends. The caller starts again. With `release` who
+    ends gives it away."""
     kind = kind_of("leases.coordination.k8s.io")
     seen: tuple[Tree, float] = ({}, time.monotonic())
 
@@ -92,3 +99,19 @@ async def lead(
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
+        if release:
+            await _release(api, namespace, name, identity)
+
+
+async def _release(api: Api, namespace: str, name: str, identity: str) -> None:
+    """Gives the lease away, so that a successor need not wait for its end (client-go's ReleaseOnCancel)."""
+    kind = kind_of("leases.coordination.k8s.io")
+    try:
+        lease = await api.get(kind, namespace, name)
+        spec = lease.get("spec") or {}
+        if spec.get("holderIdentity") == identity:
+            version = lease["metadata"]["resourceVersion"]
+            freed = {"holderIdentity": "", "leaseDurationSeconds": 1}
+            await api.patch(kind, namespace, name, {"metadata": {"resourceVersion": version}, "spec": freed})
+    except (ApiStatusError, Unavailable):
+        pass  # it runs out by itself

@@ -6,6 +6,7 @@ An unknown field is an error with its path; a field of kind's that has no meanin
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -63,6 +64,17 @@ class Networking:
 
 
 @dataclass(frozen=True, slots=True)
+class Gateway:
+    """The controller of Ingress and Gateway API: whether it runs, the names that it answers to beside its own, and what fleets of
+    Envoys are like that choose nothing else."""
+
+    enabled: bool = True
+    controller_names: tuple[str, ...] = ()
+    ingress_controllers: tuple[str, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class NodeLifecycle:
     """Seconds: how long a node's Lease holds (it is renewed four times in that), how often nodes are judged, and how long
     one may be silent, at its start and later. The defaults are the kubelet's and the controller manager's."""
@@ -104,6 +116,7 @@ class ClusterConfig:
     images: Mapping[str, str] = field(default_factory=dict)
     components: Components = Components()
     gateway_api: bool = True  # whether its kinds are served from the start
+    gateway: Gateway = Gateway()
     ignored: tuple[str, ...] = ()
 
 
@@ -337,6 +350,35 @@ def _gateway_api(fields: Mapping[str, Any]) -> bool:
     return value
 
 
+CONTROLLER_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9/\-._~%!$&'()*+,;=:]+\Z")
+
+
+def _gateway(tree: Any) -> Gateway:
+    known = {"enabled", "controllerNames", "ingressControllers", "parameters"}
+    fields = _fields(tree, "gateway", known)
+    enabled = fields.get("enabled", True)
+    if not isinstance(enabled, bool):
+        raise ConfigError(f"gateway.enabled: {enabled!r} must be true or false")
+    names = []
+    for name in ("controllerNames", "ingressControllers"):
+        found = fields.get(name) or []
+        if not isinstance(found, list):
+            raise ConfigError(f"gateway.{name}: {found!r} must be a list of names such as example.com/controller")
+        for i, text in enumerate(found):
+            if not CONTROLLER_NAME.match(str(text)):
+                raise ConfigError(f"gateway.{name}[{i}]: {text!r} must be a domain and a path: example.com/controller")
+        names.append(tuple(map(str, found)))
+    parameters = fields.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise ConfigError(f"gateway.parameters: {parameters!r} must be a map")
+    return Gateway(enabled, names[0], names[1], {str(k): _text(v) for k, v in parameters.items()})
+
+
+def _text(value: Any) -> str:
+    """A parameter's value as the text that a ConfigMap would hold; JSON is YAML."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def parse(tree: Any) -> ClusterConfig:
     """A configuration file's content; ConfigError says what cannot be used."""
     fields = _fields(
@@ -351,6 +393,7 @@ def parse(tree: Any) -> ClusterConfig:
             "images",
             "components",
             "gatewayAPI",
+            "gateway",
             "featureGates",
             "runtimeConfig",
             "containerdConfigPatches",
@@ -381,4 +424,5 @@ def parse(tree: Any) -> ClusterConfig:
         images={str(k): str(v) for k, v in images.items()},
         components=_components(fields.get("components") or {}),
         gateway_api=_gateway_api(fields),
+        gateway=_gateway(fields.get("gateway") or {}),
     )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from seaway.cluster import layout as layouts
 from seaway.cluster import policies
-from seaway.cluster.config import ApiServer, ClusterConfig, ConfigError
+from seaway.cluster.config import ApiServer, ClusterConfig, ConfigError, Gateway
 from seaway.cluster.layout import Layout
 from seaway.cluster.node import cgroups, debian
 from seaway.cluster.place import Place
@@ -52,6 +52,19 @@ def _logs(logs: ApiServer) -> Tree:
     return found
 
 
+def gateway_arguments(gateway: Gateway) -> list[str]:
+    """The gateway's, in its pod: fleets are small here, unless something else is chosen."""
+    chosen = {"replicas": "1", "concurrency": "1", **gateway.parameters}
+    own = ("seaway.dev/gateway-controller", *gateway.controller_names) if gateway.controller_names else ()
+    ingress = ("seaway.dev/ingress-controller", *gateway.ingress_controllers) if gateway.ingress_controllers else ()
+    return [
+        "gateway",
+        *(f"--controller-name={name}" for name in own),
+        *(f"--ingress-controller={name}" for name in ingress),
+        *(f"--parameter={key}={value}" for key, value in chosen.items()),
+    ]
+
+
 def processes(
     where: Place, config: ClusterConfig, layout: Layout, data: Path, store: Path, published: Mapping[str, Publish]
 ) -> list[Tree]:
@@ -70,8 +83,9 @@ def processes(
                 "pki": pki,
                 **_logs(config.components.api_server),
                 "gateway_api": config.gateway_api,
-                "folders": ["gateway"],
+                "folders": ["gateway", *(["addons/gateway"] if config.gateway.enabled else [])],
                 "variables": {
+                    "GATEWAY_ARGS": gateway_arguments(config.gateway),
                     "PROXY_MIN_SYNC_PERIOD": f"{config.components.proxy_min_sync_period}s",
                     "PROXY_MODE": config.networking.kube_proxy_mode,
                     "CGROUP": f"/{cgroups.name_of(str(where.folder))}",

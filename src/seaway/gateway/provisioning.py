@@ -1,4 +1,4 @@
-"""Fleets made real: the objects of each fleet's Envoys applied, kept, and removed with who wanted them; their addresses learnt."""
+"""Fleets made real: the objects of their Envoys applied, kept, and removed with who wanted them; addresses learnt."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from seaway.gateway.infrastructure import objects, parameters
 from seaway.gateway.infrastructure.addresses import addresses
 from seaway.gateway.infrastructure.parameters import Parameters
 from seaway.gateway.infrastructure.values import FLEET, MANAGED, Owner, Port, Wanted, place
-from seaway.routing.fleets import FleetSpec
-from seaway.routing.gateway.gatewaystatus import Addresses
+from seaway.routing.fleets import Addresses, FleetSpec
 from seaway.routing.ir import Fleet
 
 Tree = dict[str, Any]
@@ -60,6 +59,7 @@ class Provisioning:
         self._places: dict[Key, Fleet] = {}  # of a fleet's objects
         self._applied: dict[Fleet, dict[str, str]] = {}
         self._services: dict[Key, Tree] = {}
+        self._one_authority = asyncio.Lock()
         self._news: dict[Fleet, Addresses] = {}
         self._problems: dict[Place, str] = {}
         self._known_problems: dict[Place, str] = {}
@@ -110,15 +110,16 @@ class Provisioning:
     async def authorities(self) -> Authorities:
         """The authority of the channel's certificates: made once for the cluster, kept in a Secret of the controller's own, and
         renewed in time."""
-        try:
-            secret: Tree | None = await self._api.get(kind_of("secrets"), self._own, identity.AUTHORITY)
-        except NotFound:
-            secret = None
-        found = identity.authorities(secret, time.time())
-        tree = identity.authority_secret(found)
-        if secret is None or secret.get("data") != tree["data"]:
-            await self._apply(kind_of("secrets"), tree)
-        return found
+        async with self._one_authority:
+            try:
+                secret: Tree | None = await self._api.get(kind_of("secrets"), self._own, identity.AUTHORITY)
+            except NotFound:
+                secret = None
+            found = identity.authorities(secret, time.time())
+            tree = identity.authority_secret(found)
+            if secret is None or secret.get("data") != tree["data"]:
+                await self._apply(kind_of("secrets"), tree)
+            return found
 
     # at work
 
@@ -225,7 +226,7 @@ class Provisioning:
         )
 
     async def _sweep(self, namespace: str, name: str, wanted: set[str]) -> None:
-        """Removes what a fleet of this name had and has no more: a Service without ports, another kind of workload, everything."""
+        """Removes what a fleet of this name had and has no more: a Service without ports, another kind of workload, all."""
         query = {"labelSelector": f"{FLEET}={name},{MANAGED[0]}={MANAGED[1]}"}
         for api_version, kind_name in objects.KINDS:
             kind = kinds.by_kind()[api_version, kind_name]

@@ -7,6 +7,7 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import sys
 import uuid
 
@@ -43,6 +44,16 @@ class _State:
 
 
 async def _main(args: argparse.Namespace) -> None:
+    """Works until SIGTERM, and gives its lease away then."""
+    working = asyncio.ensure_future(_work(args))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, working.cancel)
+    await asyncio.wait((working,))
+    if not working.cancelled():
+        working.result()
+
+
+async def _work(args: argparse.Namespace) -> None:
     base = parameters.read(parameters.Parameters(), [{"data": dict(args.parameter)}])
     measures = Measures()
     of_process.add(measures.registry)
@@ -66,9 +77,10 @@ async def _main(args: argparse.Namespace) -> None:
             finally:
                 state.gateway = None
 
-        identity = f"{os.uname().nodename}_{uuid.uuid4()}"
+        # A pod has one such process at a time: one that was killed finds its Lease to be its own.
+        identity = os.environ.get("POD_NAME") or f"{os.uname().nodename}_{uuid.uuid4()}"
         while True:
-            await lease.lead(api, args.namespace, CONTROLLER, identity, work)
+            await lease.lead(api, args.namespace, CONTROLLER, identity, work, release=True)
 
 
 def _parameter(text: str) -> tuple[str, str]:
@@ -147,4 +159,12 @@ def main(argv: list[str]) -> int:
     except CredentialsError as e:
         print(f"seaway gateway: {e}", file=sys.stderr)
         return 1
+    except BaseExceptionGroup as group:
+        for error in _leaves(group):
+            log.error("%s: %s", type(error).__name__, error, exc_info=error)
+        return 1
     return 0
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    return [leaf for e in group.exceptions for leaf in (_leaves(e) if isinstance(e, BaseExceptionGroup) else [e])]

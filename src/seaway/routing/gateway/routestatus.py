@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from seaway.routing.engine import Status
-from seaway.routing.gateway.attaching import Attachment, attachments
+from seaway.routing.gateway.attaching import ROUTES, Attachment, attachments
 from seaway.routing.gateway.conditions import Condition, rendered, worst
 from seaway.routing.gateway.httprules import Compiled, compiled
 from seaway.routing.gateway.listeners import fleet_of
@@ -50,7 +50,7 @@ def _conditions(view: View, resource: str, namespace: str, name: str, one: Attac
     conditions = [_accepted(one), worst(found.unresolved, "ResolvedRefs", "ResolvedRefs", GOOD)]
     if not one.reason and found.dropped:
         conditions = [*_dropped(found), conditions[1]]
-    refused = view.fact("refused", f"{resource}/{namespace}/{name}") or ()
+    refused = view.fact("refused", f"{ROUTES[resource]}/{namespace}/{name}") or ()
     if refused and not one.reason:
         conditions[0] = Condition("Accepted", False, "UnsupportedValue", f"the proxy refuses it: {'; '.join(refused)}")
     return conditions

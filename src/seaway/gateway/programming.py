@@ -1,0 +1,162 @@
+"""What fleets do becomes Envoy's resources and goes to their proxies; what these hold and refuse is learnt.
+
+Neither grpc nor protobuf is loaded before the first fleet exists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from seaway.client.errors import ApiStatusError, Unavailable
+from seaway.gateway import identity
+from seaway.gateway.identity import Authorities
+from seaway.gateway.measures import Measures
+from seaway.pki.authority import Pair
+from seaway.routing.fleets import InForce
+from seaway.routing.ir import Fleet, Pieces
+
+if TYPE_CHECKING:
+    from seaway.envoy.translation import Translation
+    from seaway.envoy.xds.fleets import Fleets
+    from seaway.envoy.xds.resources import Resource
+    from seaway.envoy.xds.server import Credentials, Server
+
+log = logging.getLogger("seaway.gateway")
+LOOK_AT_CERTIFICATES = 3600.0  # seconds
+LISTEN_AGAIN = 1.0
+
+
+class Programming:
+    """`authorities` gives the authority of the channel's certificates."""
+
+    def __init__(self, port: int, authorities: Callable[[], Awaitable[Authorities]], measures: Measures) -> None:
+        self._port, self._authorities, self._measures = port, authorities, measures
+        self._translations: dict[Fleet, Translation] = {}
+        self._known: set[Fleet] = set()
+        self._fleets: Fleets | None = None
+        self._server: Server | None = None
+        self._certificate: Pair | None = None
+        self._refused: dict[Fleet, dict[str, tuple[str, ...]]] = defaultdict(dict)
+        self._heard: Callable[[], None] = lambda: None
+
+    def listen(self, heard: Callable[[], None]) -> None:
+        """`heard` is called when there is news."""
+        self._heard = heard
+
+    # what is to be
+
+    async def start(self) -> None:
+        """Serves xDS; the first time loads what that takes."""
+        if self._server is not None:
+            return
+        from seaway.envoy.xds.fleets import Fleets
+        from seaway.envoy.xds.server import Server
+
+        self._fleets = Fleets(lambda: self._heard())
+        self._server = Server(self._fleets)
+        while True:
+            try:
+                await self._server.start(f"[::]:{self._port}", await self._credentials())
+                return
+            except (OSError, ApiStatusError, Unavailable) as e:
+                log.error("xDS is not served: %s; again in %.0f s", e, LISTEN_AGAIN)
+            await asyncio.sleep(LISTEN_AGAIN)
+
+    def change(self, fleet: Fleet, pieces: Pieces | None) -> None:
+        """What a fleet does has changed; None: it does nothing any more."""
+        from seaway.envoy.translation import Translation
+
+        assert self._fleets is not None
+        known = self._translations.get(fleet)
+        if known is None:
+            known = self._translations[fleet] = Translation(fleet)
+        if pieces is None:
+            del self._translations[fleet]
+            resources: list[Resource] = []
+            gone = list(known.names())
+        else:
+            resources, gone = known.change(pieces)
+        self._known.add(fleet)
+        self._fleets.update(fleet, resources, gone)
+        self._measures.resources.set(len(known.names()) if pieces is not None else 0, fleet.title)
+
+    def know(self, fleet: Fleet) -> None:
+        """There is such a fleet, whether or not it has anything to do: its proxies are answered."""
+        if fleet not in self._known and self._fleets is not None:
+            self._known.add(fleet)
+            self._fleets.update(fleet, ())
+
+    def forget(self, fleet: Fleet) -> None:
+        """The fleet is no more."""
+        self._known.discard(fleet)
+        self._translations.pop(fleet, None)
+        if self._fleets is not None:
+            self._fleets.forget(fleet)
+
+    # what is
+
+    def news(self) -> frozenset[Fleet]:
+        """The fleets of which something changed since this was asked last."""
+        return self._fleets.changes() if self._fleets is not None else frozenset()
+
+    def in_force(self, fleet: Fleet) -> InForce:
+        assert self._fleets is not None
+        from seaway.envoy.xds.resources import LISTENER
+
+        translation = self._translations.get(fleet)
+        listeners = [n for n in translation.names() if n.type == LISTENER] if translation is not None else []
+        waiting = frozenset(n.name for n in listeners if not self._fleets.in_force(fleet, n))
+        proxies = self._fleets.streams(fleet)
+        self._measures.proxies.set(proxies, fleet.title)
+        return InForce(proxies, waiting, tuple(sorted(self._refused_listeners(fleet))))
+
+    def _refused_listeners(self, fleet: Fleet) -> list[tuple[str, str]]:
+        from seaway.envoy.xds.resources import LISTENER
+
+        assert self._fleets is not None
+        return [(r.name.name, r.message) for r in self._fleets.rejected(fleet) if r.name.type == LISTENER]
+
+    def refusals(self, fleet: Fleet) -> dict[str, tuple[str, ...]]:
+        """What proxies refuse, by the object that it comes from: RESOURCE/NAMESPACE/NAME -> messages, () for nothing any more."""
+        assert self._fleets is not None
+        translation = self._translations.get(fleet)
+        found: dict[str, list[str]] = defaultdict(list)
+        rejected = self._fleets.rejected(fleet)
+        self._measures.rejected.set(len(rejected), fleet.title)
+        for one in rejected:
+            for source in translation.suspects(one.name) if translation is not None else ():
+                found[f"{source.kind}/{source.namespace}/{source.name}"].append(one.message)
+        now = {place: tuple(messages) for place, messages in found.items()}
+        changed = {**{place: () for place in self._refused[fleet] if place not in now}, **now}
+        self._refused[fleet] = now
+        return changed
+
+    # the channel's certificates
+
+    async def _credentials(self) -> Credentials:
+        from seaway.envoy.xds.server import Credentials
+
+        by = await self._authorities()
+        self._certificate = identity.server(self._certificate, identity.server_names(), by, time.time())
+        return Credentials(self._certificate.certificate, self._certificate.key, by.trusted)
+
+    async def run(self) -> None:
+        """Keeps the certificates fresh, until cancelled; then nobody is served any more."""
+        try:
+            while True:
+                await asyncio.sleep(LOOK_AT_CERTIFICATES)
+                if self._server is not None:
+                    try:
+                        self._server.renew(await self._credentials())
+                    except (ApiStatusError, Unavailable) as e:
+                        log.error("the certificate of xDS is not looked after: %s", e)
+        finally:
+            if self._server is not None:
+                await self._server.stop()
+
+
