@@ -22,7 +22,10 @@ from seaway.gateway.provisioning import Provisioning
 from seaway.gateway.watching import Watching
 from seaway.gateway.writing import StatusWriter
 from seaway.routing.engine import Changes, Engine, Status
+from seaway.routing.fleets import Addresses
 from seaway.routing.gateway.frontend import GATEWAY_API
+from seaway.routing.ingress.classes import Settings as IngressSettings
+from seaway.routing.ingress.frontend import ingress_front_end, left_behind
 from seaway.routing.ir import Fleet
 
 Tree = dict[str, Any]
@@ -49,7 +52,8 @@ class Gateway:
         events: Events,
     ) -> None:
         self.settings = settings
-        self.engine = Engine([GATEWAY_API])
+        ingress = ingress_front_end(IngressSettings(frozenset(settings.ingress_controllers)))
+        self.engine = Engine([GATEWAY_API, ingress])
         self.engine.fact("controllers", value=settings.controllers)
         self.programming, self.provisioning = programming, provisioning
         self.watching = Watching(api, self.engine.resources, self._changed)
@@ -57,7 +61,9 @@ class Gateway:
         self.measures = measures
         self._events = events
         self._dirty = asyncio.Event()
-        self._told: dict[str, str] = {}
+        self._addresses: dict[Fleet, Addresses] = {}
+        self._failed: dict[str, str] = {}
+        self._said: dict[tuple[str, Key], set[tuple[str, str, str]]] = {}
         self.settled = 0.0  # when it was last done, of time.monotonic(); 0 before the first time
         programming.listen(self._wake)
         provisioning.listen(self._wake, lambda key: self.watching.get("secrets", key))
@@ -68,6 +74,7 @@ class Gateway:
         self.engine.change(resource, key, tree)
         if tree is None:
             self.writer.forget(resource, key)
+            self._said.pop((resource, key), None)
         else:
             self.writer.look(resource, key)
         if resource == "services":
@@ -96,6 +103,7 @@ class Gateway:
             for fleet in self.programming.news():
                 self._learn(fleet)
             for fleet, addresses in self.provisioning.news().items():
+                self._addresses[fleet] = addresses
                 self.engine.fact("addresses", *fleet, value=addresses)
             for place, problem in self.provisioning.problems().items():
                 self.engine.fact("parameters problem", *place, value=problem or None)
@@ -125,14 +133,30 @@ class Gateway:
         for status in changes.statuses:
             self._tell(status)
             self.writer.want(status)
+        for resource, namespace, name in changes.released:
+            self._release(resource, Key(namespace, name))
         for decision, error in changes.failures.items():
-            if self._told.get(decision) != str(error):
+            if self._failed.get(decision) != str(error):
                 log.error("%s could not be decided: %s: %s", decision, type(error).__name__, error, exc_info=error)
-        self._told = {d: str(e) for d, e in changes.failures.items()}
+        self._failed = {d: str(e) for d, e in changes.failures.items()}
 
     def _tell(self, status: Status) -> None:
-        """What a front end has to say about an object to its owner."""
-        about = self.watching.get(status.resource, Key(status.namespace, status.name))
-        for kind, reason, message in getattr(status, "events", ()):
-            if about is not None:
-                self._events.tell(about, kind, reason, message)
+        """What a front end has to say about an object to its owner, each thing once as long as it stands."""
+        place = status.resource, Key(status.namespace, status.name)
+        about = self.watching.get(*place)
+        before = self._said.pop(place, set())
+        for event in status.events:
+            if about is not None and event not in before:
+                self._events.tell(about, *event)
+        if status.events:
+            self._said[place] = set(status.events)
+
+    def _release(self, resource: str, key: Key) -> None:
+        """An object is none of ours: what we wrote into the status of an Ingress goes."""
+        self._said.pop((resource, key), None)
+        self.writer.forget(resource, key)
+        tree = self.watching.get(resource, key)
+        if resource == "ingresses" and tree is not None:
+            mine = [value for fleet in self._addresses.values() for _, value in fleet.usable]
+            if left_behind(tree, mine):
+                self.writer.want(Status(resource, *key, {"loadBalancer": {}}))

@@ -30,7 +30,8 @@ def merged(status: Status, current: Tree, controllers: Collection[str], now: str
             wanted[name] = _listeners(value, there.get(name) or [], now)
         else:
             wanted[name] = value
-    patch = {n: v for n, v in wanted.items() if v != there.get(n) and (v or there.get(n))}
+    # An empty map goes: a merge patch removes by null.
+    patch = {n: None if v == {} else v for n, v in wanted.items() if v != there.get(n) and (v or there.get(n))}
     return patch or None
 
 

@@ -58,12 +58,13 @@ class FrontEnd(NamedTuple):
 
 class Changes(NamedTuple):
     """What has come of the changes since the last time. `fleets`: what they do, None where that is nothing any more; `specs`:
-    what they are to be, None where nobody wants them any more; `disowned`: the last statuses of objects that are there and none
-    of ours any more."""
+    what they are to be, None where nobody wants them any more. `released`: objects (resource, namespace, name) that are none
+    of ours; `disowned`: the last statuses of those that were."""
 
     fleets: dict[Fleet, Pieces | None]
     specs: dict[Fleet, FleetSpec | None]
     statuses: list[Status]
+    released: list[tuple[str, str, str]]
     failures: dict[str, Exception]
     disowned: list[Status] = []
 
@@ -219,15 +220,19 @@ class Engine:
                     specs.setdefault(outcome.old.fleet, None)
                 if outcome.new is not None:
                     specs[outcome.new.fleet] = outcome.new
-        statuses, disowned = [], []
-        for decide in dict.fromkeys(self._statuses.values()):
-            for outcome in self.memo.settle(decide):
+        statuses: list[Status] = []
+        disowned: list[Status] = []
+        released: list[tuple[str, str, str]] = []
+        for resource, judge in self._statuses.items():
+            for outcome in self.memo.settle(judge):
                 if outcome.new is not None:
                     statuses.append(outcome.new)
-                elif outcome.old is not None:
+                    continue
+                released.append((resource, str(outcome.root[1]), str(outcome.root[2])))
+                if outcome.old is not None:
                     disowned.append(outcome.old)
         failures = {f"{getattr(n[0], '__name__', n[0])} {n[1:]}": e for n, e in self.memo.failures.items()}
-        return Changes(fleets, specs, statuses, failures, disowned)
+        return Changes(fleets, specs, statuses, released, failures, disowned)
 
     # how
 
