@@ -158,5 +158,3 @@ class Programming:
         finally:
             if self._server is not None:
                 await self._server.stop()
-
-

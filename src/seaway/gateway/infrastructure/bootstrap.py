@@ -226,7 +226,11 @@ def _overload(wanted: Wanted) -> Tree:
                 "name": f"envoy.overload_actions.{name}",
                 "triggers": [{"name": "envoy.resource_monitors.fixed_heap", "threshold": {"value": value}}],
             }
-            for name, value in (("shrink_heap", 0.9), ("disable_http_keepalive", 0.93), ("stop_accepting_requests", 0.97))
+            for name, value in (
+                ("shrink_heap", 0.9),
+                ("disable_http_keepalive", 0.93),
+                ("stop_accepting_requests", 0.97),
+            )
         ]
     return found
 

@@ -63,9 +63,7 @@ def service(wanted: Wanted) -> Tree:
         "type": parameters.service_type,
         "selector": selector(wanted),
         "ipFamilyPolicy": "PreferDualStack",
-        "ports": [
-            {"name": p.name, "port": p.port, "targetPort": p.port, "protocol": p.protocol} for p in wanted.ports
-        ],
+        "ports": [{"name": p.name, "port": p.port, "targetPort": p.port, "protocol": p.protocol} for p in wanted.ports],
     }
     if parameters.service_type != "ClusterIP":
         spec["externalTrafficPolicy"] = parameters.external_traffic_policy
@@ -118,5 +116,3 @@ def objects(wanted: Wanted) -> list[Tree]:
     if wanted.ports:
         found.append(service(wanted))
     return [*found, workload(wanted, _metadata(wanted))]
-
-

@@ -163,7 +163,10 @@ READERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "tolerations": ("tolerations", _listed("Toleration")),
     "affinity": ("affinity", _shaped("Affinity")),
     "topologySpread": ("topology_spread", _listed("TopologySpreadConstraint")),
-    "priorityClassName": ("priority_class", _matching(re.compile(r"[a-z0-9][-a-z0-9.]*\Z"), "the name of a PriorityClass")),
+    "priorityClassName": (
+        "priority_class",
+        _matching(re.compile(r"[a-z0-9][-a-z0-9.]*\Z"), "the name of a PriorityClass"),
+    ),
     "host": ("host", _one_of("", "port", "network")),
     "defaultCertificate": ("default_certificate", _matching(_SECRET, "a Secret as NAMESPACE/NAME")),
 }

@@ -17,7 +17,13 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "integer": (int,),
     "number": (int, float),
 }
-_NOUNS = {"object": "a map", "array": "a list", "string": "a string", "boolean": "true or false", "integer": "a whole number"}
+_NOUNS = {
+    "object": "a map",
+    "array": "a list",
+    "string": "a string",
+    "boolean": "true or false",
+    "integer": "a whole number",
+}
 
 
 class Problem(ValueError):
