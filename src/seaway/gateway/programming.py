@@ -21,10 +21,9 @@ from seaway.routing.fleets import InForce
 from seaway.routing.ir import Fleet, Pieces
 
 if TYPE_CHECKING:
-    from seaway.envoy.translation import Translation
     from seaway.envoy.xds.fleets import Fleets
-    from seaway.envoy.xds.resources import Resource
     from seaway.envoy.xds.server import Credentials, Server
+    from seaway.gateway.programmed import Programmed
 
 log = logging.getLogger("seaway.gateway")
 LOOK_AT_CERTIFICATES = 3600.0  # seconds
@@ -36,7 +35,7 @@ class Programming:
 
     def __init__(self, port: int, authorities: Callable[[], Awaitable[Authorities]], measures: Measures) -> None:
         self._port, self._authorities, self._measures = port, authorities, measures
-        self._translations: dict[Fleet, Translation] = {}
+        self._programmed: dict[Fleet, Programmed] = {}
         self._known: set[Fleet] = set()
         self._fleets: Fleets | None = None
         self._server: Server | None = None
@@ -69,21 +68,19 @@ class Programming:
 
     def change(self, fleet: Fleet, pieces: Pieces | None) -> None:
         """What a fleet does has changed; None: it does nothing any more."""
-        from seaway.envoy.translation import Translation
+        from seaway.gateway.programmed import Programmed
 
         assert self._fleets is not None
-        known = self._translations.get(fleet)
+        known = self._programmed.get(fleet)
         if known is None:
-            known = self._translations[fleet] = Translation(fleet)
+            known = self._programmed[fleet] = Programmed(fleet, self._fleets)
         if pieces is None:
-            del self._translations[fleet]
-            resources: list[Resource] = []
-            gone = list(known.names())
+            del self._programmed[fleet]
+            known.clear()
         else:
-            resources, gone = known.change(pieces)
+            known.change(pieces)
         self._known.add(fleet)
-        self._fleets.update(fleet, resources, gone)
-        self._measures.resources.set(len(known.names()) if pieces is not None else 0, fleet.title)
+        self._measures.resources.set(len(known.names), fleet.title)
 
     def know(self, fleet: Fleet) -> None:
         """There is such a fleet, whether or not it has anything to do: its proxies are answered."""
@@ -94,7 +91,7 @@ class Programming:
     def forget(self, fleet: Fleet) -> None:
         """The fleet is no more."""
         self._known.discard(fleet)
-        self._translations.pop(fleet, None)
+        self._programmed.pop(fleet, None)
         if self._fleets is not None:
             self._fleets.forget(fleet)
 
@@ -106,34 +103,21 @@ class Programming:
 
     def in_force(self, fleet: Fleet) -> InForce:
         assert self._fleets is not None
-        from seaway.envoy.xds.resources import LISTENER
-
-        translation = self._translations.get(fleet)
-        listeners = [n for n in translation.names() if n.type == LISTENER] if translation is not None else []
-        waiting = frozenset(n.name for n in listeners if not self._fleets.in_force(fleet, n))
+        known = self._programmed.get(fleet)
         proxies = self._fleets.streams(fleet)
         self._measures.proxies.set(proxies, fleet.title)
-        return InForce(proxies, waiting, tuple(sorted(self._refused_listeners(fleet))))
-
-    def _refused_listeners(self, fleet: Fleet) -> list[tuple[str, str]]:
-        from seaway.envoy.xds.resources import LISTENER
-
-        assert self._fleets is not None
-        return [(r.name.name, r.message) for r in self._fleets.rejected(fleet) if r.name.type == LISTENER]
+        self._measures.rejected.set(len(self._fleets.rejected(fleet)), fleet.title)
+        if known is None:
+            return InForce(proxies)
+        known.review()
+        return InForce(proxies, known.waiting, known.refused_listeners)
 
     def refusals(self, fleet: Fleet) -> dict[str, tuple[str, ...]]:
-        """What proxies refuse, by the object that it comes from: RESOURCE/NAMESPACE/NAME -> messages, () for nothing any more."""
-        assert self._fleets is not None
-        translation = self._translations.get(fleet)
-        found: dict[str, list[str]] = defaultdict(list)
-        rejected = self._fleets.rejected(fleet)
-        self._measures.rejected.set(len(rejected), fleet.title)
-        for one in rejected:
-            for source in translation.suspects(one.name) if translation is not None else ():
-                found[f"{source.kind}/{source.namespace}/{source.name}"].append(one.message)
-        now = {place: tuple(messages) for place, messages in found.items()}
+        """What proxies refuse, by the object that it comes from: KIND/NAMESPACE/NAME -> messages, () for nothing any more."""
+        known = self._programmed.get(fleet)
+        now = known.refusals if known is not None else {}
         changed = {**{place: () for place in self._refused[fleet] if place not in now}, **now}
-        self._refused[fleet] = now
+        self._refused[fleet] = dict(now)
         return changed
 
     # the channel's certificates

@@ -152,11 +152,11 @@ class Provisioning:
             return
         service = self._services.get(Key(*place(fleet, spec.class_name)))
         strange = sorted({kind for kind, _ in spec.addresses if kind != "IPAddress"})
-        wanted = tuple(value for kind, value in spec.addresses if kind == "IPAddress" and value)
+        wanted = [value for kind, value in spec.addresses if kind == "IPAddress"]
         found = addresses(service, wanted)
         self._news[fleet] = Addresses(
-            found.usable,
-            found.unusable,
+            () if found.pending else tuple((a.kind, a.value) for a in found.given),
+            "; ".join(f"{address}: {why}" for address, why in found.unusable),
             f"addresses of type {', '.join(strange)} cannot be requested; IPAddress can" if strange else "",
         )
         self._heard()

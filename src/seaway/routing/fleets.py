@@ -26,7 +26,7 @@ class FleetSpec(msgspec.Struct, frozen=True):
 
 class InForce(NamedTuple):
     """The fact ("in force", *fleet). `proxies`: how many are connected; `waiting`: sockets that not all of them hold; `refused`:
-    (listener's title, message) of what they refuse."""
+    (a listener's source, message) of what they refuse."""
 
     proxies: int
     waiting: frozenset[str] = frozenset()

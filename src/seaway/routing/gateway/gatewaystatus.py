@@ -131,7 +131,7 @@ def listener_status(view: View, listener: Listener, force: InForce | None, gener
 def _listener_programmed(listener: Listener, force: InForce | None) -> Condition:
     if not listener.serves:
         return Condition("Programmed", False, "Invalid", "there is nothing that could be served")
-    refused = "; ".join(m for title, m in (force.refused if force else ()) if title == listener.title)
+    refused = "; ".join(m for title, m in (force.refused if force else ()) if title == listener.source.title)
     if refused:
         return Condition("Programmed", False, "Invalid", f"the proxy refuses it: {refused}")
     if force is None or not force.proxies:
