@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -34,7 +34,7 @@ class Programmed:
         self._told: dict[Name, str] = {}
 
     @property
-    def names(self) -> Iterable[Name]:
+    def names(self) -> Collection[Name]:
         return self._translation.resources.keys()
 
     def change(self, pieces: Pieces) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from seaway.envoy.translation import clusters, listeners, scopes, secrets, shards, tls
@@ -90,6 +90,12 @@ class Translation:
                     self._parts.pop(name, None)
                 self._scope(scope)
         return self._taken()
+
+    def rules(self) -> Iterator[Rule]:
+        """All rules that there are, also those that are banned."""
+        for hosts in self._scopes.values():
+            for host in hosts.values():
+                yield from host.rules
 
     def _hosts(self, tables: Mapping[str, Mapping[str, Host | None]]) -> None:
         touched: set[Scope] = set()
