@@ -143,6 +143,10 @@ class Fleets:
         found.early.clear()
         return working
 
+    def sessions(self, fleet: Fleet) -> tuple[Session, ...]:
+        found = self._fleets.get(fleet)
+        return tuple(found.sessions) if found is not None else ()
+
     def streams(self, fleet: Fleet) -> int:
         found = self._fleets.get(fleet)
         return len(found.sessions) if found is not None else 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 from typing import Any, NamedTuple
 
 from seaway.envoy.xds.fleets import Fleets
@@ -52,7 +53,9 @@ class Server:
 
     async def start(self, address: str, credentials: Credentials) -> int:
         """Listens on `host:port` (port 0: any); the port. What is bad in the address or the credentials is an OSError."""
-        os.environ.setdefault(*_SUITES)
+        if "grpc" in sys.modules and _SUITES[0] not in os.environ:
+            log.warning("xds: gRPC was loaded before, so that TLS 1.2 is spoken too")
+        os.environ.setdefault(*_SUITES)  # read when it is loaded
         import grpc
 
         self._credentials = self._offered = credentials
