@@ -25,7 +25,6 @@ APP_PROTOCOLS = {
     "http2": "h2",
     "h2c": "h2",
 }
-KNOWN_BY_KUBERNETES = "kubernetes.io/"
 
 
 class ServicePort(NamedTuple):
@@ -74,7 +73,8 @@ def protocol_of(port: ServicePort, fallback: str = "http1") -> str:
     word = port.app_protocol.lower()
     if word in APP_PROTOCOLS:
         return APP_PROTOCOLS[word]
-    return "" if word.startswith(KNOWN_BY_KUBERNETES) else fallback
+    # A name with a domain means something precise, which to guess at would be wrong.
+    return "" if "/" in word else fallback
 
 
 def cluster_of(

@@ -71,7 +71,9 @@ def addresses(service: Tree | None, requested: Sequence[str]) -> Outcome:
         if str(address) in texts:
             continue
         if first != str(address):
-            unusable.append((text, f"a load balancer has one IPv{address.version} address, and {first} was asked for first"))
+            unusable.append(
+                (text, f"a load balancer has one IPv{address.version} address, and {first} was asked for first")
+            )
         elif refused:
             unusable.append((text, refused))
         elif have:

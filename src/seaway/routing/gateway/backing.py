@@ -42,6 +42,9 @@ def backing(view: View, kind: str, namespace: str, ref: Tree, fleet: Fleet, insi
     port = service_port(view, to.namespace, to.name, int(ref.get("port") or 0), protocol)
     if port is None:
         return _none(("BackendNotFound", f"{to.title} has no port {ref.get('port')} ({protocol})"), title)
+    if port.external:
+        # Nothing is behind it that the cluster vouches for: a name can lead anywhere, also back in (CVE-2021-25740).
+        return _none(("BackendNotFound", f"{to.title} is of type ExternalName, which has no endpoints"), title)
     spoken = insisted or protocol_of(port)
     if not spoken:
         return _none(

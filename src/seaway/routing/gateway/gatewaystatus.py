@@ -33,14 +33,14 @@ def gateway_status(view: View, namespace: str, name: str) -> Status | None:
     own = [li for li in found if li.where.kind == "Gateway"]
     force: InForce | None = fleet_fact(view, "in force", namespace, name)
     addresses: Addresses = fleet_fact(view, "addresses", namespace, name) or Addresses()
-    accepted = _accepted(view, tree, namespace, own, addresses)
+    accepted = view.ask(gateway_accepted, namespace, name)
     status: Tree = {
         "addresses": [{"type": kind, "value": value} for kind, value in addresses.usable[:16]],
         "conditions": rendered(
             [
                 accepted,
                 _programmed(accepted, found, force, addresses),
-                *_references(view, namespace, name),
+                *_references(view, namespace, name, own),
                 *_insecure(tree, own),
             ],
             generation,
@@ -51,7 +51,11 @@ def gateway_status(view: View, namespace: str, name: str) -> Status | None:
     return Status("gateways", namespace, name, status)
 
 
-def _accepted(view: View, tree: Tree, namespace: str, own: list[Listener], addresses: Addresses) -> Condition:
+def gateway_accepted(view: View, namespace: str, name: str) -> Condition:
+    """A decision: the condition Accepted of a Gateway of ours."""
+    tree = view.get("gateways", namespace, name) or {"metadata": {"name": name}}
+    own = [li for li in view.ask(listeners, namespace, name) or () if li.where.kind == "Gateway"]
+    addresses: Addresses = fleet_fact(view, "addresses", namespace, name) or Addresses()
     reference = parameters(tree, "infrastructure", "parametersRef")
     problem = view.fact("parameters problem", "Gateway", namespace, tree["metadata"]["name"]) or ""
     if reference is not None and not problem:
@@ -85,14 +89,15 @@ def _programmed(
     return Condition("Programmed", True, "Programmed", f"held by {force.proxies} of {force.proxies} proxies")
 
 
-def _references(view: View, namespace: str, name: str) -> list[Condition]:
-    """ResolvedRefs of the Gateway itself: of the certificate that it shows to backends."""
-    certificate, (reason, message) = view.ask(client_certificate, namespace, name)
+def _references(view: View, namespace: str, name: str, own: list[Listener]) -> list[Condition]:
+    """ResolvedRefs of the Gateway itself: of the certificate that it shows to backends, and of its listeners."""
+    _, (reason, message) = view.ask(client_certificate, namespace, name)
     if reason:
         return [Condition("ResolvedRefs", False, reason, message)]
-    if certificate:
-        return [Condition("ResolvedRefs", True, "ResolvedRefs", "all references lead somewhere")]
-    return []
+    bad = ", ".join(li.name for li in own if li.unresolved)
+    if bad:
+        return [Condition("ResolvedRefs", False, "ListenersNotResolved", f"references of listener {bad} lead nowhere")]
+    return [Condition("ResolvedRefs", True, "ResolvedRefs", "all references lead somewhere")]
 
 
 def _insecure(tree: Tree, own: list[Listener]) -> list[Condition]:
@@ -119,6 +124,11 @@ def listener_status(view: View, listener: Listener, force: InForce | None, gener
         else Condition("Conflicted", False, "NoConflicts", "no other listener is in the way"),
         _listener_programmed(listener, force),
     ]
+    if listener.overlaps:
+        others = ", ".join(listener.overlaps)
+        conditions.append(
+            Condition("OverlappingTLSConfig", True, "OverlappingHostnames", f"host names are also those of {others}")
+        )
     kinds = listener.kinds if listener.protocol in KINDS else ()
     return {
         "name": listener.name,
@@ -129,6 +139,8 @@ def listener_status(view: View, listener: Listener, force: InForce | None, gener
 
 
 def _listener_programmed(listener: Listener, force: InForce | None) -> Condition:
+    if listener.conflicts and listener.where.kind == "ListenerSet":
+        return Condition("Programmed", False, *listener.conflicts[0])
     if not listener.serves:
         return Condition("Programmed", False, "Invalid", "there is nothing that could be served")
     refused = "; ".join(m for title, m in (force.refused if force else ()) if title == listener.source.title)
@@ -159,6 +171,16 @@ def set_status(view: View, namespace: str, name: str) -> Status | None:
         )
     force: InForce | None = fleet_fact(view, "in force", *gateway)
     addresses: Addresses = fleet_fact(view, "addresses", *gateway) or Addresses()
+    parent = view.ask(gateway_accepted, *gateway)
+    if not parent.status:
+        refused = f"the Gateway is not accepted: {parent.message}"
+        conditions = [
+            Condition("Accepted", False, "ParentNotAccepted", refused),
+            Condition("Programmed", False, "ParentNotAccepted", refused),
+        ]
+        return Status(
+            "listenersets", namespace, name, {"conditions": rendered(conditions, generation), "listeners": []}
+        )
     mine = ("ListenerSet", namespace, name)
     own = [li for li in view.ask(listeners, *gateway) or () if li.where == mine]
     bad = [li for li in own if li.refused or li.conflicts or li.unresolved]

@@ -14,6 +14,7 @@ import msgspec
 from seaway.api.selectors import Selector, SelectorError, label_selector
 from seaway.routing.gateway.classes import controller_of
 from seaway.routing.gateway.conditions import GROUP
+from seaway.routing.gateway.hostnames import covers
 from seaway.routing.gateway.listenertls import Tls, tls_of
 from seaway.routing.incremental import View
 from seaway.routing.ir import Fleet, Source
@@ -57,6 +58,7 @@ class Listener(msgspec.Struct, frozen=True):
     refused: tuple[Problem, ...] = ()
     unresolved: tuple[Problem, ...] = ()
     conflicts: tuple[Problem, ...] = ()
+    overlaps: tuple[str, ...] = ()  # other listeners of the port whose host names are some of its own (GEP-3567)
 
     @property
     def serves(self) -> bool:
@@ -152,7 +154,23 @@ def listeners(view: View, namespace: str, name: str) -> tuple[Listener, ...] | N
     found: list[Listener] = []
     for group in groups:
         found += _with_conflicts(group, found)
-    return tuple(found)
+    return tuple(msgspec.structs.replace(li, overlaps=_overlaps(li, found)) for li in found)
+
+
+def _overlaps(listener: Listener, others: list[Listener]) -> tuple[str, ...]:
+    """A client may use a connection to one of them for requests to the other, where their certificate covers both."""
+    if listener.protocol not in ("HTTPS", "TLS") or listener.conflicts or listener.refused:
+        return ()
+    return tuple(
+        o.title
+        for o in others
+        if o is not listener
+        and o.protocol in ("HTTPS", "TLS")
+        and o.port == listener.port
+        and not o.conflicts
+        and not o.refused
+        and (covers(o.hostname, listener.hostname) or covers(listener.hostname, o.hostname))
+    )
 
 
 def _read(view: View, where: Where, tree: Tree, frontend: Tree, namespace: str) -> list[Listener]:
@@ -167,6 +185,8 @@ def _read(view: View, where: Where, tree: Tree, frontend: Tree, namespace: str) 
         if port in RESERVED:
             refused.append(("PortUnavailable", f"port {port} is one that the proxy itself needs"))
         possible = KINDS.get(protocol, ())
+        if protocol == "TLS" and (entry.get("tls") or {}).get("mode") == "Passthrough":
+            possible = ("TLSRoute",)  # bytes that nobody decrypts can be told apart by their server name alone
         allowed = entry.get("allowedRoutes") or {}
         kinds, strange = _kinds(allowed.get("kinds") or (), possible)
         if strange:
