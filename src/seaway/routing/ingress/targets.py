@@ -62,7 +62,8 @@ def target(view: View, namespace: str, service: str, wanted: int | str) -> Serve
     if port.external and _own_address(port.external):
         why = f"Service {namespace}/{service} is an external name for the proxy itself ({port.external})"
         return Served(UNAVAILABLE, None, Problem(UNSUPPORTED, why))
-    protocol = protocol_of(port)
+    # Ingress has never said what an appProtocol of somebody's own is: it is HTTP, as without one.
+    protocol = protocol_of(port) or ("" if port.app_protocol.lower().startswith("kubernetes.io/") else "http1")
     if not protocol:
         known = f"Service {namespace}/{service}: appProtocol {port.app_protocol} of port {port.port} is not known"
         return Served(UNAVAILABLE, None, Problem(PROTOCOL, known))
