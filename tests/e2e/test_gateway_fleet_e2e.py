@@ -135,6 +135,7 @@ def test_envoys_are_rolled_under_load_without_a_lost_request_and_only_the_kubele
     assert 'envoy_cluster_upstream_rq_total{envoy_cluster_name="web"}' in metrics and "worker_" not in metrics
     status = edge.exec(before[0]["metadata"]["name"], "sh", "-c", "cat /proc/1/status; touch /x /etc/envoy/x 2>&1; cat /proc/sys/net/ipv4/ip_unprivileged_port_start")
     assert "Uid:\t65532\t65532" in status and "CapEff:\t0000000000000000" in status and "NoNewPrivs:\t1" in status
+    assert "Seccomp:\t2" in status and "Seccomp:\t2" in edge.exec(before[0]["metadata"]["name"], "grep", "Seccomp:", "/proc/self/status")
     assert status.count("Read-only file system") == 2 and status.splitlines()[-1] == "0"
 
     edge.kubectl("rollout", "restart", "deployment/edge-seaway")

@@ -16,6 +16,7 @@ import grpc
 import pytest
 
 from seaway.cluster.node import envoy, volumes
+from seaway.envoy.xds.identity import identity as spiffe
 from seaway.gateway import identity
 from seaway.gateway.identity import Authorities
 from seaway.gateway.infrastructure import bootstrap
@@ -118,7 +119,7 @@ def test_an_envoy_shows_whose_it_is_is_back_within_two_seconds_and_takes_new_cer
         process = proxy.start(first)
         try:
             _, shown, request = await controller.next()
-            assert shown == first.certificate and reading.certificate(shown).uris == (identity.spiffe(EDGE),)
+            assert shown == first.certificate and reading.certificate(shown).uris == (spiffe(EDGE),)
             assert b"shop/edge-1" in request and b"Gateway/shop/edge" in request
 
             # The controller dies, and is away for longer than any first try.

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from seaway.envoy.xds.identity import fleet_of
+from seaway.envoy.xds.identity import identity as spiffe
 from seaway.gateway import identity
 from seaway.gateway.identity import DAY, Authorities
 from seaway.gateway.infrastructure.objects import secret
@@ -31,9 +33,10 @@ def stored(fleet: Fleet, found: Identity) -> dict[str, Any]:
 def test_a_fleets_certificate_names_the_fleet_and_nothing_else(by: Authorities) -> None:
     found = reading.certificate(identity.identity(None, EDGE, by, NOW).certificate)
     assert found.uris == ("spiffe://seaway/fleet/Gateway/shop/edge",) and found.dns_names == ()
-    assert identity.spiffe(Fleet("IngressClass", "", "seaway")) == "spiffe://seaway/fleet/IngressClass/-/seaway"
+    assert spiffe(Fleet("IngressClass", "", "seaway")) == "spiffe://seaway/fleet/IngressClass/-/seaway"
     long = Fleet("Gateway", "n" * 63, "g" * 253)
-    assert reading.certificate(identity.identity(None, long, by, NOW).certificate).uris == (identity.spiffe(long),)
+    assert reading.certificate(identity.identity(None, long, by, NOW).certificate).uris == (spiffe(long),)
+    assert fleet_of(spiffe(long)) == long
 
 
 def test_what_is_good_is_kept_until_two_thirds_of_its_life(by: Authorities) -> None:

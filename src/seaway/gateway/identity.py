@@ -14,6 +14,7 @@ import hashlib
 import hmac
 from typing import Any, NamedTuple
 
+from seaway.envoy.xds.identity import identity as spiffe
 from seaway.gateway.infrastructure.values import CONTROLLER, MANAGED, SYSTEM, Identity
 from seaway.pki import reading
 from seaway.pki.authority import Authority, Pair
@@ -24,7 +25,6 @@ Tree = dict[str, Any]
 AUTHORITY = "seaway-gateway-ca"
 DAY = 86400.0
 AUTHORITY_DAYS, DAYS = 3650, 30
-SPIFFE = "spiffe://seaway/fleet/"
 
 
 class Authorities(NamedTuple):
@@ -90,11 +90,6 @@ def authority_secret(found: Authorities) -> Tree:
 
 def _good(pair: Pair, by: Authorities, now: float) -> bool:
     return _still(pair.certificate, now) and reading.is_signed_by(pair.certificate, by.pair.certificate)
-
-
-def spiffe(fleet: Fleet) -> str:
-    """What a fleet's certificate names."""
-    return SPIFFE + fleet.title
 
 
 def _common(fleet: Fleet) -> str:

@@ -5,6 +5,7 @@ Runs in a forked child of the shim, already in its own PID and mount namespaces;
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import os
 import signal
@@ -53,6 +54,12 @@ def take_identity(plan: Plan) -> None:
     os.umask(0o022)
 
 
+def confine(plan: Plan) -> None:
+    """Under the container's seccomp filter, when nothing is left to do that it would refuse."""
+    if plan.get("seccomp"):
+        linux.seccomp(base64.b64decode(plan["seccomp"]))
+
+
 def close_all_but(keep: set[int]) -> None:
     """Closes every descriptor but the three standard ones and those given."""
     low = 3
@@ -96,6 +103,7 @@ def execute(plan: Plan, fds: list[int], say: int) -> None:
         close_all_but({say})
         linux.default_signals()
         take_identity(plan)
+        confine(plan)
         become(plan)
     except BaseException as e:
         os.write(say, str(e).split("] ", 1)[-1].encode())

@@ -21,6 +21,7 @@ from seaway.cluster.node import (
     mounts,
     packages,
     rootfs,
+    seccomp,
     volumes,
 )
 from seaway.cluster.node.volumes import VolumeError
@@ -79,6 +80,7 @@ def plan(worker: PodWorker, container: Tree, image: images.Image, env: dict[str,
         "privileged": privileged,
         "hostPids": bool(spec.get("hostPID")),
         "noNewPrivileges": True,
+        "seccomp": seccomp.of(worker.pod, container, frozenset(capabilities), VolumeError),
         "readOnlyRoot": bool(context.get("readOnlyRootFilesystem")),
         "root": os.path.join(worker.folder, "roots", name),
         "log": worker.log_path(name, attempt),
@@ -176,7 +178,7 @@ def exec_plan(worker: PodWorker, name: str, command: list[str], tty: bool) -> Tr
     """What an exec inherits from its container: identity, environment, folder."""
     with open(os.path.join(worker.folder, f"{name}.json")) as f:
         plan = json.load(f)
-    fields = ("uid", "gid", "groups", "capabilities", "privileged", "hostPids", "noNewPrivileges", "cwd", "cgroups")
+    fields = ("uid", "gid", "groups", "capabilities", "privileged", "hostPids", "noNewPrivileges", "seccomp", "cwd", "cgroups")
     kept = {k: plan[k] for k in fields if k in plan}
     env = {**({"TERM": "xterm"} if tty else {}), **plan["env"]}
     return {**kept, "argv": command, "env": env, "tty": tty}

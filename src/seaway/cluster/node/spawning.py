@@ -119,6 +119,7 @@ def _become(rest: int, born: Born, say: int, hold: int, alive: Alive) -> None:
         if plan.get("target"):
             os.close(say)  # started: from here on the log is where it speaks
             container.close_all_but(set())
+        container.confine(plan)
         container.become(plan)
     except BaseException as e:
         text = str(e).split("] ", 1)[-1].replace("\n", " ")
