@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 PURE = """
-api.facts api.kinds api.quantities api.selectors api.tree client.reflector services.resolve services.topology
+api.facts api.kinds api.quantities api.selectors api.tree client.reflector client.responses services.resolve services.topology
 proxy.plan proxy.table proxy.ledger proxy.flows proxy.trace proxy.configuration proxy.configfile proxy.events proxy.kept proxy.nftables.layout proxy.nftables.affinity
 proxy.nftables.elements proxy.iptables.names proxy.iptables.rules proxy.iptables.render
 proxy.ebpf.layout proxy.ebpf.entries proxy.ebpf.elf proxy.ipvs.servers proxy.ipvs.sets proxy.ipvs.rules proxy.userspace.translate proxy.userspace.choice proxy.nftables.render proxy.nftables.listing dns.wire dns.answer dns.relayed dns.table dns.tally dns.link dns.measures dns.access dns.zone.rows dns.zone.store dns.zone.lookup dns.zone.outline
@@ -51,7 +51,7 @@ DOORS = {
     "sqlite3": ("cluster/apiserver/journal.py",),
     "uvloop": ("cluster/", "proxy/run.py", "dns/serving/", "gateway/run.py"),
     "aiohttp": ("client/rest.py", "cluster/apiserver/", "cluster/node/kubelet.py", "cluster/node/streaming/", "cluster/takeover.py",
-                "proxy/health.py", "dns/serving/pages.py", "gateway/pages.py"),
+                "proxy/health.py", "gateway/pages.py"),
     "yaml": ("client/kubeconfig.py", "cluster/apiserver/bod", "cluster/apiserver/bootstrap.py", "cluster/keys.py", "cli/",
              "proxy/flags.py", "gateway/infrastructure/parameters.py"),
 }

@@ -21,8 +21,8 @@ from seaway.api import kinds, selectors
 from seaway.api.kinds import Kind
 from seaway.api.merge import merge
 from seaway.api.tree import Key, get, key_of, labels
+from seaway.client.api import MERGE
 from seaway.client.errors import Conflict, NotFound
-from seaway.client.rest import MERGE
 
 Tree = dict[str, Any]
 

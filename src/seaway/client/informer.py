@@ -12,9 +12,9 @@ from typing import Any
 
 from seaway.api.kinds import Kind
 from seaway.api.tree import Key
+from seaway.client.api import Reads
 from seaway.client.errors import ApiStatusError, Unavailable
 from seaway.client.reflector import Change, List, Next, Reflector, Sleep
-from seaway.client.rest import Api
 
 Tree = dict[str, Any]
 log = logging.getLogger("seaway.client")
@@ -26,7 +26,7 @@ class Informer:
 
     def __init__(
         self,
-        api: Api,
+        api: Reads,
         kind: Kind,
         namespace: str = "",
         query: Mapping[str, str] | None = None,

@@ -9,53 +9,26 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 import msgspec
 
 from seaway.api import kinds
 from seaway.api.kinds import Kind
+from seaway.client.api import JSON_PATCH as JSON_PATCH
+from seaway.client.api import MERGE as MERGE
+from seaway.client.api import STRATEGIC as STRATEGIC
+from seaway.client.api import Api as Api
+from seaway.client.api import Tree
+from seaway.client.api import kind_of as kind_of
 from seaway.client.errors import Unavailable, from_answer
 from seaway.client.kubeconfig import Credentials
 
-Tree = dict[str, Any]
-MERGE, JSON_PATCH, STRATEGIC = (
-    "application/merge-patch+json",
-    "application/json-patch+json",
-    "application/strategic-merge-patch+json",
-)
 TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5)
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-
-
-def kind_of(resource: str) -> Kind:
-    """The Kind of `services` or `deployments.apps` (its newest version)."""
-    name, _, group = resource.partition(".")
-    found = [k for k in kinds.builtin() if k.resource == name and k.group == group]
-    if not found:
-        raise KeyError(resource)
-    return found[-1]
-
-
-class Api(Protocol):
-    """What components use; `Rest` talks to a server, `fake.FakeApi` stands in for one."""
-
-    async def get(self, kind: Kind, namespace: str, name: str) -> Tree: ...
-
-    async def list(self, kind: Kind, namespace: str = "", query: Mapping[str, str] | None = None) -> Tree: ...
-
-    def watch(self, kind: Kind, namespace: str = "", query: Mapping[str, str] | None = None) -> AsyncIterator[Tree]: ...
-
-    async def create(self, kind: Kind, namespace: str, tree: Tree, subresource: str = "", name: str = "") -> Tree: ...
-
-    async def patch(
-        self, kind: Kind, namespace: str, name: str, patch: Any, subresource: str = "", media: str = MERGE
-    ) -> Tree: ...
-
-    async def delete(self, kind: Kind, namespace: str, name: str, options: Tree | None = None) -> Tree: ...
 
 
 def _kept_alive(address: aiohttp.AddrInfoType) -> socket.socket:

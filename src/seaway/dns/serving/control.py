@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import uvloop
 
 from seaway.client import kubeconfig
-from seaway.client.rest import Rest
+from seaway.client.reader import Reader
 from seaway.dns import measures
 from seaway.dns.serving import own
 from seaway.dns.serving.assembly import kubernetes_of
@@ -54,7 +54,7 @@ class Control:
             await asyncio.Event().wait()
         assert self.kubernetes is not None
         credentials = kubeconfig.find(path)
-        async with Rest(credentials, "dns") as api:
+        async with Reader(credentials, "dns") as api:
             feed = Feed(api, self.store, self.kubernetes, self.changed, credentials.server)
             running = asyncio.ensure_future(feed.run())
             waiting = asyncio.ensure_future(feed.synced.wait())

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from seaway.client.api import Reads, kind_of
 from seaway.client.errors import ApiStatusError
 from seaway.client.informer import Informer
 from seaway.client.reflector import Change
-from seaway.client.rest import Api, kind_of
 from seaway.dns.settings import Kubernetes
 from seaway.dns.zone import rows
 from seaway.dns.zone.rows import ServiceRow, Tree
@@ -64,7 +64,7 @@ class Feed:
     `changed` is called once for what came together, `synced` is set when the first lists are in."""
 
     def __init__(
-        self, api: Api, store: Store, settings: Kubernetes, changed: Callable[[], None], server: str = ""
+        self, api: Reads, store: Store, settings: Kubernetes, changed: Callable[[], None], server: str = ""
     ) -> None:
         self.store, self._settings, self._changed, self._server = store, settings, changed, server or "its address"
         self.synced = asyncio.Event()
