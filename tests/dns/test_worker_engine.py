@@ -615,3 +615,10 @@ def test_replies_are_counted_by_what_they_say_and_who_knew() -> None:
     assert worker.number("responses", ".", "NXDOMAIN", "forward") == 2
     assert worker.number("responses", ".", "NOERROR", "kubernetes") == 1
     assert worker.number("requests", ".", "udp", "1", "A") == 5
+
+
+def test_an_image_of_a_name_outside_is_made_for_who_asks_again() -> None:
+    worker = kept(bench())
+    assert not worker.face.hot
+    assert worker.asks("www.test") == ["< 60 A 192.0.2.1"]
+    assert len(worker.face.hot) == 1

@@ -50,7 +50,7 @@ class Known:
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
-        self.hot: list[bytes] = []
+        self.hot: tuple[bytes, ...] = ()
         self.recent, self.since, self.failed, self.refreshing = 0, 0.0, -inf, False
 
 
@@ -130,8 +130,8 @@ class Table:
                     self._note(owner, query)
         elif old is None or query not in known.hot:
             if len(known.hot) >= VARIANTS:
-                self._cool(known.hot.pop(0))
-            known.hot.append(query)
+                self._cool(known.hot[0])
+            known.hot = (*known.hot[-VARIANTS + 1 :], query)
         return sent
 
     def _note(self, owner: bytes, query: bytes) -> None:

@@ -268,8 +268,12 @@ class Engine:
         waiters, run.waiters = run.waiters, []
         if answer.ttls:
             self._tally.add("cache_misses", (), len(waiters))
+        if known is not None and answer.until != inf:
+            # Most names outside are asked for once: whoever asks again makes the image.
+            known.since, known.recent = now, len(waiters)
+            known = None
         for waiter in waiters:
-            if known is not None and answer.until > now:
+            if known is not None:
                 self._say_known(waiter, known, run.plan, run.zone)
             else:
                 self._say(waiter, answer, run.plan, run.zone)

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from seaway.client.api import Reads, kind_of
@@ -55,10 +56,6 @@ class Kept(dict[str, Any]):
         return default
 
 
-def _kept(of: Callable[[Tree], object]) -> Callable[[Tree], Tree]:
-    return lambda tree: Kept(tree, of(tree))
-
-
 class Feed:
     """Keeps a store true. `server`: where the API is, for messages.
     `changed` is called once for what came together, `synced` is set when the first lists are in."""
@@ -72,24 +69,18 @@ class Feed:
         pod_names = settings.endpoint_pod_names
         selector = {"labelSelector": settings.labels} if settings.labels else {}
         chosen = {"labelSelector": settings.namespace_labels} if settings.namespace_labels else {}
-        self._services = Informer(api, kind_of("services"), "", selector, _kept(rows.service), OBJECTS)
-        self._namespaces = Informer(api, kind_of("namespaces"), "", chosen, _kept(lambda t: None), OBJECTS)
+        self._services = _informer(api, "services", rows.service, selector)
+        self._namespaces = _informer(api, "namespaces", lambda t: None, chosen)
         self._services.listen(self._service)
         self._namespaces.listen(self._namespace)
         self._informers = [self._services, self._namespaces]
         if not settings.noendpoints:
-            slices = Informer(
-                api,
-                kind_of("endpointslices.discovery.k8s.io"),
-                "",
-                {},
-                _kept(lambda t: rows.endpoint_slice(t, pod_names)),
-                SLICES,
-            )
+            shaped = partial(rows.endpoint_slice, pod_names=pod_names)
+            slices = _informer(api, "endpointslices.discovery.k8s.io", shaped, page=SLICES)
             slices.listen(self._slice)
             self._informers.append(slices)
         if settings.pods == "verified":
-            pods = Informer(api, kind_of("pods"), "", {}, _kept(rows.pod_addresses), OBJECTS)
+            pods = _informer(api, "pods", rows.pod_addresses)
             pods.listen(self._pod)
             self._informers.append(pods)
 
@@ -146,6 +137,23 @@ class Feed:
         if self.store.changes:
             self.store.serial = int(time.time())
             self._changed()
+
+
+def _informer(
+    api: Reads, resource: str, of: Callable[[Tree], object], query: Mapping[str, str] | None = None, page: int = OBJECTS
+) -> Informer:
+    """One that keeps `of` of each object. Of a list that comes anew, what has not changed is what is kept already: no memory is
+    taken twice."""
+
+    def shaped(tree: Tree) -> Tree:
+        meta = tree["metadata"]
+        old = informer.get(meta.get("namespace") or "", meta["name"])
+        if isinstance(old, Kept) and old.version and old.version == meta.get("resourceVersion"):
+            return old
+        return Kept(tree, of(tree))
+
+    informer = Informer(api, kind_of(resource), "", query, shaped, page)
+    return informer
 
 
 def _why(server: str, missing: list[Informer]) -> str:
