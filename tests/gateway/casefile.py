@@ -1,0 +1,343 @@
+"""Cases as data: a file opens with the manifests that a user would write; its last document says what must come of them.
+
+    feature: HTTPRouteMethodMatching
+    backends: [red, blue]                    # Services of these names (ports below) that lead to the pods of these names
+    requests:
+    - ask: {host: a.example.org, path: /x}   # Ask
+      want: {backend: red}                   # Want; with a backend alone: status 200
+    statuses:
+    - {of: HTTPRoute/x, Accepted: True Accepted, ResolvedRefs: True ResolvedRefs}
+    then:                                    # further steps, each with what it changes and what must come of that
+    - {delete: [HTTPRoute/y], requests: [...]}
+
+A case lives in a namespace of its name. What names no Gateway of its own uses `shared` in the namespace `gateways` (world.yaml).
+In manifests `${pod:red}` is a pod's address; `${certificate:x}`, `${key:x}` and `${authority:x}` are PEM, `${free}` a load balancer's
+address that nobody has, `${controller}` and `${ingress-controller}` our controllers' names; in requests `${new}` is new each time. Conditions are written `STATUS REASON` or `STATUS REASON: part of the message`.
+A key that is not known is an error, so that nothing is believed to be tested that is not.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import yaml
+
+HERE = Path(__file__).resolve().parent
+CASES = HERE / "cases"
+Tree = dict[str, Any]
+Protocol = Literal["http/1.1", "h2", "h2c", "websocket", "grpc", "tls", "tcp", "udp", "raw"]
+
+
+class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A request. `to`: whose address (Gateway/name, Gateway/namespace/name, Ingress/name); `certificate`: of the case's certificates;
+    `trust`: the authority that the server's certificate must be of; `origin`: `outside`, or a node whose network it comes from."""
+
+    to: str = ""
+    port: int = 0
+    protocol: Protocol = "http/1.1"
+    tls: bool = False
+    host: str = ""
+    path: str = "/"
+    method: str = "GET"
+    headers: dict[str, str | list[str]] = {}
+    body: str = ""
+    send: list[str] = []
+    raw: str = ""
+    sni: str | None = None
+    certificate: str = ""
+    trust: str = ""
+    timeout: float = 0
+    origin: str = "outside"
+
+
+class Saw(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the backend saw. `tls`: serverName, negotiatedProtocol, peer (the names in Envoy's certificate); {} for none at all."""
+
+    path: str | None = None
+    host: str | None = None
+    method: str | None = None
+    proto: str | None = None
+    headers: dict[str, str | list[str]] = {}
+    absent: list[str] = []
+    tls: dict[str, str | list[str]] | None = None
+
+
+class Want(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What must come. `shares` of `of` requests, within five hundredths; `mirrored`: how many of `of` (or what share, below 1) each of
+    these backends got besides; `error`: how it fails (refused, closed, timeout, tls)."""
+
+    status: int | list[int] | None = None
+    backend: str | list[str] | None = None
+    saw: Saw | None = None
+    headers: dict[str, str | list[str]] = {}
+    absent: list[str] = []
+    location: str | None = None
+    body: str | None = None
+    messages: list[str] | None = None
+    shares: dict[str, float] = {}
+    of: int = 1
+    mirrored: dict[str, float] = {}
+    error: str | list[str] | None = None
+    grpc: int | None = None
+    certificate: list[str] | None = None
+    alpn: str | None = None
+    took: tuple[float, float] | None = None
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    ask: Ask
+    want: Want
+    about: str = ""
+
+
+class Backend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A Service `name` that leads to `pods` (the pod of its name), in another namespace than the case's where one is named."""
+
+    name: str
+    namespace: str = ""
+    pods: list[str] | None = None
+
+
+class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A certificate for `names`, signed by an authority; a Secret of type kubernetes.io/tls unless `secret` is false."""
+
+    names: list[str]
+    by: str = "edge"
+    namespace: str = ""
+    days: int = 30
+    secret: bool = True
+
+
+class Authority(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A ConfigMap (or Secret) with an authority's certificate in ca.crt."""
+
+    of: list[str]
+    namespace: str = ""
+    kind: Literal["ConfigMap", "Secret"] = "ConfigMap"
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is changed, and what must come of it. `patch`: merge patches by Kind/name; `certificates`: made anew."""
+
+    about: str = ""
+    apply: list[Tree] = []
+    patch: dict[str, Tree] = {}
+    delete: list[str] = []
+    certificates: dict[str, Certificate] = {}
+    requests: list[Request] = []
+    statuses: list[Tree] = []
+
+
+class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A file. `only`: `cluster` where the pure engine cannot say it, `pure` where it needs none of the rest."""
+
+    feature: str | list[str]
+    about: str = ""
+    only: Literal["", "cluster", "pure"] = ""
+    backends: list[str | Backend] = []
+    certificates: dict[str, Certificate] = {}
+    authorities: dict[str, Authority] = {}
+    requests: list[Request] = []
+    statuses: list[Tree] = []
+    then: list[Step] = []
+
+
+class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A row of the table of reasons: what provokes it, and where it must stand."""
+
+    kind: str
+    condition: str
+    reason: str
+    where: str = ""
+    only: Literal["", "cluster", "pure"] = ""
+    backends: list[str | Backend] = []
+    certificates: dict[str, Certificate] = {}
+    authorities: dict[str, Authority] = {}
+    manifests: list[Tree]
+    statuses: list[Tree]
+
+
+class Played(NamedTuple):
+    """A case, ready to be played: its name, the objects of its first step, and what follows."""
+
+    name: str
+    case: Case
+    objects: tuple[Tree, ...]
+
+
+class Malformed(ValueError):
+    """A case that cannot be read: where, and what is wrong."""
+
+
+PORTS = (  # of every backend: name, port, target port, protocol, appProtocol
+    ("http", 80, 3000, "TCP", None),
+    ("https", 443, 8443, "TCP", None),
+    ("h2c", 81, 3001, "TCP", "kubernetes.io/h2c"),
+    ("ws", 82, 3000, "TCP", "kubernetes.io/ws"),
+    ("grpc", 50051, 3002, "TCP", "kubernetes.io/h2c"),
+    ("tcp", 9000, 3003, "TCP", None),
+    ("dead", 83, 3099, "TCP", None),
+    ("udp", 9000, 8080, "UDP", None),
+)
+KINDS = {  # kind: (path before the namespace, resource, whether it has a namespace)
+    "Namespace": ("api/v1", "namespaces", False), "Service": ("api/v1", "services", True), "Secret": ("api/v1", "secrets", True),
+    "ConfigMap": ("api/v1", "configmaps", True), "Pod": ("api/v1", "pods", True),
+    "EndpointSlice": ("apis/discovery.k8s.io/v1", "endpointslices", True),
+    "Deployment": ("apis/apps/v1", "deployments", True),
+    "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets", True),
+    "Ingress": ("apis/networking.k8s.io/v1", "ingresses", True), "IngressClass": ("apis/networking.k8s.io/v1", "ingressclasses", False),
+    **{kind: ("apis/gateway.networking.k8s.io/v1", resource, kind != "GatewayClass") for kind, resource in (
+        ("GatewayClass", "gatewayclasses"), ("Gateway", "gateways"), ("HTTPRoute", "httproutes"), ("GRPCRoute", "grpcroutes"),
+        ("TLSRoute", "tlsroutes"), ("TCPRoute", "tcproutes"), ("UDPRoute", "udproutes"), ("ListenerSet", "listenersets"),
+        ("ReferenceGrant", "referencegrants"), ("BackendTLSPolicy", "backendtlspolicies"))},
+}
+
+
+def service(backend: Backend, words: dict[str, str]) -> tuple[Tree, Tree]:
+    """The Service of a backend, without a selector, and its slice."""
+    meta = {"name": backend.name, **({"namespace": backend.namespace} if backend.namespace else {})}
+    ports = [{"name": n, "port": p, "targetPort": t, "protocol": proto, **({"appProtocol": app} if app else {})} for n, p, t, proto, app in PORTS]
+    pods = [backend.name] if backend.pods is None else backend.pods
+    slice_meta = {**meta, "labels": {"kubernetes.io/service-name": backend.name, "endpointslice.kubernetes.io/managed-by": "cases"}}
+    found = [{"name": n, "port": t, "protocol": proto, **({"appProtocol": app} if app else {})} for n, _, t, proto, app in PORTS]
+    return (
+        {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": ports}},
+        {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": slice_meta, "addressType": "IPv4", "ports": found,
+         "endpoints": [{"addresses": [words[f"pod:{pod}"]], "conditions": {"ready": True}} for pod in pods]},
+    )
+
+
+def secret(name: str, namespace: str, pair: Any) -> Tree:
+    """A Secret of type kubernetes.io/tls."""
+    return {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"name": name, "namespace": namespace},
+            "stringData": {"tls.crt": pair.certificate, "tls.key": pair.key}}
+
+
+def bundle(name: str, namespace: str, kind: str, pem: str) -> Tree:
+    """A ConfigMap or Secret with authorities in ca.crt."""
+    field = "data" if kind == "ConfigMap" else "stringData"
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}, field: {"ca.crt": pem}}
+
+
+def filled(value: Any, words: dict[str, str]) -> Any:
+    """`${...}` in strings becomes what `words` has for it."""
+    if isinstance(value, dict):
+        return {k: filled(v, words) for k, v in value.items()}
+    if isinstance(value, list):
+        return [filled(v, words) for v in value]
+    if isinstance(value, str) and "${" in value:
+        return re.sub(r"\$\{([^}]+)\}", lambda m: words[m[1]], value)
+    return value
+
+
+def placed(objects: list[Tree], namespace: str) -> list[Tree]:
+    """Objects with the namespace that `-n` gives them; namespaces first."""
+    found = []
+    for tree in objects:
+        kind = tree.get("kind", "")
+        if kind not in KINDS or "name" not in tree.get("metadata", {}):
+            raise Malformed(f"{namespace}: a manifest of kind {kind!r} without a name, or of a kind that no case has")
+        if KINDS[kind][2] and not tree["metadata"].get("namespace"):
+            tree = {**tree, "metadata": {**tree["metadata"], "namespace": namespace}}
+        found.append(tree)
+    return sorted(found, key=lambda t: t["kind"] != "Namespace")
+
+
+def documents(path: Path) -> list[Any]:
+    return [d for d in yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader) if d is not None]
+
+
+def read(path: Path) -> Played:
+    """A case's file."""
+    *objects, last = documents(path)
+    if "apiVersion" in last:
+        raise Malformed(f"{path.name}: its last document is a manifest; what must come of them is missing")
+    return _played(path.stem, last, objects)
+
+
+def _played(name: str, tree: Tree, objects: list[Tree]) -> Played:
+    from statuses import judged
+
+    try:
+        case = msgspec.convert(tree, Case)
+    except msgspec.ValidationError as e:
+        raise Malformed(f"{name}: {e}") from None
+    for step in (case, *case.then):
+        for status in step.statuses:
+            judged(status, name)
+        for request in step.requests:
+            _sound(name, request)
+    if not any((s.requests or s.statuses) for s in (case, *case.then)):
+        raise Malformed(f"{name}: nothing must come of it")
+    return Played(name, case, tuple(placed(objects, name)))
+
+
+def _sound(name: str, request: Request) -> None:
+    """What a request must not lack."""
+    ask, want = request.ask, request.want
+    empty = want == Want()
+    if empty:
+        raise Malformed(f"{name}: a request to {ask.host}{ask.path} wants nothing")
+    if ask.protocol in ("http/1.1", "h2", "h2c", "websocket", "grpc") and not ask.host:
+        raise Malformed(f"{name}: a request for {ask.path} has no host")
+    if want.shares and (want.of < 100 or abs(sum(want.shares.values()) - 1) > 1e-6):
+        raise Malformed(f"{name}: shares must sum up to 1, of 100 requests or more")
+    if ask.protocol == "raw" and not ask.raw:
+        raise Malformed(f"{name}: raw bytes are missing")
+
+
+def reasons(path: Path = HERE / "reasons.yaml") -> list[Played]:
+    """The table of reasons, each row as a case of its own."""
+    found, names = [], set()
+    for row in documents(path)[0]:
+        try:
+            reason = msgspec.convert(row, Reason)
+        except msgspec.ValidationError as e:
+            raise Malformed(f"reasons.yaml, {row.get('kind')} {row.get('reason')}: {e}") from None
+        name = "-".join(("reason", reason.kind, reason.condition, reason.reason, *([reason.where] if reason.where else []))).lower()
+        name = name.replace("backendtlspolicy", "btp").replace("resolvedrefs", "refs")[:63]
+        if name in names:
+            raise Malformed(f"reasons.yaml: two rows are {name}")
+        names.add(name)
+        if f"{reason.condition}': '" not in str(reason.statuses) and reason.condition not in str(reason.statuses):
+            raise Malformed(f"reasons.yaml: {name} does not say where its reason must stand")
+        tree = {"feature": f"{reason.kind} {reason.condition} {reason.reason}", "only": reason.only}
+        tree |= {k: row[k] for k in ("backends", "certificates", "authorities", "statuses") if k in row}
+        found.append(_played(name, tree, reason.manifests))
+    return found
+
+
+def everything() -> list[Played]:
+    """All cases, by name."""
+    return [*(read(path) for path in sorted(CASES.glob("*.yaml"))), *reasons()]
+
+
+def wording(case: Case, words: dict[str, str]) -> dict[str, str]:
+    """What `${...}` means in a case: what is given, and its certificates."""
+    from keys import authority, issue
+
+    found = {f"authority:{name}": authority(name) for name in ("backend", "edge", "clients")} | words
+    for name, certificate in case.certificates.items():
+        pair = issue(certificate.by, tuple(certificate.names), certificate.days)
+        found |= {f"certificate:{name}": pair.certificate, f"key:{name}": pair.key}
+    return found
+
+
+def made(case: Case | Step, namespace: str, words: dict[str, str]) -> list[Tree]:
+    """The objects that a case's short forms stand for: Services and slices, Secrets, authorities."""
+    from keys import authority, issue
+
+    found: list[Tree] = []
+    for entry in case.backends if isinstance(case, Case) else ():
+        backend = Backend(name=entry) if isinstance(entry, str) else entry
+        found += service(backend, words)
+    for name, certificate in case.certificates.items():
+        if certificate.secret:
+            pair = issue(certificate.by, tuple(certificate.names), certificate.days)
+            found.append(secret(name, certificate.namespace or namespace, pair))
+    for name, entry in (case.authorities if isinstance(case, Case) else {}).items():
+        found.append(bundle(name, entry.namespace or namespace, entry.kind, "".join(authority(a) for a in entry.of)))
+    return placed(found, namespace)
