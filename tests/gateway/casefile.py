@@ -259,7 +259,7 @@ def read(path: Path) -> Played:
 
 
 def _played(name: str, tree: Tree, objects: list[Tree]) -> Played:
-    from statuses import judged
+    from casestatuses import judged
 
     try:
         case = msgspec.convert(tree, Case)
@@ -302,7 +302,7 @@ def reasons(path: Path = HERE / "reasons.yaml") -> list[Played]:
         if name in names:
             raise Malformed(f"reasons.yaml: two rows are {name}")
         names.add(name)
-        if f"{reason.condition}': '" not in str(reason.statuses) and reason.condition not in str(reason.statuses):
+        if reason.condition not in str(reason.statuses):
             raise Malformed(f"reasons.yaml: {name} does not say where its reason must stand")
         tree = {"feature": f"{reason.kind} {reason.condition} {reason.reason}", "only": reason.only}
         tree |= {k: row[k] for k in ("backends", "certificates", "authorities", "statuses") if k in row}
@@ -317,7 +317,7 @@ def everything() -> list[Played]:
 
 def wording(case: Case, words: dict[str, str]) -> dict[str, str]:
     """What `${...}` means in a case: what is given, and its certificates."""
-    from keys import authority, issue
+    from casekeys import authority, issue
 
     found = {f"authority:{name}": authority(name) for name in ("backend", "edge", "clients")} | words
     for name, certificate in case.certificates.items():
@@ -328,7 +328,7 @@ def wording(case: Case, words: dict[str, str]) -> dict[str, str]:
 
 def made(case: Case | Step, namespace: str, words: dict[str, str]) -> list[Tree]:
     """The objects that a case's short forms stand for: Services and slices, Secrets, authorities."""
-    from keys import authority, issue
+    from casekeys import authority, issue
 
     found: list[Tree] = []
     for entry in case.backends if isinstance(case, Case) else ():
@@ -341,3 +341,16 @@ def made(case: Case | Step, namespace: str, words: dict[str, str]) -> list[Tree]
     for name, entry in (case.authorities if isinstance(case, Case) else {}).items():
         found.append(bundle(name, entry.namespace or namespace, entry.kind, "".join(authority(a) for a in entry.of)))
     return placed(found, namespace)
+
+
+def world() -> Played:
+    """What all cases share."""
+    *objects, last = documents(HERE / "world.yaml")
+    played = _played("gateways", last, objects)
+    return played
+
+
+def pending(part: str) -> dict[str, str]:
+    """Cases that do not pass yet, with the reason, of `pure` or `cluster`."""
+    found: dict[str, str] = documents(HERE / "pending.yaml")[0].get(part) or {}
+    return found

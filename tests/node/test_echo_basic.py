@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import casekeys
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "gateway"))
-
-import keys
 from asking import ECHO, ask
 from test_test_images import Running, free_port
 
@@ -37,8 +32,8 @@ def until(question: dict[str, Any]) -> dict[str, Any]:
 def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
     """The HTTP server, with certificates."""
     folder = tmp_path_factory.mktemp("tls")
-    pair = keys.issue("backend", ("e.example", "spiffe://cluster.local/ns/ns/sa/e"))
-    for name, text in (("crt", pair.certificate), ("key", pair.key), ("ca", keys.authority("edge"))):
+    pair = casekeys.issue("backend", ("e.example", "spiffe://cluster.local/ns/ns/sa/e"))
+    for name, text in (("crt", pair.certificate), ("key", pair.key), ("ca", casekeys.authority("edge"))):
         (folder / name).write_text(text)
     found = {"http": free_port(), "h2c": free_port(), "https": free_port()}
     env = {**WHO, "HTTP_PORT": str(found["http"]), "H2C_PORT": str(found["h2c"]), "HTTPS_PORT": str(found["https"]),
@@ -66,14 +61,14 @@ def test_curl_agrees_on_http2_also_with_large_bodies(ports: dict[str, int]) -> N
 
 
 def test_tls_tells_the_protocol_and_the_clients_certificate(ports: dict[str, int]) -> None:
-    mine = keys.issue("edge", ("client.example",))
-    base = {"port": ports["https"], "tls": True, "sni": "e.example", "ca": keys.authority("backend")}
+    mine = casekeys.issue("edge", ("client.example",))
+    base = {"port": ports["https"], "tls": True, "sni": "e.example", "ca": casekeys.authority("backend")}
     seen = json.loads(until({**base, "protocol": "h2", "certificate": mine.certificate, "key": mine.key})["body"])
     assert seen["tls"]["negotiatedProtocol"] == "h2" and seen["tls"]["serverName"] == "e.example" and seen["proto"] == "HTTP/2.0"
-    assert [keys.names(pem) for pem in seen["tls"]["peerCertificates"]] == [["client.example"]]
+    assert [casekeys.names(pem) for pem in seen["tls"]["peerCertificates"]] == [["client.example"]]
     bare = json.loads(until({**base, "protocol": "http/1.1"})["body"])
     assert "peerCertificates" not in bare["tls"] and bare["proto"] == "HTTP/1.1"
-    theirs = keys.issue("other", ("client.example",))
+    theirs = casekeys.issue("other", ("client.example",))
     assert "error" in until({**base, "protocol": "http/1.1", "certificate": theirs.certificate, "key": theirs.key})
 
 

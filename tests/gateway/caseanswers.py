@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import Any
 
-import keys
+import casekeys
 from casefile import Saw, Want
 
 Tree = dict[str, Any]
@@ -71,7 +71,7 @@ def _saw_problems(want: Saw, what: Tree) -> list[str]:
         if not want.tls and tls:
             found.append(f"the backend saw TLS: {tls}")
         for field, wanted in want.tls.items():
-            there = [n for pem in tls.get("peerCertificates", ()) for n in keys.names(pem)] if field == "peer" else tls.get(field)
+            there = [n for pem in tls.get("peerCertificates", ()) for n in casekeys.names(pem)] if field == "peer" else tls.get(field)
             if there != wanted:
                 found.append(f"the backend saw tls {field} {there!r}, not {wanted!r}")
     return found
@@ -109,7 +109,7 @@ def problems(want: Want, told: Tree) -> list[str]:
         if wanted is not None and there != wanted:
             found.append(f"{field} {there!r}, not {wanted!r}")
     if want.certificate is not None:
-        names = keys.names(told["certificate"]) if told.get("certificate") else None
+        names = casekeys.names(told["certificate"]) if told.get("certificate") else None
         if names != want.certificate:
             found.append(f"the server's certificate is for {names}, not {want.certificate}")
     if want.took is not None and not want.took[0] <= told["took"] <= want.took[1]:
