@@ -96,6 +96,7 @@ class World:
     def delete(self, kind: str, namespace: str, name: str) -> World:
         key = (resource_of(kind), Key(namespace, name))
         self.objects.pop(key, None)
+        self.statuses.pop((key[0], namespace, name), None)
         self.engine.change(*key, None)
         return self
 
@@ -117,10 +118,10 @@ class World:
                 self.specs.pop(fleet, None)
             else:
                 self.specs[fleet] = spec
+        for status in changes.disowned:
+            self.statuses.pop(status[:3], None)
         for status in changes.statuses:
             self.statuses[status[:3]] = status
-        for gone in [k for k in self.statuses if (k[0], Key(*k[1:])) not in self.objects]:
-            del self.statuses[gone]
         return self
 
     def status(self, resource: str, namespace: str, name: str) -> Status | None:

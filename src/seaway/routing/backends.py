@@ -94,8 +94,8 @@ def endpoints(view: View, cluster: str) -> Endpoints:
     (KEP-1669), so that the last pods of a Service carry its requests to their end."""
     namespace, service, port, *_ = cluster.split("/")
     ports = view.ask(service_ports, namespace, service) or ()
-    protocol = "UDP" if cluster.endswith("/udp") else ""
-    known = next((p for p in ports if p.port == int(port) and (not protocol or p.protocol == protocol)), None)
+    protocol = "UDP" if cluster.endswith("/udp") else "TCP"  # a Service may have both on one port
+    known = next((p for p in ports if p.port == int(port) and p.protocol == protocol), None)
     if known is None or known.external:
         return Endpoints(cluster, ())
     slices = []

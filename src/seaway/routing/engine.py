@@ -263,8 +263,8 @@ class Engine:
                 held.clusters[name] = cluster
         for name, cluster in pieces.clusters.items():
             self._want(backends.endpoints, fleet, name, cluster is not None and not cluster.external)
-        tls = {name: c.tls for name, c in held.clusters.items() if c.tls is not None}
-        if pieces.sockets or tls or held.tls:
+        if pieces.sockets or pieces.clusters:
+            tls = {name: c.tls for name, c in held.clusters.items() if c.tls is not None}
             chains = [c.tls for socket in held.sockets.values() for c in socket.chains if c.tls is not None]
             served = {n for c in chains for n in c.certificates}
             checked = {c.client.trust for c in chains if c.client is not None}

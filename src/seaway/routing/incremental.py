@@ -19,16 +19,19 @@ Id = tuple[Hashable, ...]
 
 
 class _Node:
-    __slots__ = ("changed", "decide", "deps", "dirty", "name", "readers", "root", "value")
+    __slots__ = ("changed", "decide", "deps", "dirty", "failed", "name", "readers", "root", "told", "told_in", "value")
 
     def __init__(self, name: Id, decide: Callable[..., Any] | None = None) -> None:
         self.name, self.decide = name, decide  # decide is None for an input; else the name is (decide, *arguments)
         self.value: Any = None
         self.changed = 0  # the revision in which the value last changed
         self.dirty = decide is not None
+        self.failed = False  # the last try of a decision that is dirty
         self.deps: dict[_Node, int] = {}  # what it read -> when that had changed
         self.readers: set[_Node] = set()
         self.root = False
+        self.told: Any = None  # of a root: the value that was told last, and in which revision it had come
+        self.told_in = 0
 
 
 class Outcome(NamedTuple):
@@ -117,8 +120,10 @@ class Memo:
         node = self._nodes.get(name)
         if node is None:
             node = self._nodes[name] = _Node(name, decide)
-        self._refresh(node)
-        self._note(node)
+        try:
+            self._refresh(node)
+        finally:
+            self._note(node)  # who fails with it is decided again with it
         return node.value
 
     def _note(self, node: _Node) -> None:
@@ -140,7 +145,7 @@ class Memo:
             self._marked[node] = None
 
     def unroot(self, decide: Callable[..., Any], *arguments: Hashable) -> Any:
-        """No longer wanted; gives its last value."""
+        """No longer wanted; gives the value that was told last."""
         name = (decide, *arguments)
         node = self._nodes.get(name)
         if node is None or not node.root:
@@ -148,9 +153,9 @@ class Memo:
         node.root = False
         self._marked.pop(node, None)
         self.failures.pop(name, None)
-        value = node.value
+        told, node.told, node.told_in = node.told, None, 0
         self._drop([node])
-        return value
+        return told
 
     def known(self, decide: Callable[..., Any], *arguments: Hashable) -> Any:
         """The value that a decision last had, None if it is not kept."""
@@ -162,16 +167,15 @@ class Memo:
         outcomes = []
         for node in [n for n in self._marked if only is None or n.decide is only]:
             del self._marked[node]
-            fresh = node.changed == 0
-            old = node.value
             try:
                 self._refresh(node)
             except Exception as e:  # one bad object never hurts another: it keeps what it had, and is told of
                 self.failures[node.name] = e
                 continue
             self.failures.pop(node.name, None)
-            if fresh or node.value is not old:
-                outcomes.append(Outcome(node.name, old, node.value))
+            if node.changed != node.told_in:  # also where another decision asked for it before
+                outcomes.append(Outcome(node.name, node.told, node.value))
+                node.told, node.told_in = node.value, node.changed
         return outcomes
 
     # how
@@ -180,8 +184,8 @@ class Memo:
         waiting = [changed]
         while waiting:
             for reader in waiting.pop().readers:
-                if not reader.dirty:
-                    reader.dirty = True
+                if not reader.dirty or reader.failed:
+                    reader.dirty, reader.failed = True, False
                     waiting.append(reader)
                     if reader.root:
                         self._marked[reader] = None
@@ -190,22 +194,14 @@ class Memo:
         """Makes a decision's value good."""
         if not node.dirty:
             return
-        if node.changed and not self._stale(node):
-            node.dirty = False
-            return
-        before = node.deps
-        node.deps = {}
-        node.dirty = False
-        self._stack.append(node)
         try:
-            assert node.decide is not None
-            value = node.decide(self.view, *node.name[1:])
+            if node.changed and not self._stale(node):
+                node.dirty = False
+                return
+            value, before = self._decide(node)
         except BaseException:
-            node.dirty = True
-            node.deps = {**before, **node.deps}
+            node.failed = True
             raise
-        finally:
-            self._stack.pop()
         self.decided += 1
         if not node.changed or value != node.value:
             self._revision += 1
@@ -215,10 +211,28 @@ class Memo:
             dep.readers.discard(node)
         self._drop(lost)
 
+    def _decide(self, node: _Node) -> tuple[Any, dict[_Node, int]]:
+        """A decision's value, and what it read the last time."""
+        before = node.deps
+        node.deps = {}
+        node.dirty = False
+        self._stack.append(node)
+        try:
+            assert node.decide is not None
+            return node.decide(self.view, *node.name[1:]), before
+        except BaseException:
+            node.dirty = True
+            node.deps = dict.fromkeys((*before, *node.deps), -1)  # its old value is not good for what it read now
+            raise
+        finally:
+            self._stack.pop()
+
     def _stale(self, node: _Node) -> bool:
         """Whether something that it read has changed since. In the order in which it was read: what was read later may hang on
         what was read before."""
         for dep, seen in node.deps.items():
+            if seen < 0:
+                return True
             if dep.dirty:
                 self._refresh(dep)
             if dep.changed != seen:
