@@ -118,8 +118,8 @@ class World:
                 self.specs.pop(fleet, None)
             else:
                 self.specs[fleet] = spec
-        for status in changes.disowned:
-            self.statuses.pop(status[:3], None)
+        for place in changes.released:
+            self.statuses.pop(place, None)
         for status in changes.statuses:
             self.statuses[status[:3]] = status
         return self

@@ -59,7 +59,8 @@ def test_tcp_and_udp_on_one_port_have_endpoints_of_their_own() -> None:
         ("kubernetes.io/h2c", "h2"),
         ("Kubernetes.io/H2C", "h2"),
         ("kubernetes.io/new", ""),
-        ("own/thing", "http1"),
+        ("own/thing", ""),
+        ("own", "http1"),
     ],
 )
 def test_app_protocol_is_a_protocol(word: str, protocol: str) -> None:

@@ -59,14 +59,13 @@ class FrontEnd(NamedTuple):
 class Changes(NamedTuple):
     """What has come of the changes since the last time. `fleets`: what they do, None where that is nothing any more; `specs`:
     what they are to be, None where nobody wants them any more. `released`: objects (resource, namespace, name) that are none
-    of ours; `disowned`: the last statuses of those that were."""
+    of ours, told once."""
 
     fleets: dict[Fleet, Pieces | None]
     specs: dict[Fleet, FleetSpec | None]
     statuses: list[Status]
     released: list[tuple[str, str, str]]
     failures: dict[str, Exception]
-    disowned: list[Status] = []
 
 
 SHARED = FrontEnd(
@@ -221,18 +220,15 @@ class Engine:
                 if outcome.new is not None:
                     specs[outcome.new.fleet] = outcome.new
         statuses: list[Status] = []
-        disowned: list[Status] = []
         released: list[tuple[str, str, str]] = []
         for resource, judge in self._statuses.items():
             for outcome in self.memo.settle(judge):
                 if outcome.new is not None:
                     statuses.append(outcome.new)
-                    continue
-                released.append((resource, str(outcome.root[1]), str(outcome.root[2])))
-                if outcome.old is not None:
-                    disowned.append(outcome.old)
+                else:
+                    released.append((resource, str(outcome.root[1]), str(outcome.root[2])))
         failures = {f"{getattr(n[0], '__name__', n[0])} {n[1:]}": e for n, e in self.memo.failures.items()}
-        return Changes(fleets, specs, statuses, released, failures, disowned)
+        return Changes(fleets, specs, statuses, released, failures)
 
     # how
 

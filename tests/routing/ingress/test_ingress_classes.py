@@ -91,7 +91,7 @@ def test_parameters_of_a_class_are_its_fleets() -> None:
     assert [s.parameters for s in found.specs.values()] == [((("replicas", "3"),),)]
 
 
-def test_an_ingress_that_ends_to_be_ours_is_disowned_and_what_we_wrote_is_known_by_its_address() -> None:
+def test_an_ingress_that_ends_to_be_ours_is_released_and_what_we_wrote_is_known_by_its_address() -> None:
     found = (
         mine()
         .fact("addresses", "IngressClass", "", "seaway", value=Addresses((("IPAddress", "203.0.113.7"),)))
@@ -101,7 +101,7 @@ def test_an_ingress_that_ends_to_be_ours_is_disowned_and_what_we_wrote_is_known_
     assert status is not None and status.tree == {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}
     tree = {**ingress("it", ("x.example.com", "/", "a"), cls="nginx"), "status": status.tree}
     found.engine.change("ingresses", next(k for r, k in found.objects if r == "ingresses"), tree)
-    assert found.engine.settle().disowned == [status]
+    assert found.engine.settle().released == [("ingresses", "default", "it")]
     assert left_behind(tree, ["203.0.113.7"]) and not left_behind(tree, ["203.0.113.8"])
     assert not left_behind(ingress("it"), ["203.0.113.7"])
 
