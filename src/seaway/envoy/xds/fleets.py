@@ -147,6 +147,11 @@ class Fleets:
         found = self._fleets.get(fleet)
         return tuple(found.sessions) if found is not None else ()
 
+    def early(self, fleet: Fleet) -> int:
+        """How many requests wait for the fleet to be known."""
+        found = self._fleets.get(fleet)
+        return sum(map(len, found.early.values())) if found is not None else 0
+
     def streams(self, fleet: Fleet) -> int:
         found = self._fleets.get(fleet)
         return len(found.sessions) if found is not None else 0
