@@ -113,7 +113,7 @@ def test_every_history_ends_with_what_is_wanted_and_no_route_ever_went_to_a_cold
     for stream in streams:
         assert stream.proxy.wrong == []
         assert stream.proxy.holds() == wanted
-        assert {tuple(n): v for n, v in stream.session.versions().items()} == wanted
+        assert {tuple(n): v for n, v in stream.session.proxy.versions().items()} == wanted
         assert not stream.proxy.warming
     assert all(fleets.in_force(FLEET, name) for name in world.wanted)
     assert fleets.rejected(FLEET) == () and fleets.held(FLEET) == ()
@@ -126,16 +126,16 @@ def test_every_bad_resource_is_found_and_all_others_go_on(seed: int) -> None:
     assert {r.name for r in fleets.rejected(FLEET) if r.version == world.wanted[r.name].version} <= bad
     for stream in streams:
         assert stream.proxy.wrong == []
-        refused, stuck, versions = stream.session.refusals(), stream.session.stuck(), stream.session.versions()
+        refused, stuck, versions = stream.session.proxy.refusals(), stream.session.stuck(), stream.session.proxy.versions()
         assert refused.keys() <= bad
         for name, resource in world.wanted.items():
             if versions.get(name) == resource.version:
                 assert name not in bad
             elif name in bad:
-                asked = stream.session.asks(name)
+                asked = stream.session.proxy.asks(name)
                 assert name in refused or name in stuck or not asked, f"{name} was neither refused nor held"
             else:
-                assert name in stuck or not stream.session.asks(name), f"{name} is good, and is not there"
+                assert name in stuck or not stream.session.proxy.asks(name), f"{name} is good, and is not there"
         for name, end in stuck.items():
             assert end in bad or end not in world.wanted, f"{name} waits for {end}"
 

@@ -202,7 +202,7 @@ def test_a_proxy_that_does_not_read_delays_nobody_and_costs_no_memory() -> None:
             for n in range(100):  # 100 MB to the one that does not read, were it kept for it
                 fleets.update(FLEET, [cluster("web", eds=False, n=n, pad="x" * 1_000_000)])
                 await quick.take()
-            session = next(s for s in fleets.sessions(FLEET) if s.proxy == "slow")
+            session = next(s for s in fleets.sessions(FLEET) if s.proxy.name == "slow")
             assert session.sent <= 2
             while (await slow.take()).resources[0].version != fleets.wanted(FLEET, Name(CLUSTER, "web")).version:  # type: ignore[union-attr]
                 pass

@@ -9,8 +9,9 @@ from transcripts import FLEET, Stream, cluster, endpoints, listener, scope, star
 
 from seaway.envoy.xds.fleets import Fleets
 from seaway.envoy.xds.messages import Request
+from seaway.envoy.xds.proxy import Bounds
 from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, ROUTES, SCOPES, Name
-from seaway.envoy.xds.session import Bounds, Session
+from seaway.envoy.xds.session import Session
 
 WORLD = (cluster("a"), endpoints("a"), table("r", "a"), listener("l", "r"))
 
@@ -186,7 +187,7 @@ def test_explicit_wildcard_and_its_end() -> None:
     told = session.next()
     assert told is not None and [r.name.name for r in told.resources] == ["a"], "the wildcard still covers it"
     session.receive(Request(CLUSTER, ("b",), ("*",), nonce=told.nonce))
-    assert set(session.versions()) == {Name(CLUSTER, "b")}
+    assert set(session.proxy.versions()) == {Name(CLUSTER, "b")}
 
 
 def test_a_first_request_by_name_is_no_wildcard() -> None:
@@ -203,9 +204,9 @@ def test_an_answer_to_another_nonce_acknowledges_nothing() -> None:
     assert session.next() is not None
     session.receive(Request(CLUSTER, nonce="7"))
     session.receive(Request(CLUSTER, nonce="x" * 100_000))
-    assert session.versions() == {} and session.next() is None
+    assert session.proxy.versions() == {} and session.next() is None
     session.receive(Request(CLUSTER, nonce="1"))
-    assert set(session.versions()) == {Name(CLUSTER, "a")}
+    assert set(session.proxy.versions()) == {Name(CLUSTER, "a")}
 
 
 def test_a_stream_that_asks_for_too_much_is_refused() -> None:

@@ -48,7 +48,7 @@ class Stream:
     def __init__(self, fleets: Fleets, proxy: FakeEnvoy, name: str = "p") -> None:
         self.fleets, self.proxy = fleets, proxy
         self.session: Session = fleets.open(FLEET)
-        self.session.proxy = name
+        self.session.proxy.name = name
         self.up: list[Request] = []
         self.down: list[Response] = []
         self.log: list[str] = []

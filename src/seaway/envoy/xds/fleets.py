@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from seaway.envoy.xds.messages import Request
+from seaway.envoy.xds.proxy import Bounds
 from seaway.envoy.xds.resources import Name, Resource
-from seaway.envoy.xds.session import Bounds, Session
+from seaway.envoy.xds.session import Session
 from seaway.routing.ir import Fleet
 
 EARLY = 64  # requests kept of a stream until its fleet is known: a proxy sends one for each type
@@ -129,7 +130,7 @@ class Fleets:
         before = session.told
         reason = session.receive(request)
         if session.told != before:
-            if found.rejected or session.refusals():
+            if found.rejected or session.proxy.refusals():
                 self._review(fleet, found)
             self._mark(fleet)
         return reason
@@ -166,13 +167,13 @@ class Fleets:
 
     def state(self, fleet: Fleet) -> Mapping[str, Mapping[Name, str]]:
         """By proxy: the versions that it acknowledged and has."""
-        return {proxy: session.versions() for proxy, session in self._proxies(fleet).items()}
+        return {proxy: session.proxy.versions() for proxy, session in self._proxies(fleet).items()}
 
     def in_force(self, fleet: Fleet, name: Name) -> bool:
         """There are proxies, and each has what is wanted by this name, and something that works of all that it needs."""
         resource = self.wanted(fleet, name)
         proxies = self._proxies(fleet)
-        return resource is not None and bool(proxies) and all(s.in_force(resource) for s in proxies.values())
+        return resource is not None and bool(proxies) and all(s.proxy.in_force(resource) for s in proxies.values())
 
     def rejected(self, fleet: Fleet) -> tuple[Rejected, ...]:
         found = self._fleets.get(fleet)
@@ -193,17 +194,17 @@ class Fleets:
         """The newest stream of each proxy: one that lost its connection comes back before its old stream is seen to be dead."""
         found = self._fleets.get(fleet)
         sessions = found.sessions if found is not None else {}
-        return {session.proxy or f"stream {n}": session for n, session in enumerate(sessions)}
+        return {session.proxy.name or f"stream {n}": session for n, session in enumerate(sessions)}
 
     def _review(self, fleet: Fleet, found: _Fleet) -> None:
         """What was refused is told until what is wanted instead is in force somewhere, and refused nowhere."""
         refused: dict[Name, Rejected] = {}
         for session in found.sessions:
-            for name, refusal in session.refusals().items():
+            for name, refusal in session.proxy.refusals().items():
                 refused[name] = Rejected(fleet, name, refusal.version, refusal.message)
         for name in [n for n in found.rejected if n not in refused]:
             now = self.wanted(fleet, name)
-            if now is None or any(s.version(name) == now.version for s in found.sessions):
+            if now is None or any(s.proxy.version(name) == now.version for s in found.sessions):
                 del found.rejected[name]
         found.rejected |= refused
         found.suspects.clear()

@@ -151,7 +151,7 @@ class Server:
             session.on_work = session.on_end = _nothing
             reading.cancel()
             self._fleets.close(fleet, session)
-            log.info("xds: %s: stream of %s (%s) ended", fleet.title, context.peer(), session.proxy)
+            log.info("xds: %s: stream of %s (%s) ended", fleet.title, context.peer(), session.proxy.name)
         if reason:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
 
@@ -160,8 +160,8 @@ class Server:
         import grpc
 
         while (message := await context.read()) is not grpc.aio.EOF:
-            if not session.proxy and message.node.id:
-                session.proxy = message.node.id[:256]
+            if not session.proxy.name and message.node.id:
+                session.proxy.name = message.node.id[:256]
             reason = self._fleets.receive(fleet, session, _request(message))
             if reason is not None:
                 return reason

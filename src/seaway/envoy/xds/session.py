@@ -7,58 +7,42 @@ so that the work follows what changed. One response of a type is on its way at a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from seaway.envoy.xds import blame
 from seaway.envoy.xds.messages import Request, Response
+from seaway.envoy.xds.proxy import FETCHED, Bounds, Proxy, Wanted, fetches
 from seaway.envoy.xds.resources import (
     CLUSTER,
     ENDPOINT,
-    EXTENSION,
     LET_GO,
     LISTENER,
     ORDER,
-    ROUTES,
     SCOPES,
-    SECRET,
     USERS,
     Name,
     Resource,
     held_elsewhere,
 )
 from seaway.envoy.xds.subscription import WILDCARD, Flight, Refusal, Subscription
-from seaway.envoy.xds.usage import Usage
-from seaway.envoy.xds.warming import Warming
 
-Wanted = Mapping[str, Mapping[str, Resource]]  # by type, by name
 GONE: Literal["gone"] = "gone"
-FETCHED = (ENDPOINT, SECRET)  # what a cluster fetches itself once the proxy has it
 LARGEST = 4 << 20  # bytes of bodies in a response: what a client of gRPC takes by default
-
-
-class Bounds(NamedTuple):
-    """What a stream may ask for at most."""
-
-    names: int = 50_000
-    name: int = 1_024
-    message: int = 2_048  # characters kept of what a refusal says
 
 
 class Session:
     """The state of one stream. `suspects` are the versions that other proxies of the fleet refused: each is sent alone."""
 
     def __init__(self, wanted: Wanted, suspects: Mapping[Name, str] | None = None, bounds: Bounds = Bounds()) -> None:  # noqa: B008
-        self.proxy = ""  # what it calls itself; for people to read only
+        self.proxy = Proxy(wanted)
         self.on_work: Callable[[], None] = lambda: None
         self.on_end: Callable[[], None] = lambda: None  # the fleet is no more
         self.told = 0  # how often the proxy said something about what it has
         self.sent = 0  # resources and removals, since the stream began
-        self._wanted = wanted
         self._suspects: Mapping[Name, str] = suspects if suspects is not None else {}
         self._bounds = bounds
-        self._usage = Usage()
-        self._warming = Warming()
-        self._types: dict[str, Subscription] = {}
+        self._types = self.proxy.types
+        self._warming = self.proxy.warming
         self._waiting: dict[Name, set[Name]] = {}  # what waits for a name to be warm, or there
         self._owed: set[str] = set()  # endpoints of clusters that went out before the proxy spoke of endpoints
         self._responses = 0
@@ -74,7 +58,7 @@ class Session:
             return reason
         found = self._types.get(request.type)
         if found is None:
-            found = self._types[request.type] = Subscription(request.type, self._usage)
+            found = self._types[request.type] = Subscription(request.type, self.proxy.usage)
             self.told += 1
             self._first(found, request)
         else:
@@ -108,7 +92,7 @@ class Session:
         found.names = set(request.subscribe) - {WILDCARD}
         # Without a name it is the old form of the wildcard (xds_protocol.rst, "How the client specifies...").
         found.wildcard = WILDCARD in request.subscribe or not (request.subscribe or request.unsubscribe)
-        wanted = self._wanted.get(found.type, {})
+        wanted = self.proxy.all_wanted(found.type)
         for name, version in request.versions.items():
             if not found.covers(name):
                 continue
@@ -127,7 +111,7 @@ class Session:
             found.dirty |= wanted.keys() - found.held.keys()
         if found.type == CLUSTER:
             for name in found.held:
-                self._warming.sent(name, [n for n in self._fetches(wanted.get(name)) if not self._holds(n)], -1)
+                self._warming.sent(name, [n for n in fetches(wanted.get(name)) if not self.proxy.holds(n)], -1)
                 self._warmed(self._warming.acked(name))
         elif found.type in FETCHED:
             for name in found.held:
@@ -145,7 +129,7 @@ class Session:
         for name in names:
             if name == WILDCARD:
                 found.wildcard = found.unanswered = True
-                found.dirty |= self._wanted.get(found.type, {}).keys()
+                found.dirty |= self.proxy.all_wanted(found.type).keys()
             else:
                 # Asked for again, it may have been forgotten: it is sent again.
                 found.names.add(name)
@@ -175,7 +159,7 @@ class Session:
                 self._lost(found, name)
             else:
                 found.hold(name, sent)
-                now = self._wanted.get(found.type, {}).get(name)
+                now = self.proxy.wanted(Name(found.type, name))
                 refused = found.refused.get(name)
                 if refused and (sent.version == refused.version or now is None or now.version != refused.version):
                     del found.refused[name]
@@ -250,7 +234,7 @@ class Session:
         found.dirty.clear()
         chosen = self._choose(found, names)
         self._free()
-        wanted = self._wanted.get(found.type, {})
+        wanted = self.proxy.all_wanted(found.type)
         if chosen:
             alone = [n for n, sent in chosen.items() if sent and self._suspects.get(Name(found.type, n)) == sent.version]
             if alone and len(chosen) > 1:
@@ -286,7 +270,7 @@ class Session:
     def _verdict(self, found: Subscription, name: str) -> Resource | Literal["gone"] | None:
         """What is to be sent of this name now: a version, that it is gone, or nothing."""
         full = Name(found.type, name)
-        now = self._wanted.get(found.type, {}).get(name)
+        now = self.proxy.wanted(Name(found.type, name))
         has = found.held.get(name)
         asked = name in found.forced
         if not found.covers(name):
@@ -297,7 +281,7 @@ class Session:
         if now is None:
             if not found.has(name):
                 return GONE if asked else None
-            if found.type not in LET_GO and self._may_go(full):
+            if found.type not in LET_GO and self.proxy.may_go(full):
                 return GONE
             found.leaving.add(name)
             # A cluster that is about to go may wait for an answer, and all others for its warming.
@@ -313,7 +297,7 @@ class Session:
         refused = found.refused.get(name)
         if refused is not None and refused.version == now.version:
             return again or (GONE if asked and not found.has(name) else None)
-        path = self._obstacle(now)
+        path = self.proxy.obstacle(now)
         if path:
             for need in path:
                 self._waiting.setdefault(need, set()).add(full)
@@ -339,8 +323,8 @@ class Session:
         if sent is None:
             self._warming.gone(name)
             return
-        needs = self._fetches(sent)
-        self._warming.sent(name, [n for n in needs if n.type == ENDPOINT or not self._holds(n)], at)
+        needs = fetches(sent)
+        self._warming.sent(name, [n for n in needs if n.type == ENDPOINT or not self.proxy.holds(n)], at)
         # A cluster in a new version waits for its endpoints, which Envoy does not ask for again: the old one has asked.
         endpoints = self._types.get(ENDPOINT)
         for need in needs:
@@ -351,41 +335,6 @@ class Session:
                 endpoints.dirty.add(need.name)
 
     # What waits for what
-
-    def _obstacle(self, wanted: Resource) -> tuple[Name, ...]:
-        """Why this may not be sent yet: the way from it to a cluster that is not warm, or to what is not there; or nothing."""
-        for need in wanted.needs:
-            if need.type == CLUSTER:
-                if need.name not in self._warming.warm:
-                    return (need,)
-            elif need.type in (EXTENSION, ROUTES):
-                # It is fetched after this one, which had better not wait for it on the proxy. One scope of many, or one virtual
-                # host, holds back nothing.
-                found = self._types.get(need.type)
-                if found is not None and need.name in found.held:
-                    continue
-                then = self._wanted.get(need.type, {}).get(need.name)
-                if then is None or self._is_refused(then):
-                    return (need,)
-                further = self._obstacle(then) if ORDER.index(need.type) > ORDER.index(wanted.name.type) else ()
-                if further:
-                    return (need, *further)
-        return ()
-
-    def _may_go(self, name: Name) -> bool:
-        """Nothing that the proxy has, or may have, or may turn out to have, needs it."""
-        if self._usage.used(name):
-            return False
-        for type in USERS[name.type]:
-            user = self._types.get(type)
-            if user is not None:
-                if user.foreign:
-                    return False
-            elif self._usage.uses_any(type):
-                return False  # the proxy has such, and has not told yet which
-            elif self._types[name.type].resumed and (type in (LISTENER, CLUSTER) or self._wanted.get(type)):
-                return False  # the same: an earlier stream may have brought them
-        return True
 
     def _lost(self, found: Subscription, name: str) -> None:
         foreign = bool(found.foreign)
@@ -401,8 +350,8 @@ class Session:
 
     def _free(self) -> None:
         """What has lost its last user may go, if it was to."""
-        while self._usage.freed:
-            name = self._usage.freed.pop()
+        while self.proxy.usage.freed:
+            name = self.proxy.usage.freed.pop()
             found = self._types.get(name.type)
             if found is not None and name.name in found.leaving:
                 found.dirty.add(name.name)
@@ -422,71 +371,9 @@ class Session:
             if found is not None and found.covers(waiting.name):
                 found.dirty.add(waiting.name)
 
-    def _fetches(self, cluster: Resource | None) -> list[Name]:
-        return [n for n in cluster.needs if n.type in FETCHED] if cluster is not None else []
-
-    def _holds(self, name: Name) -> bool:
-        found = self._types.get(name.type)
-        return found is not None and name.name in found.held
-
-    def _is_refused(self, wanted: Resource) -> bool:
-        found = self._types.get(wanted.name.type)
-        refused = found.refused.get(wanted.name.name) if found is not None else None
-        return refused is not None and refused.version == wanted.version
-
-    # What there is to tell
-
-    def asks(self, name: Name) -> bool:
-        """The proxy is interested in it."""
-        found = self._types.get(name.type)
-        return found is not None and found.covers(name.name)
-
-    def version(self, name: Name) -> str | None:
-        """The version that the proxy acknowledged and has."""
-        found = self._types.get(name.type)
-        has = found.held.get(name.name) if found is not None else None
-        return has.version if has is not None else None
-
-    def in_force(self, wanted: Resource) -> bool:
-        """The proxy has this version, and of all that it needs some version that works."""
-        return self.version(wanted.name) == wanted.version and self._works(wanted.name, set())
-
-    def _works(self, name: Name, seen: set[Name]) -> bool:
-        if name.type == CLUSTER:
-            return name.name in self._warming.warm
-        found = self._types.get(name.type)
-        has = found.held.get(name.name) if found is not None else None
-        seen.add(name)
-        return has is not None and all(n in seen or self._works(n, seen) for n in has.needs)
-
-    def versions(self) -> dict[Name, str]:
-        """All that the proxy acknowledged and has."""
-        return {name: version for found in self._types.values() for name, version in found.all_held()}
-
-    def refusals(self) -> dict[Name, Refusal]:
-        """What it refused, in the version that is wanted."""
-        return {
-            Name(type, name): refused
-            for type, found in self._types.items()
-            for name, refused in found.refused.items()
-            if (now := self._wanted.get(type, {}).get(name)) is not None and now.version == refused.version
-        }
-
     def stuck(self) -> dict[Name, Name]:
         """What is held back, by name, for what was refused or is not there (not for what is on its way)."""
-        found: dict[Name, Name] = {}
-        for name in {n for waiting in self._waiting.values() for n in waiting}:
-            now = self._wanted.get(name.type, {}).get(name.name)
-            path = self._obstacle(now) if now is not None and self.version(name) != now.version else ()
-            if path:
-                end = path[-1]
-                wanted = self._wanted.get(end.type, {}).get(end.name)
-                ends = [w for n in self._fetches(wanted) if (w := self._wanted.get(n.type, {}).get(n.name)) is not None]
-                if wanted is None or self._is_refused(wanted):
-                    found[name] = end
-                elif any(self._is_refused(w) for w in ends):
-                    found[name] = next(w.name for w in ends if self._is_refused(w))
-        return found
+        return self.proxy.stuck({n for waiting in self._waiting.values() for n in waiting})
 
     def idle(self) -> bool:
         """Nothing is left to send, and nothing on its way."""

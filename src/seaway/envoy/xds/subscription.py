@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from seaway.envoy.xds.blame import Group
-from seaway.envoy.xds.resources import Name, Resource
+from seaway.envoy.xds.resources import Resource
 from seaway.envoy.xds.usage import Usage
 
 WILDCARD = "*"
@@ -96,6 +95,3 @@ class Subscription:
             self._usage.drop(old)
         self.foreign.discard(name)
         self.leaving.discard(name)
-
-    def all_held(self) -> Iterator[tuple[Name, str]]:
-        return ((found.name, found.version) for found in self.held.values())
