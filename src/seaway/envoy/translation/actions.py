@@ -8,7 +8,7 @@ from seaway.envoy import messages
 from seaway.envoy.translation import headers, rewrites
 from seaway.envoy.translation.names import NOWHERE
 from seaway.envoy.translation.wire import packed
-from seaway.routing.ir import Forward, HeaderEdits, Match, Redirect, Respond, Retry, Rewrite, Target
+from seaway.routing.ir import Forward, HeaderEdits, Match, Redirect, Respond, Retry, Rewrite, Rule, Target
 
 _MILLION = 1_000_000
 _CODES = {301: 0, 302: 1, 303: 2, 307: 3, 308: 4}  # RedirectAction.RedirectResponseCode
@@ -91,18 +91,24 @@ def shares(targets: list[Target]) -> list[tuple[tuple[Target, ...], int]]:
     return found
 
 
-def forward(route: Any, action: Forward, targets: tuple[Target, ...], match: Match, host: str) -> None:
-    """To `targets`, none of which is redirected. `host`: what header edits of the rule ask for."""
+def forward(route: Any, action: Forward, targets: tuple[Target, ...], rule: Rule) -> None:
+    """To `targets`, none of which is redirected. A backend's own edits of headers come after its rule's; Envoy would apply them
+    before, so that they are written down as one."""
     found = route.route
     found.cluster_not_found_response_code = found.INTERNAL_SERVER_ERROR
-    rewrite = action.rewrite
+    rewrite, edited = action.rewrite, any(t.request != HeaderEdits() or t.response != HeaderEdits() for t in targets)
     if len(targets) == 1:
-        rewrite = _with(rewrite, targets[0].rewrite)
-    if len(targets) == 1 and targets[0].request == targets[0].response == HeaderEdits():
-        found.cluster = targets[0].cluster or NOWHERE
+        target = targets[0]
+        rewrite = _with(rewrite, target.rewrite)
+        found.cluster = target.cluster or NOWHERE
+        edit_both(route, headers.then(rule.request, target.request), headers.then(rule.response, target.response))
+        host = headers.host_of(target.request) or headers.host_of(rule.request)
     else:
-        _weighted(found.weighted_clusters, targets)
-    _rewrite(found, rewrite, match, host)
+        if not edited:
+            edit_both(route, rule.request, rule.response)
+        _weighted(found.weighted_clusters, targets, rule if edited else None)
+        host = headers.host_of(rule.request)
+    _rewrite(found, rewrite, rule.match, host)
     _seconds(found.timeout, action.timeout)
     # gRPC clients name their own deadline; it may shorten, never lengthen.
     if action.retry is not None or action.try_timeout:
@@ -135,12 +141,20 @@ def _rewrite(found: Any, rewrite: Rewrite, match: Match, host: str) -> None:
     rewrites.forwarded(found, rewrite.path_kind, rewrite.path, rewrite.path_pattern, match.path)
 
 
-def _weighted(found: Any, targets: tuple[Target, ...]) -> None:
+def edit_both(message: Any, request: HeaderEdits, response: HeaderEdits) -> None:
+    headers.edit(message, "request", request)
+    headers.edit(message, "response", response)
+
+
+def _weighted(found: Any, targets: tuple[Target, ...], rule: Rule | None) -> None:
+    """`rule`: whose edits of headers are written with those of each target."""
     for target in targets:
         one = found.clusters.add(name=target.cluster or NOWHERE)
         one.weight.value = target.weight
-        headers.edit(one, "request", target.request)
-        headers.edit(one, "response", target.response)
+        request, response = target.request, target.response
+        if rule is not None:
+            request, response = headers.then(rule.request, request), headers.then(rule.response, response)
+        edit_both(one, request, response)
         own = target.rewrite.host or headers.host_of(target.request)
         if own:
             one.host_rewrite_literal = own

@@ -35,6 +35,18 @@ def edit(message: Any, which: str, edits: HeaderEdits) -> None:
     getattr(message, f"{which}_headers_to_remove").extend(n for n in edits.remove if _editable(n))
 
 
+def then(first: HeaderEdits, last: HeaderEdits) -> HeaderEdits:
+    """Both as one: what `last` sets or removes is as if `first` had not touched it."""
+    if last == HeaderEdits():
+        return first
+    final = {name.lower() for name, _ in last.set} | {name.lower() for name in last.remove}
+    return HeaderEdits(
+        tuple(p for p in first.set if p[0].lower() not in final) + last.set,
+        tuple(p for p in first.add if p[0].lower() not in final) + last.add,
+        first.remove + last.remove,
+    )
+
+
 def host_of(edits: HeaderEdits) -> str:
     """The host that edits of a request ask for: it is rewritten, not edited."""
     return next((value for name, value in edits.set if name.lower() == "host"), "")

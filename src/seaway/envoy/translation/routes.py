@@ -30,9 +30,11 @@ def _variants(rule: Rule, preflight: bool = False) -> list[Any]:
     if isinstance(action, Redirect):
         route = _start(rule, preflight)
         actions.redirect(route, action, rule.match)
+        actions.edit_both(route, rule.request, rule.response)
         return [route]
     if isinstance(action, Respond):
         route = _start(rule, preflight)
+        actions.edit_both(route, rule.request, rule.response)
         actions.respond(route, action)
         return [route]
     targets = actions.live(action.targets)
@@ -49,8 +51,9 @@ def _variants(rule: Rule, preflight: bool = False) -> list[Any]:
         single = share[0] if len(share) == 1 else None
         if single is not None and single.redirect is not None:
             actions.redirect(route, single.redirect, rule.match)
+            actions.edit_both(route, rule.request, headers.then(rule.response, single.response))
         else:
-            actions.forward(route, action, share, rule.match, headers.host_of(rule.request))
+            actions.forward(route, action, share, rule)
             if action.session is not None:
                 route.typed_per_filter_config[SESSION_FILTER].CopyFrom(filters.session(action.session))
         found.append(route)
@@ -61,8 +64,6 @@ def _start(rule: Rule, preflight: bool) -> Any:
     route = messages.Route(name=rule.source.title)
     matches.write(route.match, rule.match, preflight)
     mark(route.metadata, rule.source, rule=rule.name)
-    headers.edit(route, "request", rule.request)
-    headers.edit(route, "response", rule.response)
     if rule.cors is not None:
         route.typed_per_filter_config[CORS_FILTER].CopyFrom(filters.cors(rule.cors))
     return route
