@@ -81,13 +81,26 @@ load_assignment:
 """
 
 
+IDLE = """
+import socket, sys, time
+with socket.create_connection((sys.argv[1], 80), 5) as sock:
+    sock.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+    print("asked", flush=True)
+    began = time.monotonic()
+    sock.settimeout(60)
+    sock.recv(1)
+    print(time.monotonic() - began)
+"""
+
+
 def fleet(namespace: str) -> list[dict[str, Any]]:
     authority = Authority.new("test", 1.7e9)
     pair = authority.issue("test", 1.7e9)
     identity = Identity(authority.pair.certificate, pair.certificate, pair.key)
     wanted = Wanted(
         Fleet("Gateway", namespace, "edge"), namespace, "edge-seaway", None, (Port("http", 80),), identity, KEY,
-        Parameters(concurrency=1, settle_seconds=3, drain_seconds=20), gateway_class="seaway",
+        Parameters(concurrency=1, settle_seconds=2, drain_seconds=30), gateway_class="seaway",
     )
     trees = objects(wanted)
     texts = next(t for t in trees if t["kind"] == "ConfigMap")["data"]
@@ -118,8 +131,9 @@ def test_envoys_are_rolled_under_load_without_a_lost_request_and_only_the_kubele
     before = pods(edge)
     target = wait_for(lambda: (edge.get("service", "edge-seaway")["status"]["loadBalancer"].get("ingress") or [{}])[0].get("ip"), 20)
     wait_for(lambda: "Hostname: web-" in edge.outside("curl", "-sS", "-m", "2", f"http://{target}/", check=False), 20)
-    words = [SEAWAY, "outside", "--name", edge.name, "--", sys.executable, str(Path(__file__).with_name("keepalive.py")), target, "80", "14", "10"]
-    load = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ, **edge.env})
+    words = [SEAWAY, "outside", "--name", edge.name, "--", sys.executable]
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "text": True, "env": {**os.environ, **edge.env}}
+    load = subprocess.Popen([*words, str(Path(__file__).with_name("keepalive.py")), target, "80", "12", "10"], **options)
 
     # Meanwhile: what a pod may ask of them, what they may do.
     address = before[0]["status"]["podIP"]
@@ -138,12 +152,15 @@ def test_envoys_are_rolled_under_load_without_a_lost_request_and_only_the_kubele
     assert "Seccomp:\t2" in status and "Seccomp:\t2" in edge.exec(before[0]["metadata"]["name"], "grep", "Seccomp:", "/proc/self/status")
     assert status.count("Read-only file system") == 2 and status.splitlines()[-1] == "0"
 
+    idle = subprocess.Popen([*words, "-c", IDLE, target], **options)
+    assert idle.stdout and idle.stdout.readline() == "asked\n"
     edge.kubectl("rollout", "restart", "deployment/edge-seaway")
     edge.rollout("deployment/edge-seaway")
     counted = json.loads(load.communicate(timeout=60)[0])
     failed = {k: v for k, v in counted.items() if k not in ("200", "connections", "asked to go")}
     assert not failed and counted["200"] > 500, counted
     assert counted["asked to go"] >= 10, "each connection was told to go, none was cut"
+    assert 4 < float(idle.communicate(timeout=60)[0]) < 25, "who is silent is waited for, and not for the whole time"
     wait_for(lambda: not {p["metadata"]["name"] for p in before} & set(edge.kubectl("get", "pods", "-o", "name").replace("pod/", "").split()), 20)
     messages = edge.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}")
     assert "FailedPreStopHook" not in messages

@@ -186,7 +186,8 @@ def _probes(wanted: Wanted) -> Tree:
 
 def _times(wanted: Wanted) -> dict[str, int]:
     most = wanted.parameters.drain_seconds
-    return {"least": min(wanted.parameters.settle_seconds, most), "most": most}
+    least = min(wanted.parameters.settle_seconds, most)
+    return {"least": least, "quiet": 2 * least, "most": most}
 
 
 def _pause() -> Tree:

@@ -57,7 +57,8 @@ class Parameters(msgspec.Struct, frozen=True):
         return str((self.resources.get("limits") or {}).get("memory") or "")
 
 
-SMALL = Parameters(replicas=1, concurrency=1)  # for a cluster on somebody's own machine
+# For a cluster on somebody's own machine, where news are quick.
+SMALL = Parameters(replicas=1, concurrency=1, settle_seconds=2, drain_seconds=20)
 
 
 class Reading(NamedTuple):
