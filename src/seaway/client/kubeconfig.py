@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -77,7 +75,12 @@ def _parsed(text: str) -> Any:
     if text.startswith("{"):
         with contextlib.suppress(ValueError):
             return json.loads(text)
-    return yaml.safe_load(text)
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as e:
+        raise ValueError(str(e)) from None
 
 
 def from_file(path: str | Path, context_name: str = "") -> Credentials:
@@ -85,7 +88,7 @@ def from_file(path: str | Path, context_name: str = "") -> Credentials:
     path = Path(path)
     try:
         config = _parsed(path.read_text()) or {}
-    except (OSError, yaml.YAMLError) as e:
+    except (OSError, ValueError) as e:
         raise CredentialsError(f"kubeconfig {path}: {e}") from None
     name = context_name or config.get("current-context", "")
     context = _named(config.get("contexts"), name, "context", "context")

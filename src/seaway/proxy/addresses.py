@@ -6,7 +6,7 @@ import socket
 import struct
 from collections.abc import Iterable
 
-from seaway.proxy import netlink
+from seaway import netlink
 from seaway.proxy.kernel import KernelError
 
 GETADDR = 22

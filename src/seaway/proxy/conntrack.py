@@ -10,9 +10,9 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+from seaway.netlink import NESTED, Link, Request, attribute, attributes
 from seaway.proxy.flows import Flow
 from seaway.proxy.kernel import NETLINK_NETFILTER, KernelError
-from seaway.proxy.netlink import NESTED, Link, Request, attribute, attributes
 
 GET, DELETE = 0x101, 0x102  # subsystem ctnetlink, IPCTNL_MSG_CT_GET and _DELETE
 TUPLE_ORIG, TUPLE_REPLY, ID, ZONE, FILTER = 1, 2, 12, 18, 25

@@ -15,7 +15,7 @@ import struct
 import threading
 from collections.abc import Callable
 
-from seaway.proxy.netlink import Link, Request
+from seaway.netlink import Link, Request
 from seaway.proxy.table import Backend
 
 log = logging.getLogger("kube-proxy")

@@ -9,8 +9,8 @@ import socket
 import struct
 from collections.abc import Iterable
 
+from seaway.netlink import CREATE, EXCL, Link, Request, attribute, attributes
 from seaway.proxy.kernel import KernelError
-from seaway.proxy.netlink import CREATE, EXCL, Link, Request, attribute, attributes
 
 NAME = "kube-ipvs0"
 NEWLINK, DELLINK, NEWADDR, DELADDR, GETADDR = 16, 17, 20, 21, 22

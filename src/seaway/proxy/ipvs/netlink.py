@@ -7,9 +7,9 @@ import socket
 import struct
 from typing import NamedTuple
 
+from seaway.netlink import Link, attribute, attributes
 from seaway.proxy.ipvs.servers import Address
 from seaway.proxy.kernel import KernelError
-from seaway.proxy.netlink import Link, attribute, attributes
 from seaway.proxy.table import Backend
 
 GENERIC, CONTROLLER, GET_FAMILY = 16, 16, 3

@@ -8,9 +8,10 @@ import struct
 
 import pytest
 
-from seaway.proxy import addresses, netlink
+from seaway import netlink
+from seaway.netlink import DUMP_INTERRUPTED, Link, Request, attribute, attributes, messages
+from seaway.proxy import addresses
 from seaway.proxy.conntrack import map_flows
-from seaway.proxy.netlink import DUMP_INTERRUPTED, Link, Request, attribute, attributes, messages
 
 # What a kernel answered to RTM_GETADDR: lo with 127.0.0.1, 10.1.0.1 and ::1 (fd00::1 left out), in one read, then the end.
 ADDRESSES = bytes.fromhex(

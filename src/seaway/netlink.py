@@ -1,6 +1,7 @@
 """Netlink (RFC 3549, linux/netlink.h): messages and their attributes as values, pure, and the one socket that carries them.
 
-What the messages say belongs to those who ask: `conntrack`, `addresses`, `ipvs/netlink`, `ipvs/device`, `ebpf/sockets`.
+What the messages say belongs to those who ask: in `proxy` `conntrack`, `addresses`, `ipvs/netlink`, `ipvs/device`,
+`ebpf/sockets`; in `dns` `serving/loopback`.
 """
 
 from __future__ import annotations
