@@ -127,6 +127,7 @@ def test_an_unknown_edns_version_is_told_ours() -> None:
     reply = dns.message.from_wire(failed.value.reply)
     assert (reply.rcode(), reply.edns, reply.question[0].to_text()) == (16, 0, "a.test. IN A")
     assert len(failed.value.reply) <= len(ASKED) + 12 + 11
+    assert failed.value.word == "BADVERS", "the header alone says NOERROR"
 
 
 def test_no_bytes_raise_anything_but_bad_message() -> None:

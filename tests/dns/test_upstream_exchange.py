@@ -15,7 +15,7 @@ from seaway.dns.settings import Cache, Forward, Upstream
 from seaway.dns.tally import Tally
 from seaway.dns.upstreams.exchange import Relay, message_of
 from seaway.dns.upstreams.health import FIRST_HEDGE, LEAST_HEDGE, MOST_HEDGE, Choice, State, Watched
-from seaway.dns.wire import CD, FIXED, HEADER, IN, PAIR, QR, RA, RD, A, read
+from seaway.dns.wire import CD, FIXED, HEADER, IN, OPT, PAIR, QR, RA, RD, A, read
 
 HOSTS = {"a": "192.0.2.1", "b": "192.0.2.2", "c": "192.0.2.3"}
 WWW = Question(name("www.test"), A)
@@ -62,9 +62,11 @@ class FakeWay:
         if text == "nonsense":
             ask.tell(ID + HEADER.pack(0, QR, 1, 9, 9, 9)[2:] + ask.question)
             return
+        text, _, edns = text.partition(" ")
         code = RCODE_NUMBERS.get(text, 0)
+        opt = b"\0" + FIXED.pack(OPT, 1232, 0, 0) if edns else b""
         row = b"" if text in RCODE_NUMBERS else b"\xc0\x0c" + FIXED.pack(A, IN, 60, 4) + bytes(map(int, text.split(".")))
-        ask.tell(ID + HEADER.pack(0, QR | RA | code, 1, 1 if row else 0, 0, 0)[2:] + ask.question + row)
+        ask.tell(ID + HEADER.pack(0, QR | RA | code, 1, 1 if row else 0, 0, 1 if opt else 0)[2:] + ask.question + row + opt)
 
 
 class Bench:
@@ -120,12 +122,49 @@ def test_the_first_good_answer_is_the_answer() -> None:
     assert bench.clock.waiting == 0, "no timer turns when nothing is on its way"
 
 
-@pytest.mark.parametrize("rcode", ["NXDOMAIN", "NOERROR", "NOTIMP", "FORMERR"])
+@pytest.mark.parametrize("rcode", ["NXDOMAIN", "NOERROR", "NOTIMP", "FORMERR EDNS"])
 def test_an_answer_that_is_no_failure_is_not_held_against_others(rcode: str) -> None:
     bench = Bench()
     bench.ask()
     bench.ways["a"].answer(rcode)
-    assert bench.transcript() == ["0 > a", f"0 < {rcode}"]
+    assert bench.transcript() == ["0 > a", f"0 < {rcode.split()[0]}"]
+
+
+def test_an_upstream_without_edns_is_asked_without_for_a_while() -> None:
+    bench = Bench()
+    bench.ask()
+    bench.ways["a"].answer("FORMERR")
+    bench.passed(5)
+    bench.ways["a"].answer("192.0.2.80")
+    assert bench.transcript() == ["0 > a", "0 > a", "5 < 192.0.2.80"]
+    assert bench.settled()
+    bench.ask()
+    bench.ways["a"].answer("192.0.2.81")
+    assert bench.transcript() == ["5 > a", "5 < 192.0.2.81"]
+    bench.passed(301_000)
+    bench.ask()
+    bench.ways["a"].answer("192.0.2.82")
+    went = [read(ID + ask.message).edns for ask in bench.ways["a"].asks if ask.question == message_of(WWW).question]
+    assert went == [True, False, False, True], "RFC 6891 6.2.2: it may have learned it"
+
+
+def test_who_finds_fault_without_edns_too_is_believed() -> None:
+    bench = Bench()
+    bench.ask()
+    bench.ways["a"].answer("FORMERR")
+    bench.ways["a"].answer("FORMERR")
+    assert bench.transcript() == ["0 > a", "0 > a", "0 < FORMERR"]
+    assert bench.settled()
+
+
+def test_one_that_is_silent_without_edns_is_late_as_any_other() -> None:
+    bench = Bench()
+    bench.ask()
+    bench.ways["a"].answer("FORMERR")
+    bench.passed(150)
+    bench.ways["b"].answer()
+    assert bench.transcript()[-1] == "150 < 192.0.2.80"
+    assert not bench.ways["a"].open or all(ask.question != message_of(WWW).question for ask in bench.ways["a"].open)
 
 
 def test_a_second_is_asked_when_the_first_is_late() -> None:

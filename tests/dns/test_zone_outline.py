@@ -13,6 +13,7 @@ from seaway.dns import wire
 from seaway.dns.answer import image
 from seaway.dns.settings import Kubernetes
 from seaway.dns.wire import AD, CD, IN, NXDOMAIN, RD
+from seaway.dns.zone.denials import Denials
 from seaway.dns.zone.lookup import Zone
 from seaway.dns.zone.outline import Outline
 from seaway.dns.zone.store import Store
@@ -40,6 +41,7 @@ def service_of(name: bytes) -> tuple[bytes, ...]:
 def agrees(outline: Outline, made: Zone) -> tuple[int, int, int]:
     """Holds everything that the outline says against the zone; how often it answered, was short, and asked."""
     answered = short = asked = 0
+    denials = Denials(outline)
     for text in NAMES:
         name = wire.from_text(text)
         for kind in zonestates.TYPES:
@@ -52,7 +54,7 @@ def agrees(outline: Outline, made: Zone) -> tuple[int, int, int]:
                 assert whole is not None
                 # It ends with the same change; a denial with the Service's coming, whatever becomes of the namespace.
                 assert mine.owners == (whole.owners if whole.rcode != NXDOMAIN else service_of(name))
-            reply = outline.short(packet(text, kind, size=1232))
+            reply = denials.short(packet(text, kind, size=1232))
             if reply is not None:
                 short += 1
                 assert whole is not None
@@ -98,16 +100,17 @@ DENIED = ["none.red.svc.cluster.local", "none.red.svcx.cluster.local", "x.cluste
 @pytest.mark.parametrize(("size", "do"), [(0, False), (512, False), (1232, True), (65535, False)])
 def test_a_short_denial_is_the_zones_letter_by_letter(asked: str, flags: int, size: int, do: bool) -> None:
     outline, made = settled()
+    denials = Denials(outline)
     for kind in ("A", "AAAA", "SRV", "TXT", "HTTPS", 65280):
         data = packet(asked, kind, flags=flags, size=size, do=do)
-        short = outline.short(data)
+        short = denials.short(data)
         query = wire.read(data)
         answer = made.answer(query.name, query.kind)
         assert short is not None
         assert answer is not None
         said, whole = decoded(ID + short), decoded(ID + image(query, answer, 512))
         assert said.to_text() == whole.to_text()
-        assert outline.take_denied() == {(data[-4 - (11 if size else 0) :][:2], len(data), len(short) + 2): 1}
+        assert denials.take() == {(data[-4 - (11 if size else 0) :][:2], len(data), len(short) + 2): 1}
         assert len(short) + 2 <= 512
 
 
@@ -144,31 +147,34 @@ LONG = [
 
 @pytest.mark.parametrize("data", LONG)
 def test_all_else_takes_the_long_way(data: bytes) -> None:
-    assert settled()[0].short(data) is None
+    assert Denials(settled()[0]).short(data) is None
 
 
 def test_nothing_is_denied_before_the_first_sync() -> None:
     outline = Outline(SETTINGS)
-    assert outline.short(packet(DENIED[0])) is None
+    assert Denials(outline).short(packet(DENIED[0])) is None
     assert outline.answer(wire.from_text(DENIED[0]), wire.A) is None
 
 
 def test_denials_are_counted_by_type_and_size() -> None:
     outline, _ = settled()
+    denials, another = Denials(outline), Denials(outline)
     data = packet(DENIED[0], "AAAA")
     for _ in range(3):
-        outline.short(data)
-    outline.short(packet("web.red.svc.cluster.local"))
+        denials.short(data)
+    denials.short(packet("web.red.svc.cluster.local"))
     outline.change([], [], 7)  # what is forgotten has been counted
-    outline.short(data)
-    (told,) = outline.take_denied().items()
+    denials.short(data)
+    (told,) = denials.take().items()
     assert told[0][:2] == (b"\0\x1c", len(data))
     assert told[1] == 4
-    assert not outline.take_denied()
+    assert not denials.take()
+    assert not another.take(), "of another socket"
 
 
 def test_no_bytes_are_denied_that_are_not_a_query_for_what_is_not_there() -> None:
     outline, made = settled()
+    denials = Denials(outline)
     chance = random.Random(6)
     models = [packet(DENIED[0]), packet(DENIED[1], size=1232), packet("web.red.svc.cluster.local", size=4096, do=True)]
     denied = 0
@@ -178,7 +184,7 @@ def test_no_bytes_are_denied_that_are_not_a_query_for_what_is_not_there() -> Non
             data[chance.randrange(2, len(data))] = chance.choice((0, 1, 3, 4, 0x17, 0x3F, 0xC0, chance.randrange(256)))
         if chance.random() < 0.1:
             del data[chance.randrange(len(data)) :]
-        short = outline.short(bytes(data))
+        short = denials.short(bytes(data))
         if short is None:
             continue
         denied += 1

@@ -21,10 +21,11 @@ from seaway.dns.resolving.blocks import Blocks, Plan
 from seaway.dns.resolving.course import Question
 from seaway.dns.resolving.engine import Engine
 from seaway.dns.serving.datagrams import Datagrams
-from seaway.dns.settings import Block
+from seaway.dns.settings import Block, Kubernetes
 from seaway.dns.table import Table
 from seaway.dns.tally import Tally
 from seaway.dns.wire import IN, PAIR
+from seaway.dns.zone.denials import Denials
 from seaway.dns.zone.lookup import Zone
 from seaway.dns.zone.outline import Outline
 from seaway.dns.zone.store import Store
@@ -103,10 +104,11 @@ class Bench:
         rules = tuple(r for block in blocks for r in block.access)
         self.clients = Clients(limit, rules)
         self.sock = FakeSocket()
-        self.face = Datagrams(self.sock, self.engine, self.clients, self.clock, self.tally)  # type: ignore[arg-type]
+        denials = Denials(self.outline or Outline(Kubernetes(zones=())))
+        self.face = Datagrams(self.sock, self.engine, self.clients, self.clock, self.tally, denials)  # type: ignore[arg-type]
         self.table.hots.append(self.face.hot)
         if self.outline is not None and self.blocks.denies_alone(self.outline.origins):
-            self.face.short = self.outline.short
+            self.face.short = self.face.denials.short
 
     def zone_tells(self) -> None:
         name, kind, then = self.zone_waiting.popleft()

@@ -17,6 +17,11 @@ def truncated(message: bytes) -> bool:
     return bool(message[2] & 0x02)
 
 
+def has_additional(message: bytes) -> bool:
+    """Whether it has additional records, of which an OPT would be one."""
+    return message[10:12] != b"\0\0"
+
+
 def answers(message: bytes, question: bytes) -> bool:
     """Whether a message is a reply to the question (as sent, letter by letter)."""
     return len(message) >= 12 + len(question) and message[2] & 0x80 != 0 and message.startswith(question, 12)

@@ -18,13 +18,15 @@ CACHE_ENTRIES = 9984
 @dataclass(frozen=True, slots=True)
 class Tls:
     """Files in PEM. Of a listener: `certificate` and `key`, `authority` to demand client certificates. Of an upstream:
-    `authority` to trust instead of the system's, `certificate` and `key` of ours, `server_name` to expect."""
+    `authority` to trust instead of the system's, `certificate` and `key` of ours, `server_name` to expect. `digest`: of what the
+    files held when they were read, so that renewed ones are new settings."""
 
     certificate: str = ""
     key: str = ""
     authority: str = ""
     server_name: str = ""
     client_auth: str = "nocert"  # nocert, request, require, verify_if_given, require_and_verify
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

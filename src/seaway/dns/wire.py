@@ -43,11 +43,12 @@ class Query(NamedTuple):
 
 
 class BadMessage(ValueError):
-    """Not a query that can be answered. `reply` is what to send back, empty where there is nobody to answer."""
+    """Not a query that can be answered. `reply` is what to send back, empty where there is nobody to answer; `word` its rcode."""
 
-    def __init__(self, reply: bytes = b"") -> None:
+    def __init__(self, reply: bytes = b"", word: str = "") -> None:
         super().__init__("bad message")
         self.reply = reply
+        self.word = word or (presentation.rcode_word(reply[3] & 15) if reply else "")
 
 
 def name_of(labels: Name) -> bytes:
@@ -162,7 +163,7 @@ def _extended(data: bytes, at: int, head: tuple[int, int, int], asked: tuple[byt
     size, ttl, length = found
     if (ttl >> 16) & 0xFF:  # an EDNS version that we do not speak
         head_bytes = HEADER.pack(int.from_bytes(data[:2], "big"), QR | (flags & RD), 1, 0, 0, 1)
-        raise BadMessage(head_bytes + question + b"\0" + FIXED.pack(OPT, UDP_LIMIT, (BADVERS >> 4) << 24, 0))
+        raise BadMessage(head_bytes + question + b"\0" + FIXED.pack(OPT, UDP_LIMIT, (BADVERS >> 4) << 24, 0), "BADVERS")
     do = bool(ttl & 0x8000)
     plain = not length and before == 0 and additional == 1 and at == len(data) and question[:-4] == name
     return Query(data[:2], flags, question, name, kind, cls, True, max(size, LEGACY_LIMIT), do, plain)

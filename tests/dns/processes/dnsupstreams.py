@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from dnsprocess import HERE, PATIENCE, Dns, Net, ask, exactly, main, said, wait_until
+from dnsprocess import HERE, PATIENCE, Constant, Dns, Net, ask, exactly, main, said, wait_until, wanted
 from wireupstream import Upstream
 
 KNOWN = "known.example.org."
@@ -197,7 +197,7 @@ def ways_to_upstreams(net: Net) -> str:
 
 
 def served_tls(net: Net) -> str:
-    """By flags on port 853; by a Corefile that demands certificates."""
+    """By flags on port 853; by a Corefile that demands certificates; a renewed certificate is shown without a lost query."""
     folder = net.folder / "served"
     folder.mkdir()
     certificate, key = _pair(net, "dns.test", folder)
@@ -218,7 +218,14 @@ def served_tls(net: Net) -> str:
         assert kdig(corefile.tls, f"+tls-certfile={client}", f"+tls-keyfile={client_key}") == "10.96.7.2"
         without = kdig(corefile.tls)
         assert "10.96" not in without, without
-    return "kdig with and without a certificate"
+        before = ssl.get_server_certificate(("127.0.0.1", 853), timeout=PATIENCE)
+        _pair(net, "dns.test", folder)
+        with Constant(flags.port, wanted()) as asking:
+            flags.process.send_signal(signal.SIGHUP)  # in place of the 30 s
+            wait_until(lambda: ssl.get_server_certificate(("127.0.0.1", 853), timeout=PATIENCE) != before, "the new certificate")
+        seen = asking.good()
+        assert kdig(853) == "10.96.7.2"
+    return f"kdig with and without a certificate; while it was renewed {seen}"
 
 
 SCENARIOS: list[Callable[[Net], str]] = [silent_upstream, killed_upstream, one_of_two, ways_to_upstreams, served_tls]

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from seaway.dns import wire
 from seaway.dns.answer import Answer, aged, failure, image, images, minimal, of_records
-from seaway.dns.presentation import rcode_word, type_word
+from seaway.dns.presentation import type_word
 from seaway.dns.querylog import Exchange
 from seaway.dns.resolving.blocks import Blocks, Plan
 from seaway.dns.resolving.counting import LABELS, Counting, Sink
@@ -97,7 +97,7 @@ class Engine:
         except BadMessage as e:
             if e.reply:
                 sink.send(e.reply, address)
-                self._tally.add("responses", ("dropped", rcode_word(e.reply[3] & 15), ""))
+                self._tally.add("responses", ("dropped", e.word, ""))
             else:
                 self._tally.add("ignored", ())
             return

@@ -21,6 +21,7 @@ from seaway.dns.upstreams import resolvconf
 from seaway.dns.upstreams.connections import BothWays, StreamWay
 from seaway.dns.upstreams.datagrams import Ids, Loop, UdpWay
 from seaway.dns.upstreams.exchange import Relay, Way
+from seaway.dns.zone.denials import Denials
 from seaway.dns.zone.outline import Outline
 
 PART = 100_000  # bytes of counts in a message
@@ -63,6 +64,7 @@ class Assembly:
         kubernetes = kubernetes_of(settings)
         self.outline = Outline(kubernetes or Kubernetes(zones=()))
         self.ports: dict[tuple[str, int], Port] = {}
+        self.denials: list[tuple[Port, Sink, Denials]] = []
         self._hosts: dict[Plan, str | None] = {}
         self._ids = Ids()
         self._relays: dict[Plan, list[Relay]] = {}
@@ -208,16 +210,14 @@ class Assembly:
         self.tally.set("cache_hits", ("denial",), max(said["denial"] - max(missed - said["success"], 0.0), 0.0))
 
     def _fold_denied(self) -> None:
-        denied = self.outline.take_denied()
-        sink = next((s for p in self.ports.values() for s in p.sinks), None)
-        zone = wire.to_text(next(iter(self.ports.values())).blocks.plans[0].zones[0]) if self.ports else "."
-        for (kind, size, said), number in denied.items():
-            text = METRIC_TYPES.get(int.from_bytes(kind, "big"), "other")
-            proto, family = (sink.proto, sink.family) if sink else ("udp", "1")
-            self.tally.add("requests", (zone, proto, family, text), number)
-            self.tally.add("responses", (zone, "NXDOMAIN", "kubernetes"), number)
-            self.tally.histogram("request_size", (zone, proto), SIZES).observe(size, number)
-            self.tally.histogram("response_size", (zone, proto), SIZES).observe(said, number)
+        for port, sink, denials in self.denials:
+            zone, proto = wire.to_text(port.blocks.plans[0].zones[0]), sink.proto
+            for (kind, size, said), number in denials.take().items():
+                text = METRIC_TYPES.get(int.from_bytes(kind, "big"), "other")
+                self.tally.add("requests", (zone, proto, sink.family, text), number)
+                self.tally.add("responses", (zone, "NXDOMAIN", "kubernetes"), number)
+                self.tally.histogram("request_size", (zone, proto), SIZES).observe(size, number)
+                self.tally.histogram("response_size", (zone, proto), SIZES).observe(said, number)
 
 
 def read_file(path: str) -> str | None:

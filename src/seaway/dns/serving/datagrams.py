@@ -12,24 +12,29 @@ from seaway.dns.resolving.engine import Clock, Engine
 from seaway.dns.table import Hot, Labels
 from seaway.dns.tally import DURATIONS, Tally
 from seaway.dns.wire import UDP_LIMIT
+from seaway.dns.zone.denials import Denials
 
 BATCH = 64  # packets before others have their turn
 PACKET = 2048
 
 
 class Datagrams:
-    """A UDP socket of one port. `short` gives the reply to a name that cannot be, or None; without it all goes the long way."""
+    """A UDP socket of one port. `denials` is its short way for names that cannot be, `short` that way where it may be gone:
+    without it all goes the long way."""
 
     proto = "udp"
     limit = UDP_LIMIT
 
-    def __init__(self, sock: socket.socket, engine: Engine, clients: Clients, clock: Clock, tally: Tally) -> None:
+    def __init__(
+        self, sock: socket.socket, engine: Engine, clients: Clients, clock: Clock, tally: Tally, denials: Denials
+    ) -> None:
         self.sock, self.engine, self.clients, self._clock, self._tally = sock, engine, clients, clock, tally
         zone = wire.to_text(engine.blocks.plans[0].zones[0])
         self._quick = tally.histogram("duration", (zone,), DURATIONS)
         self.family = "2" if sock.family == socket.AF_INET6 else "1"
         self.hot: Hot = {}
         self.counted: dict[Labels, int] = {}
+        self.denials = denials
         self.short: Callable[[bytes], bytes | None] | None = None
         self._send = sock.sendto
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import ipaddress
 import logging
 import os
@@ -200,18 +201,25 @@ def resolved(settings: Settings, read: Callable[[str], str | None]) -> Settings:
 
 
 def with_keys(settings: Settings) -> Settings:
-    """The settings, if every certificate and key that they name can be used; BadSettings if not."""
-    for block in settings.blocks:
-        wanted = [(block.tls, streams.context_of)] if block.transport == "tls" and block.tls else []
-        wanted += [(f.tls, connections.context_of) for f in block.forwards if f.tls]
-        for tls, context in wanted:
-            try:
-                context(tls)
-            except OSError as e:  # SSLError too
-                files = ", ".join(p for p in (tls.certificate, tls.key, tls.authority) if p)
-                why = e.strerror or e
-                raise BadSettings(f"TLS with {files}: {why}; they must be PEM files, the key the certificate's") from None
-    return settings
+    """The settings with the digests of all certificates and keys that they name, if each can be used; BadSettings if not."""
+
+    def of(block: Block) -> Block:
+        tls = _used(block.tls, streams.context_of) if block.transport == "tls" and block.tls else block.tls
+        forwards = (replace(f, tls=_used(f.tls, connections.context_of)) if f.tls else f for f in block.forwards)
+        return replace(block, tls=tls, forwards=tuple(forwards))
+
+    return replace(settings, blocks=tuple(map(of, settings.blocks)))
+
+
+def _used(tls: Tls, context_of: Callable[[Tls], object]) -> Tls:
+    paths = [p for p in (tls.certificate, tls.key, tls.authority) if p]
+    try:
+        held = [Path(p).read_bytes() for p in paths]
+        context_of(tls)
+    except OSError as e:  # SSLError too
+        why = e.strerror or e
+        raise BadSettings(f"TLS with {', '.join(paths)}: {why}; they must be PEM files, the key the certificate's") from None
+    return replace(tls, digest=hashlib.sha256(b"\0".join(held)).hexdigest())
 
 
 def main(argv: list[str]) -> int:

@@ -15,6 +15,7 @@ from seaway.dns.serving.datagrams import Datagrams
 from seaway.dns.serving.reactor import Reactor
 from seaway.dns.serving.zonelink import ZoneLink
 from seaway.dns.settings import Settings
+from seaway.dns.zone.denials import Denials
 
 DRAIN = 1.0  # seconds at the end for what is on its way
 Group = tuple[str, int]
@@ -32,7 +33,8 @@ def run(settings: Settings, sockets: Sequence[tuple[Group, socket.socket]], zone
     for group, sock in sockets:
         port = assembly.ports[group]
         sock.setblocking(False)
-        face = Datagrams(sock, port.engine, port.clients, reactor, assembly.tally)
+        face = Datagrams(sock, port.engine, port.clients, reactor, assembly.tally, Denials(assembly.outline))
+        assembly.denials.append((port, face, face.denials))
         port.sinks.append(face)
         port.table.hots.append(face.hot)
         faces.append((port, face))
@@ -67,7 +69,7 @@ def _shorten(assembly: Assembly, faces: list[tuple[Port, Datagrams]]) -> None:
     """The short way for random names, where nothing in the blocks could say otherwise."""
     for port, face in faces:
         alone = port.blocks.denies_alone(assembly.outline.origins)
-        face.short = assembly.outline.short if alone else None
+        face.short = face.denials.short if alone else None
 
 
 def _on_term(reactor: Reactor) -> socket.socket:

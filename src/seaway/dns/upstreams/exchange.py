@@ -17,13 +17,14 @@ from seaway.dns.resolving.engine import Clock
 from seaway.dns.settings import Cache, Forward, Upstream
 from seaway.dns.tally import DURATIONS, Tally
 from seaway.dns.upstreams.health import Choice, Watched
-from seaway.dns.wire import HEADER, IN, NXDOMAIN, PAIR, RD, REFUSED, SERVFAIL
+from seaway.dns.wire import FORMERR, HEADER, IN, NXDOMAIN, PAIR, RD, REFUSED, SERVFAIL
 
 log = logging.getLogger("dns")
 DEADLINE = 4.5  # seconds: a resolver's own patience is 5
 HOPELESS = 0.3  # seconds, where every upstream is down or refuses: nobody shall wait long for what is not to be had
 LATE = 1.0  # seconds after which a question without an answer counts against its upstream
 AGAIN = (0.4, 0.8, 1.6)  # seconds between further questions
+WITHOUT_EDNS = 300.0  # seconds that an upstream which knows no EDNS is asked without it
 TICK = 0.01  # seconds between looks at what is late
 HEAD = HEADER.pack(0, RD, 1, 0, 0, 1)[2:]
 OPT = b"\0" + wire.FIXED.pack(wire.OPT, wire.UDP_LIMIT, 0, 0)
@@ -41,13 +42,14 @@ class Way(Protocol):
 
 
 class Target(Watched):
-    """An upstream, the way to it, its name in metrics."""
+    """An upstream, the way to it, its name in metrics; until when it is asked without EDNS."""
 
-    __slots__ = ("good", "text", "upstream", "way")
+    __slots__ = ("bare_until", "good", "text", "upstream", "way")
 
     def __init__(self, upstream: Upstream, way: Way, tally: Tally) -> None:
         super().__init__()
         self.upstream, self.way = upstream, way
+        self.bare_until = 0.0
         host = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
         self.text = f"{host}:{upstream.port}"
         self.good = tally.histogram("upstream", (self.text, "NOERROR"), DURATIONS)
@@ -68,11 +70,16 @@ def message_of(question: Question) -> Asked:
     return Asked(HEADER.pack(0, flags, 1, 0, 0, 1)[2:] + section + (OPT_DO if question.do else OPT), section)
 
 
+def bare(asked: Asked) -> bytes:
+    """The question without its OPT record: what it asks for by that (DO) such an upstream does not have."""
+    return asked.message[:8] + b"\0\0" + asked.question
+
+
 class Exchange:
-    """One question's tries."""
+    """One question's tries. `bare`: those that went without EDNS."""
 
     __slots__ = (
-        *("asked", "begun", "best", "deadline", "done", "due", "late"),
+        *("asked", "bare", "begun", "best", "deadline", "done", "due", "late"),
         *("order", "refused", "relay", "rules", "silent", "then", "tickets", "tries"),
     )
 
@@ -84,6 +91,7 @@ class Exchange:
         self.tries = self.late = self.refused = 0
         self.tickets: list[tuple[Target, object, float]] = []
         self.silent: set[int] = set()  # tries without a reply
+        self.bare: tuple[int, ...] = ()
         self.best: Answer | None = None
         self.done = False
         self.due = 0.0
@@ -102,10 +110,15 @@ class Exchange:
         wait = target.state.hedge() if tries < len(order) else AGAIN[min(tries - len(order), len(AGAIN) - 1)]
         self.tries = tries + 1
         self.due = min(now + wait, self.begun + self.deadline)
-        ticket = target.way.ask(self.asked.message, self.asked.question, partial(self.answered, target, now, tries))
-        self.tickets.append((target, ticket, now))
+        self.tickets.append((target, self._send(target, now, tries), now))
         self.silent.add(tries)
         relay.wait(self)
+
+    def _send(self, target: Target, now: float, tries: int) -> object:
+        message = self.asked.message
+        if target.bare_until > now:
+            message, self.bare = bare(self.asked), (*self.bare, tries)
+        return target.way.ask(message, self.asked.question, partial(self.answered, target, now, tries))
 
     def is_late(self) -> None:
         """Its time has come without an answer."""
@@ -144,6 +157,14 @@ class Exchange:
             target.state.measured(now - sent)
         relay.heard(target)
         code = answer.flags & 15
+        if code == FORMERR and tries not in self.bare and not relayed.has_additional(message):
+            # RFC 6891 6.2.2, 7: without an OPT record in return it is EDNS that was not understood.
+            if not target.bare_until:
+                log.info("upstream %s knows no EDNS: it is asked without", target.text)
+            target.bare_until = now + WITHOUT_EDNS
+            self.tickets[tries] = (target, self._send(target, now, tries), now)
+            self.silent.add(tries)
+            return
         if not code:
             target.good.observe(now - sent)
         else:
