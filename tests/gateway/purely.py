@@ -115,9 +115,9 @@ class Store:
         changes = self.engine.settle()
         for failure in changes.failures.values():
             raise failure
-        for status in changes.disowned:  # as the process does: our entries of a list go, and an Ingress's address
-            key = (status.resource, Key(status.namespace, status.name))
-            if key in self.objects and status.resource == "ingresses":
+        for resource, space, name in changes.released:  # as the process does: our entries of a list go, and an Ingress's address
+            key = (resource, Key(space, name))
+            if key in self.objects and resource == "ingresses":
                 self.objects[key] = {**self.objects[key], "status": {}}
         for status in changes.statuses:
             key = (status.resource, Key(status.namespace, status.name))
