@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 
 from fakeenvoy import FakeEnvoy
-from transcripts import FLEET, Stream, cluster, endpoints, listener, scope, started, table
+from transcripts import FLEET, Stream, cluster, endpoints, listener, of, scope, started, table
 
 from seaway.envoy.xds.fleets import Fleets
 from seaway.envoy.xds.messages import Request
 from seaway.envoy.xds.proxy import Bounds
-from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, ROUTES, SCOPES, Name
+from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, ROUTES, SCOPES, SECRET, Name
 from seaway.envoy.xds.session import Session
 
 WORLD = (cluster("a"), endpoints("a"), table("r", "a"), listener("l", "r"))
@@ -207,6 +207,63 @@ def test_an_answer_to_another_nonce_acknowledges_nothing() -> None:
     assert session.proxy.versions() == {} and session.next() is None
     session.receive(Request(CLUSTER, nonce="1"))
     assert set(session.proxy.versions()) == {Name(CLUSTER, "a")}
+
+
+def test_a_cluster_is_warm_when_its_secret_is_there_whoever_asked_for_it_first() -> None:
+    secret = of(SECRET, "ca")
+    one = of(CLUSTER, "one", (Name(SECRET, "ca"),))
+    session = Session({SECRET: {"ca": secret}, CLUSTER: {"one": one}, ROUTES: {"r": table("r", "one")}})
+    session.receive(Request(SECRET, ("ca",)))
+    first = session.next()
+    assert first is not None and first.resources == (secret,)
+    session.receive(Request(CLUSTER))
+    session.receive(Request(ROUTES, ("r",)))
+    second = session.next()
+    assert second is not None and second.resources == (one,)
+    session.receive(Request(CLUSTER, nonce=second.nonce))
+    assert session.next() is None, "the secret may yet be refused"
+    session.receive(Request(SECRET, nonce=first.nonce))
+    third = session.next()
+    assert third is not None and third.type == ROUTES
+
+
+def test_a_cluster_whose_secret_is_missing_is_held_and_holds_back_no_other() -> None:
+    fleets = Fleets()
+    fleets.update(FLEET, [of(CLUSTER, "one", (Name(SECRET, "ca"),)), cluster("two", eds=False)])
+    session = fleets.open(FLEET)
+    fleets.receive(FLEET, session, Request(CLUSTER))
+    first = session.next()
+    assert first is not None and [r.name.name for r in first.resources] == ["two"]
+    fleets.receive(FLEET, session, Request(CLUSTER, nonce=first.nonce))
+    assert session.next() is None
+    assert [(h.name.name, h.waits_for) for h in fleets.held(FLEET)] == [("one", Name(SECRET, "ca"))]
+    fleets.update(FLEET, [of(SECRET, "ca")])
+    then = session.next()
+    assert then is not None and [r.name.name for r in then.resources] == ["one"]
+    assert fleets.held(FLEET) == ()
+
+
+def test_what_collided_with_another_is_tried_again_when_others_change() -> None:
+    scopes = {"north": scope("north", "t"), "south": scope("south", "t")}
+    session = Session({SCOPES: scopes, ROUTES: {"t": table("t")}})
+    session.receive(Request(SCOPES))
+    both = session.next()
+    assert both is not None and len(both.resources) == 2
+    session.receive(Request(SCOPES, nonce=both.nonce, error="scope key conflict found, first scope is X, second scope is Y"))
+    for error in (None, "scope key conflict found"):
+        answer = session.next()
+        assert answer is not None and len(answer.resources) == 1
+        session.receive(Request(SCOPES, nonce=answer.nonce, error=error))
+    assert session.next() is None and session.proxy.refusals().keys() == {Name(SCOPES, "south")}
+    scopes["north"] = scope("north", "t", key=2)
+    session.touch([Name(SCOPES, "north")])
+    changed = session.next()
+    assert changed is not None and [r.name.name for r in changed.resources] == ["north"]
+    session.receive(Request(SCOPES, nonce=changed.nonce))
+    again = session.next()
+    assert again is not None and [r.name.name for r in again.resources] == ["south"]
+    session.receive(Request(SCOPES, nonce=again.nonce))
+    assert not session.proxy.refusals() and session.next() is None
 
 
 def test_a_stream_that_asks_for_too_much_is_refused() -> None:

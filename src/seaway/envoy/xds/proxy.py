@@ -49,6 +49,11 @@ class Proxy:
             if need.type == CLUSTER:
                 if need.name not in self.warming.warm:
                     return (need,)
+            elif need.type == SECRET and wanted.name.type == CLUSTER:
+                # Envoy would wait for it, and would acknowledge no cluster meanwhile.
+                then = self.wanted(need)
+                if (then is None or self.is_refused(then)) and not self.holds(need):
+                    return (need,)
             elif need.type in (EXTENSION, ROUTES):
                 # It is fetched after this one, which had better not wait for it on the proxy. One scope of many, or one virtual
                 # host, holds back nothing.

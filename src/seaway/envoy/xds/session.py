@@ -16,9 +16,7 @@ from seaway.envoy.xds.resources import (
     CLUSTER,
     ENDPOINT,
     LET_GO,
-    LISTENER,
     ORDER,
-    SCOPES,
     USERS,
     Name,
     Resource,
@@ -115,7 +113,7 @@ class Session:
                 self._warmed(self._warming.acked(name))
         elif found.type in FETCHED:
             for name in found.held:
-                self._warmed(self._warming.answered(Name(found.type, name), 0))
+                self._warmed(self._warming.answered(Name(found.type, name), self._answer_of(found, 0)))
             if found.type == ENDPOINT:
                 # Envoy's clusters speak first, unless one of them is warming in a new version and waits for the endpoints that it
                 # does not ask for again: they were asked for by the old one (cluster_manager_impl.cc updateClusterCounts).
@@ -124,6 +122,10 @@ class Session:
                 found.dirty |= owed
                 self._owed.clear()
         self._reconsider()
+
+    def _answer_of(self, found: Subscription, at: int) -> int:
+        """When an answer counts as given: a secret once it is there, endpoints anew for each version of a cluster."""
+        return at if found.type == ENDPOINT else self._responses + 1
 
     def _subscribe(self, found: Subscription, names: Iterable[str]) -> None:
         for name in names:
@@ -167,12 +169,13 @@ class Session:
             if found.type == CLUSTER and sent is not None:
                 self._warmed(self._warming.acked(name))
             elif found.type in FETCHED and (sent is not None or name not in found.refused):
-                self._warmed(self._warming.answered(full, flight.at))
+                self._warmed(self._warming.answered(full, self._answer_of(found, flight.at)))
             self._wake(full)
-        if None in flight.sent.values() and found.type in (LISTENER, SCOPES):
-            # What took the address, or the key, may have gone: what was refused for it may do now.
-            found.dirty |= found.refused.keys()
-            found.refused.clear()
+        if flight.sent:
+            # What has the address of a listener, or the key of a scope, may have left it: what was refused for it may do now.
+            for name in [n for n, refused in found.refused.items() if refused.collides()]:
+                del found.refused[name]
+                found.dirty.add(name)
         if foreign and not found.foreign:
             self._reconsider()
 

@@ -26,6 +26,10 @@ class Refusal(NamedTuple):
     version: str
     message: str
 
+    def collides(self) -> bool:
+        """It may be good, but for another that the proxy has (lds_api.cc, scoped_rds.cc)."""
+        return "conflict" in self.message or "duplicate" in self.message
+
 
 class Subscription:
     """The names of a type, their versions on the proxy, and what is still to be looked at."""
