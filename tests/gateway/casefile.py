@@ -120,9 +120,11 @@ class Authority(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is changed, and what must come of it. `patch`: merge patches by Kind/name; `certificates`: made anew."""
+    """What is changed, and what must come of it. `pause`: seconds before it, where age matters; `patch`: merge patches by
+    Kind/name; `certificates`: made anew."""
 
     about: str = ""
+    pause: float = 0
     apply: list[Tree] = []
     patch: dict[str, Tree] = {}
     delete: list[str] = []

@@ -1,0 +1,280 @@
+"""Plays cases in a cluster: applies what a user writes, waits for statuses, asks from outside, many cases at a time."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import caseanswers
+import casefile
+import casekeys
+import casestatuses
+from apiclient import Api
+from casefile import Case, Played, Request, Step, Tree
+
+BACKENDS = "gateway-backends"
+PODS = ("red", "blue", "green")
+AT_ONCE = 8
+WITHIN = 30.0  # seconds for statuses, and for answers
+BIG = "b" * 300_000
+SOURCE = {f"pod:{name}": "" for name in (*PODS, "nobody")}
+
+
+def pod(name: str) -> list[Tree]:
+    """A backend with all that echo-basic can be, and its certificate."""
+    pair = casekeys.issue("backend", (f"{name}.backends.test", f"spiffe://backends.test/ns/backends/sa/{name}"))
+    secret = casefile.secret(f"{name}-tls", BACKENDS, pair)
+    secret["stringData"]["ca.crt"] = casekeys.authority("clients")
+    who = [{"name": "POD_NAME", "value": name}, {"name": "NAMESPACE", "value": BACKENDS}]
+    tls = [{"name": n, "value": f"/tls/{f}"} for n, f in (("TLS_SERVER_CERT", "tls.crt"), ("TLS_SERVER_PRIVKEY", "tls.key"), ("TLS_CLIENT_CACERTS", "ca.crt"))]
+
+    def container(kind: str, **env: str) -> Tree:
+        more = [{"name": k, "value": v} for k, v in env.items()]
+        mounts = {"volumeMounts": [{"name": "tls", "mountPath": "/tls"}]} if kind == "http" else {}
+        return {"name": kind, "image": "registry.k8s.io/gateway-api/conformance/echo-basic:v0.1.0",
+                "env": who + more + (tls if kind == "http" else []), **mounts}
+
+    containers = [container("http")]
+    if name != "green":
+        containers += [container("grpc", GRPC_ECHO_SERVER="1", HTTP_PORT="3002"), container("tcp", TCP_ECHO_SERVER="1", TCP_PORT="3003"),
+                       container("udp", UDP_ECHO_SERVER="1")]
+    containers[0]["readinessProbe"] = {"httpGet": {"path": "/health", "port": 3000}, "periodSeconds": 1}
+    spec = {"terminationGracePeriodSeconds": 0, "containers": containers, "volumes": [{"name": "tls", "secret": {"secretName": f"{name}-tls"}}]}
+    return [secret, {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": BACKENDS}, "spec": spec}]
+
+
+def nobody() -> Tree:
+    spec = {"terminationGracePeriodSeconds": 0, "containers": [{"name": "pause", "image": "registry.k8s.io/pause:3.10"}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "nobody", "namespace": BACKENDS}, "spec": spec}
+
+
+class Prober:
+    """The asking process, outside the cluster (asking.py has what it can ask)."""
+
+    def __init__(self, command: list[str], env: dict[str, str]) -> None:
+        self._process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._waiting: dict[int, Future[list[Tree]]] = {}
+        self._ids = itertools.count()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            told = json.loads(line)
+            self._waiting.pop(told["id"]).set_result(told["told"])
+
+    def ask(self, question: Tree, times: int = 1) -> list[Tree]:
+        assert self._process.stdin
+        number = next(self._ids)
+        future: Future[list[Tree]] = Future()
+        self._waiting[number] = future
+        with self._lock:
+            self._process.stdin.write(json.dumps({"id": number, "ask": question, "times": times}) + "\n")
+            self._process.stdin.flush()
+        return future.result(60 + times / 5)
+
+    def close(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class Stage:
+    """A cluster with the backends and the shared Gateway, on which cases are played."""
+
+    def __init__(self, api: Api, prober: Prober, words: dict[str, str], controllers: tuple[str, ...]) -> None:
+        self.api, self.prober, self.words, self.controllers = api, prober, words, controllers
+        self._pool = ThreadPoolExecutor(AT_ONCE)
+        self.hopeless: frozenset[str] = frozenset()  # cases that are not waited for long
+        self.timings: dict[str, float] = {}
+
+    def build(self) -> None:
+        for name in (BACKENDS, "gateways"):
+            self.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        world = casefile.world()
+        for tree in (*casefile.made(world.case, "gateways", SOURCE), *world.objects, *(t for name in PODS for t in pod(name)), nobody()):
+            self.api.apply(tree)
+
+        def address(name: str) -> str:
+            found = self.api.get(f"Pod/{name}", BACKENDS) or {}
+            ready = any(c["type"] == "Ready" and c["status"] == "True" for c in found.get("status", {}).get("conditions", ()))
+            return str(found["status"]["podIP"]) if ready else ""
+
+        for name in (*PODS, "nobody"):
+            self.words[f"pod:{name}"] = until(lambda name=name: address(name), lambda name=name: f"pod {name} is not ready")
+        wrong = self.statuses("gateways", world.case, self.words)
+        assert not wrong, "\n".join(wrong)
+
+    def start(self, cases: Iterable[Played]) -> dict[str, Future[list[str]]]:
+        return {played.name: self._pool.submit(self.play, played) for played in cases}
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self.prober.close()
+        self.api.close()
+
+    def play(self, played: Played) -> list[str]:
+        """What is not as the case says; it ends with its first step that is not."""
+        began = time.monotonic()
+        case, name = played.case, played.name
+        words = casefile.wording(case, self.words)
+        space: Tree = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        objects = casefile.placed([space, *casefile.made(case, name, words), *casefile.filled(list(played.objects), words)], name)
+        try:
+            for tree in objects:
+                self.api.apply(tree)
+            found = self._step(played, case, words)
+            for step in case.then:
+                if found:
+                    break
+                time.sleep(step.pause)
+                for what in step.delete:
+                    self.api.delete(what, name)
+                for tree in casefile.placed([*casefile.made(step, name, words), *casefile.filled(step.apply, words)], name):
+                    self.api.apply(tree)
+                for what, patch in step.patch.items():
+                    self.api.patch(what, name, casefile.filled(patch, words))
+                found = [f"{step.about or 'then'}: {problem}" for problem in self._step(played, step, words)]
+            return found
+        finally:
+            for tree in objects:
+                if tree["kind"] == "Namespace" or not casefile.KINDS[tree["kind"]][2]:
+                    self.api.delete(f"{tree['kind']}/{tree['metadata']['name']}")
+            self.timings[name] = round(time.monotonic() - began, 1)
+
+    def statuses(self, namespace: str, step: Case | Step, words: dict[str, str]) -> list[str]:
+        """Waits for the statuses of a step."""
+        wanted = [(s["of"], casestatuses.judged(casefile.filled(s, words), namespace)) for s in step.statuses]
+
+        def wrong() -> list[str]:
+            found: list[str] = []
+            for what, want in wanted:
+                found += casestatuses.problems(want, self.api.get(what, namespace), self.controllers)
+            return found
+
+        return settled(wrong, self._within(namespace))
+
+    def _within(self, name: str) -> float:
+        return 3.0 if name in self.hopeless else WITHIN
+
+    def _step(self, played: Played, step: Case | Step, words: dict[str, str]) -> list[str]:
+        wrong = self.statuses(played.name, step, words)
+        plain = [r for r in step.requests if not r.want.shares and not r.want.mirrored]
+        many = [r for r in step.requests if r.want.shares or r.want.mirrored]
+        within = self._within(played.name)
+        wrong += settled(lambda: [p for r in plain for p in self._once(played, r)], within)
+        for request in many:
+            check = self._shares if request.want.shares else self._mirrored
+            wrong += settled(lambda check=check, request=request: check(played, request), within)
+        return wrong
+
+    def _question(self, played: Played, request: Request) -> Tree:
+        ask, case = request.ask, played.case
+        fresh = {"new": uuid.uuid4().hex, "big": BIG}
+        question: Tree = {"address": self._address(played, ask.to), "protocol": ask.protocol, "host": ask.host, "method": ask.method}
+        question["path"] = casefile.filled(ask.path, fresh)
+        question["port"] = ask.port or (443 if ask.tls else 80)
+        question["headers"] = [(k, v) for k, vs in casefile.filled(ask.headers, fresh).items() for v in (vs if isinstance(vs, list) else [vs])]
+        for field in ("body", "send", "raw", "timeout"):
+            if getattr(ask, field):
+                question[field] = getattr(ask, field)
+        if ask.tls:
+            question |= {"tls": True, "sni": ask.host.partition(":")[0] if ask.sni is None else ask.sni}
+            if ask.trust:
+                question["ca"] = casekeys.authority(ask.trust)
+            if ask.certificate:
+                entry = case.certificates[ask.certificate]
+                question["certificate"], question["key"] = casekeys.issue(entry.by, tuple(entry.names), entry.days)
+        return question
+
+    def _address(self, played: Played, to: str) -> str:
+        if not to:
+            own = [t for t in played.objects if t["kind"] in ("Gateway", "Ingress")]
+            to = f"{own[0]['kind']}/{own[0]['metadata']['namespace']}/{own[0]['metadata']['name']}" if own else "Gateway/gateways/shared"
+        status = (self.api.get(to, played.name) or {}).get("status") or {}
+        if to.startswith("Gateway"):
+            found = [a["value"] for a in status.get("addresses") or ()]
+        else:
+            found = [i["ip"] for i in (status.get("loadBalancer") or {}).get("ingress") or () if "ip" in i]
+        return next((a for a in found if ":" not in a), found[0] if found else "")
+
+    def _ask(self, played: Played, request: Request, times: int = 1) -> list[Tree]:
+        question = self._question(played, request)
+        return self.prober.ask(question, times) if question["address"] else [{"error": "no address yet", "took": 0}]
+
+    def _once(self, played: Played, request: Request) -> list[str]:
+        # Of several backends by weight any one answer may be another's: as often as it takes, within reason.
+        wrong: list[str] = []
+        for _ in range(6 if request.want.backend is not None and played.name in SPREAD else 1):
+            wrong = [f"{shown(request)}: {p}" for p in caseanswers.problems(request.want, self._ask(played, request)[0])]
+            if not wrong:
+                break
+        return wrong
+
+    def _shares(self, played: Played, request: Request) -> list[str]:
+        answers = self._ask(played, request, request.want.of)
+        return [f"{shown(request)}: {p}" for p in caseanswers.share_problems(request.want, answers)]
+
+    def _mirrored(self, played: Played, request: Request) -> list[str]:
+        def counted() -> dict[str, int]:
+            line = f"request made to {request.ask.path} "
+            return {name: self.api.log(BACKENDS, name, "http").count(line) for name in request.want.mirrored}
+
+        before = counted()
+        for told in self._ask(played, request, request.want.of):
+            wrong = caseanswers.problems(request.want, told)
+            if wrong:
+                return [f"{shown(request)}: {p}" for p in wrong]
+        return settled(lambda: [f"{shown(request)}: {p}" for p in caseanswers.mirror_problems(
+            request.want, {n: c - before[n] for n, c in counted().items()})], 3)
+
+
+# Cases with rules whose backends share the requests and are told apart by single answers.
+SPREAD = {"httproute-backend-url-rewrite", "httproute-backend-request-header-modification", "httproute-backend-request-redirect",
+          "httproute-backend-protocols"}
+
+
+def shown(request: Request) -> str:
+    ask = request.ask
+    if ask.protocol == "raw":
+        return repr(ask.raw[:80])
+    where = f":{ask.port}" if ask.port else ""
+    text = f"{ask.protocol} {ask.method if ask.protocol != 'grpc' else ''} {'tls ' if ask.tls else ''}{ask.host}{where}{ask.path}"
+    return " ".join((text + (f" {ask.headers}" if ask.headers else "")).split())[:200]
+
+
+def settled(wrong: Callable[[], list[str]], within: float = WITHIN) -> list[str]:
+    """What is wrong still when the time is over."""
+    end = time.monotonic() + within
+    pause = 0.1
+    while True:
+        found = wrong()
+        if not found or time.monotonic() > end:
+            return found
+        time.sleep(pause)
+        pause = min(pause * 1.5, 1.0)
+
+
+def until(check: Callable[[], Any], said: Callable[[], str], within: float = 60) -> Any:
+    end = time.monotonic() + within
+    while not (found := check()):
+        assert time.monotonic() < end, said()
+        time.sleep(0.1)
+    return found
+
+
+def prober_command(seaway: str, name: str, python: str) -> list[str]:
+    return [seaway, "outside", "--name", name, "--", python, str(Path(__file__).with_name("prober.py"))]
