@@ -65,6 +65,8 @@ def _ordered(hosts: Mapping[str, Host | None]) -> list[Host]:
 def _of_host(fleet: str, where: str, host: Host, ends: Mapping[str, Endpoints]) -> list[Row]:
     if host.misdirected:
         return [Row(fleet, where, host.domain, "any", "421: it is another listener's", "")]
+    if not host.rules and host.domain == "*":
+        return []  # what nobody has spoken of
     if not host.rules:
         return [Row(fleet, where, host.domain, "any", "404: no rule", "")]
     return [
