@@ -19,7 +19,7 @@ from seaway.client.rest import Rest
 from seaway.gateway.measures import Measures
 from seaway.gateway.programming import Programming
 from seaway.gateway.provisioning import Provisioning
-from seaway.gateway.watching import Watching
+from seaway.gateway.watching import Watching, bundle_version
 from seaway.gateway.writing import StatusWriter
 from seaway.routing.engine import Changes, Engine, Status
 from seaway.routing.fleets import Addresses
@@ -32,6 +32,7 @@ Tree = dict[str, Any]
 log = logging.getLogger("seaway.gateway")
 # Between two settlements: what comes in bursts is decided once. The first change after a quiet time waits for nothing.
 PAUSE = 0.01
+LOOK_AT_VERSION = 60.0  # seconds
 
 
 class Settings(NamedTuple):
@@ -51,7 +52,7 @@ class Gateway:
         measures: Measures,
         events: Events,
     ) -> None:
-        self.settings = settings
+        self._api, self.settings = api, settings
         ingress = ingress_front_end(IngressSettings(frozenset(settings.ingress_controllers)))
         self.engine = Engine([GATEWAY_API, ingress])
         self.engine.fact("controllers", value=settings.controllers)
@@ -93,6 +94,14 @@ class Gateway:
             group.create_task(self.writer.run())
             group.create_task(self.provisioning.run())
             group.create_task(self._settling())
+            group.create_task(self._versions())
+
+    async def _versions(self) -> None:
+        """Which version of Gateway API's kinds is installed."""
+        while True:
+            self.engine.fact("bundle version", value=await bundle_version(self._api))
+            self._dirty.set()
+            await asyncio.sleep(LOOK_AT_VERSION)
 
     async def _settling(self) -> None:
         await self.watching.complete.wait()

@@ -42,6 +42,21 @@ def kept(resource: str, tree: Tree) -> Tree:
     return tree
 
 
+DEFINITION = Kind(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False, ("get",)
+)
+BUNDLE_VERSION = "gateway.networking.k8s.io/bundle-version"
+
+
+async def bundle_version(api: Rest) -> str | None:
+    """The version of Gateway API's kinds that are installed, "" where they have none; None where that cannot be known."""
+    try:
+        tree = await api.get(DEFINITION, "", f"gatewayclasses.{GROUP}")
+    except (ApiStatusError, Unavailable):
+        return None
+    return str((tree["metadata"].get("annotations") or {}).get(BUNDLE_VERSION) or "")
+
+
 class Watching:
     """`tell(resource, key, tree or None)` is called for each change, and once for each object that is there."""
 

@@ -62,13 +62,15 @@ class ValueMatch(NamedTuple):
 
 
 class Match(Struct, frozen=True):
-    """All of it must hold. `method` empty: any. `grpc`: only gRPC requests (content-type)."""
+    """All of it must hold. `method` empty: any. `grpc`: only gRPC requests (content-type); `named` is how many characters of its
+    service and of its method are matched."""
 
     path: PathMatch = PathMatch("prefix", "/")
     method: str = ""
     headers: tuple[ValueMatch, ...] = ()
     query: tuple[ValueMatch, ...] = ()
     grpc: bool = False
+    named: tuple[int, int] = (0, 0)
 
 
 # What is done with them

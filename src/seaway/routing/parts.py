@@ -33,11 +33,15 @@ def order(rule: Rule, created: str, place: tuple[int, int], late: int = 0) -> Or
     """`created` is the creationTimestamp; `place` the rule's and the match's index."""
     match, source = rule.match, rule.source
     path: PathMatch = match.path
+    if match.grpc:  # GRPCRouteRule.matches: the most characters of a service, then of a method
+        kind, length, method = 0, -match.named[0], -match.named[1]
+    else:
+        kind, length, method = KINDS[path.kind], -len(path.value), int(not match.method)
     return Order(
         late,
-        KINDS[path.kind],
-        -len(path.value),
-        -len(match.method) if match.grpc else int(not match.method),
+        kind,
+        length,
+        method,
         -len(match.headers),
         -len(match.query),
         created,

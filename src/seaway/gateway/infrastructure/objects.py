@@ -65,6 +65,10 @@ def service(wanted: Wanted) -> Tree:
         "ipFamilyPolicy": "PreferDualStack",
         "ports": [{"name": p.name, "port": p.port, "targetPort": p.port, "protocol": p.protocol} for p in wanted.ports],
     }
+    families = sorted({f"IPv{ipaddress.ip_address(a).version}" for a in asked})
+    if len(families) == 1:
+        # Who asks for one address gets that one, and none of the other family besides.
+        spec |= {"ipFamilyPolicy": "SingleStack", "ipFamilies": families}
     if parameters.service_type != "ClusterIP":
         spec["externalTrafficPolicy"] = parameters.external_traffic_policy
     if parameters.service_type == "LoadBalancer":

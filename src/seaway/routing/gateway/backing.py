@@ -24,9 +24,11 @@ class Backing(NamedTuple):
     title: str = ""
 
 
-def backing(view: View, kind: str, namespace: str, ref: Tree, fleet: Fleet, insisted: str = "") -> Backing:
+def backing(
+    view: View, kind: str, namespace: str, ref: Tree, fleet: Fleet, insisted: str = "", sealed: bool = False
+) -> Backing:
     """The backend of a `kind` of route in `namespace`. `insisted`: the protocol that the route speaks, whatever the Service says:
-    "h2", "tcp", "udp"."""
+    "h2", "tcp", "udp". `sealed`: what is passed on is the client's own TLS, to which none is added."""
     to = reference(ref, namespace, "Service")
     title = f"{to.namespace}/{to.name}:{ref.get('port') or ''}"
     if (to.group, to.kind) != ("", "Service"):
@@ -52,7 +54,7 @@ def backing(view: View, kind: str, namespace: str, ref: Tree, fleet: Fleet, insi
             title,
         )
     tls: BackendTls | None = None
-    if insisted not in ("tcp", "udp"):
+    if insisted != "udp" and not sealed:
         policy = view.ask(policy_of, to.namespace, to.name, port.name)
         if policy is not None:
             if policy.tls is None:

@@ -49,10 +49,23 @@ def status(view: View, namespace: str, name: str) -> Status | None:
         "",
         name,
         {
-            "conditions": rendered([accepted], int(tree["metadata"].get("generation") or 0)),
+            "conditions": rendered([accepted, *_version(view)], int(tree["metadata"].get("generation") or 0)),
             "supportedFeatures": [{"name": f} for f in FEATURES],
         },
     )
+
+
+def _version(view: View) -> list[Condition]:
+    """SupportedVersion: whether the bundle of kinds that is installed is one that we know; of kinds without a version nothing is
+    said against."""
+    found = view.fact("bundle version")
+    if found is None:
+        return []
+    known = not found or found.startswith("v1.")
+    told = f"the kinds of Gateway API {found or 'as this cluster has them'} are served"
+    if known:
+        return [Condition("SupportedVersion", True, "SupportedVersion", told)]
+    return [Condition("SupportedVersion", False, "UnsupportedVersion", f"{told}; those of v1 are known")]
 
 
 def unknown_parameters(view: View, reference: tuple[str, str, str, str], namespace: str) -> str:

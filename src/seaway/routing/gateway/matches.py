@@ -65,12 +65,14 @@ def grpc_matches(rule: Tree, field: str) -> Iterable[Match]:
     """The matches of a GRPCRoute rule: a gRPC method is the path /SERVICE/METHOD."""
     for i, match in enumerate(rule.get("matches") or ({},)):
         here = f"{field}.matches[{i}]"
+        method = match.get("method") or {}
         yield Match(
-            _method(match.get("method") or {}, f"{here}.method"),
+            _method(method, f"{here}.method"),
             "",
             _values(match.get("headers"), f"{here}.headers", True),
             (),
             True,
+            (len(str(method.get("service") or "")), len(str(method.get("method") or ""))),
         )
 
 

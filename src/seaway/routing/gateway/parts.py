@@ -126,7 +126,8 @@ def stream_parts(resource: str) -> Callable[[View, str, str], Parts]:
             ways = []
             clusters: dict[str, Cluster] = {}
             for listener, domains in places:
-                stream, used, _ = view.ask(stream_of, resource, namespace, name, fleet)
+                sealed = listener.tls is not None and listener.tls.passthrough
+                stream, used, _ = view.ask(stream_of, resource, namespace, name, fleet, sealed)
                 clusters.update((c.name, c) for c in used)
                 for domain in domains:
                     if listener.protocol in ("TLS", "HTTPS") and ROUTES[resource] == "TCPRoute":

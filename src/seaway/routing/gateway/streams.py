@@ -20,15 +20,16 @@ class Streamed(NamedTuple):
     unresolved: tuple[tuple[str, str], ...]
 
 
-def stream_of(view: View, resource: str, namespace: str, name: str, fleet: Fleet) -> Streamed:
-    """A decision: the backends of a route. Such routes have one rule; of more only the first could ever be met."""
+def stream_of(view: View, resource: str, namespace: str, name: str, fleet: Fleet, sealed: bool = False) -> Streamed:
+    """A decision: the backends of a route, at a listener that passes TLS through (`sealed`) or not. Such routes have one rule; of
+    more only the first could ever be met."""
     kind = ROUTES[resource]
     rules: list[Tree] = ((view.get(resource, namespace, name) or {}).get("spec") or {}).get("rules") or [{}]
     targets: list[Target] = []
     clusters: dict[str, Cluster] = {}
     problems: list[tuple[str, str]] = []
     for ref in rules[0].get("backendRefs") or ():
-        backed = backing(view, kind, namespace, ref, fleet, "udp" if kind == "UDPRoute" else "tcp")
+        backed = backing(view, kind, namespace, ref, fleet, "udp" if kind == "UDPRoute" else "tcp", sealed)
         if backed.problem is not None:
             problems.append(backed.problem)
         if backed.cluster is not None:
