@@ -60,7 +60,9 @@ FILES = {
     "google.rpc.status_pb2": "Status",
 }
 NAMES = {
-    name.rpartition("@")[2]: (module, name.partition("@")[0]) for module, names in FILES.items() for name in names.split()
+    name.rpartition("@")[2]: (module, name.partition("@")[0])
+    for module, names in FILES.items()
+    for name in names.split()
 }
 
 

@@ -141,3 +141,12 @@ def test_a_host_is_rewritten(proxy: Proxied) -> None:
     answer = proxy.get("hosts.example.com", "/both/y")
     assert (answer.body["headers"]["host"], answer.body["path"]) == (["inner.example.com"], "/x/y")
     assert proxy.refused() == {}
+
+
+def test_a_backend_gets_the_host_as_it_came(proxy: Proxied) -> None:
+    """RFC 9110 7.2: backends make links of it, and a client may reach the proxy by a port of its own."""
+    assert proxy.get("f0.example.com:8080", "/").body["headers"]["host"] == ["f0.example.com:8080"]
+
+
+def test_a_redirect_to_the_default_port_does_not_keep_the_hosts_port(proxy: Proxied) -> None:
+    assert proxy.get("codes.example.com:8080", "/exact?a").headers["location"] == "http://codes.example.com/new?a"

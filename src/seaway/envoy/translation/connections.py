@@ -58,6 +58,9 @@ def _scopes(found: Any, table: str) -> None:
     for position in range(len(Scope(table, "").key)):
         extractor = scopes.scope_key_builder.fragments.add().header_value_extractor
         extractor.name, extractor.index = (HOST_HEADER, TABLE_HEADER)[position], 0
+        extractor.element_separator = (":", "")[
+            position
+        ]  # Host goes on as it came: its port is not looked at, not taken off
     early = messages.EarlyHeaderMutation()
     for name, value in ((HOST_HEADER, "%REQ(:AUTHORITY)%"), (TABLE_HEADER, literal(table))):
         early.mutations.add(remove=name)
@@ -75,7 +78,6 @@ def _hygiene(found: Any) -> None:
     found.merge_slashes = True
     # %2F and %5C: a backend may read them as slashes, so that a route must have read them so too.
     found.path_with_escaped_slashes_action = found.UNESCAPE_AND_REDIRECT
-    found.strip_any_host_port = True
     found.strip_trailing_host_dot = True
     found.append_x_forwarded_port = True
     found.use_remote_address.value = True

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from seaway.envoy.translation import clusters, listeners, scopes, secrets, shards, tls
-from seaway.envoy.translation.names import Scope
-from seaway.envoy.translation.routes import routes
+from seaway.envoy.translation.names import ANY, Scope
+from seaway.envoy.translation.routes import portless, routes
 from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, SCOPES, SECRET, Name, Resource, resource
 from seaway.routing.ir import Fleet, Host, Pieces, Respond, Rule, Source
 
@@ -152,7 +152,7 @@ class Translation:
 
         def rendered(rule: Rule) -> tuple[bytes, ...]:
             # By identity, which costs nothing to look up: what holds the rule here also keeps its id from being another's.
-            found = before.get(id(rule)) or (rule, self._rendered(rule))
+            found = before.get(id(rule)) or (rule, self._rendered(rule, scope.domain))
             routes[id(rule)] = found
             return found[1]
 
@@ -161,13 +161,13 @@ class Translation:
         self._parts[name] = _Part(hosts, routes)
         return name
 
-    def _rendered(self, rule: Rule) -> tuple[bytes, ...]:
+    def _rendered(self, rule: Rule, domain: str) -> tuple[bytes, ...]:
         ban = self._bans.get(rule.source)
         if ban is Ban.RULE:
             return ()
         if ban is Ban.ACTION:
             return routes(Rule(rule.match, Respond(500), rule.source, name=rule.name))
-        return routes(rule)
+        return routes(rule if domain == ANY else portless(rule, domain))
 
     def _one(self, name: Name, body: bytes | None, needs: frozenset[Name] = frozenset()) -> None:
         before = self.resources.get(name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from seaway.envoy import messages
 from seaway.envoy.translation import actions, filters, headers, matches
 from seaway.envoy.translation.marks import mark
@@ -23,6 +25,23 @@ def routes(rule: Rule) -> tuple[bytes, ...]:
         # A preflight has a method of its own, and would miss a rule for GET.
         found += _variants(rule, preflight=True)
     return tuple(serialised(r) for r in found + _variants(rule))
+
+
+def portless(rule: Rule, domain: str) -> Rule:
+    """A redirect that names no host and is to have no port: Envoy would take Host as it came, with the port that is in it. Where
+    only one host is meant it is named."""
+    action = rule.action
+    if isinstance(action, Redirect) and not action.host and not action.port:
+        return msgspec.structs.replace(rule, action=msgspec.structs.replace(action, host=domain))
+    if isinstance(action, Forward) and any(t.redirect and not t.redirect.host for t in action.targets):
+        targets = tuple(
+            msgspec.structs.replace(t, redirect=msgspec.structs.replace(t.redirect, host=domain))
+            if t.redirect and not t.redirect.host and not t.redirect.port
+            else t
+            for t in action.targets
+        )
+        return msgspec.structs.replace(rule, action=msgspec.structs.replace(action, targets=targets))
+    return rule
 
 
 def _variants(rule: Rule, preflight: bool = False) -> list[Any]:

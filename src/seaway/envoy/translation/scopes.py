@@ -40,6 +40,7 @@ def _common(sharded: bool) -> bytes:
         found.typed_per_filter_config[SHARD_FILTER].CopyFrom(off)
     found.request_headers_to_remove.extend((HOST_HEADER, TABLE_HEADER))
     found.response_headers_to_remove.append("x-envoy-upstream-service-time")
+    found.ignore_port_in_host_matching = True
     # A cluster that is not there is a 500 for its requests, not a refused table; the server sees to the order.
     found.validate_clusters.value = False
     return serialised(found)

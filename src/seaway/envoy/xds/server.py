@@ -38,7 +38,9 @@ class Limits(NamedTuple):
 
     streams: int = 1_000  # of a fleet
     request: int = 8 << 20  # bytes; a proxy that comes back names all that it has
-    connection_age: int = 6 * 3600  # seconds, after which a connection is made anew, and its certificate looked at again
+    connection_age: int = (
+        6 * 3600
+    )  # seconds, after which a connection is made anew, and its certificate looked at again
 
 
 class Server:

@@ -76,7 +76,10 @@ class Session:
 
     def _too_much(self, request: Request) -> str | None:
         found = self._types.get(request.type)
-        if len(set(request.subscribe) | (found.names if found is not None and request.subscribe else set())) > self._bounds.names:
+        if (
+            len(set(request.subscribe) | (found.names if found is not None and request.subscribe else set()))
+            > self._bounds.names
+        ):
             return f"a stream may subscribe to {self._bounds.names} names of a type"
         if len(request.versions) > self._bounds.names:
             return f"a stream may bring {self._bounds.names} versions of a type"
@@ -239,7 +242,9 @@ class Session:
         self._free()
         wanted = self.proxy.all_wanted(found.type)
         if chosen:
-            alone = [n for n, sent in chosen.items() if sent and self._suspects.get(Name(found.type, n)) == sent.version]
+            alone = [
+                n for n, sent in chosen.items() if sent and self._suspects.get(Name(found.type, n)) == sent.version
+            ]
             if alone and len(chosen) > 1:
                 for name in alone:
                     del chosen[name]
