@@ -134,11 +134,13 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A file. `only`: `cluster` where the pure engine cannot say it, `pure` where it needs none of the rest."""
+    """A file. `only`: `cluster` where the pure engine cannot say it, `pure` where it needs none of the rest. `channel`: it uses
+    fields that the standard channel of Gateway API has not."""
 
     feature: str | list[str]
     about: str = ""
     only: Literal["", "cluster", "pure"] = ""
+    channel: Literal["standard", "experimental"] = "standard"
     backends: list[str | Backend] = []
     certificates: dict[str, Certificate] = {}
     authorities: dict[str, Authority] = {}
