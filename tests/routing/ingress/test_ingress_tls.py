@@ -222,6 +222,12 @@ class TestRedirect:
         assert evaluate(fleet(found), "x.example.com", "/.well-known/acme-challenge/token").cluster == "default/b/80"
         assert evaluate(fleet(found), "x.example.com", "/.well-known/acme-challenge/other").code == 308
 
+    def test_a_name_that_is_listed_without_a_rule_redirects_nobodys_rules(self) -> None:
+        found = world(secret("s", "x.example.com"), site("it", "y.example.com", (("x.example.com",), "s")))
+        found.apply(site("plain", "x.example.com")).settle()
+        assert evaluate(fleet(found), "x.example.com").cluster == "default/a/80"
+        assert evaluate(fleet(found), "x.example.com", scheme="https").certificate == "default/s"
+
     def test_a_wildcard_of_another_does_not_redirect_a_host_without_tls(self) -> None:
         found = world(secret("s", "*.example.com"), site("wild", "*.example.com", (("*.example.com",), "s")))
         found.apply(site("plain", "x.example.com")).settle()

@@ -40,8 +40,9 @@ def write(route: Any, match: Match, preflight: bool = False) -> None:
         _value(route.headers.add(), ValueMatch("origin", "present"))
     elif match.method:
         _value(route.headers.add(), ValueMatch(":method", "exact", match.method))
-    for header in () if preflight else match.headers:
-        _value(route.headers.add(), header)
+    for header in match.headers:
+        if not preflight or header.name.startswith(":"):  # a browser's preflight has the host, and no header of its request
+            _value(route.headers.add(), header)
     for parameter in match.query:
         _value(route.query_parameters.add(), parameter)
     if match.grpc:

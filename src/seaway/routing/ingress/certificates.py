@@ -13,7 +13,7 @@ from seaway.pki.pem import server_names
 from seaway.routing.certificates import checked_certificate
 from seaway.routing.incremental import View
 from seaway.routing.ingress.classes import Settings, class_of, has_some, parameters
-from seaway.routing.ingress.hosts import ALL, SECURED, TLS, listed, parent, rule_domains
+from seaway.routing.ingress.hosts import ALL, NAMED_DOMAINS, TLS, listed, parent, rule_domains
 from seaway.routing.ingress.problems import CERTIFICATE, CONFLICT, NAMES, Problem
 from seaway.routing.ir import Chain, ServerTls, Source
 from seaway.routing.parts import Way
@@ -88,7 +88,7 @@ def claim(view: View, settings: Settings, class_name: str, name: str) -> Claim |
     if name == ALL and (default := view.ask(default_certificate, class_name)):
         return Claim(default, "")
     found = []
-    for key in view.find(SECURED.name, name):
+    for key in view.find(NAMED_DOMAINS.name, name):
         if (own := view.ask(_own_claim, settings, class_name, key, name)) is not None:
             found.append(own)
     return min(found)[1] if found else None

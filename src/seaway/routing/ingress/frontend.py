@@ -23,7 +23,7 @@ from seaway.routing.ingress.classes import (
     ours,
     parameters,
 )
-from seaway.routing.ingress.hosts import SECURED, TLS, WILDCARDS
+from seaway.routing.ingress.hosts import NAMED_DOMAINS, SECURED, TLS, WILDCARDS
 from seaway.routing.ingress.problems import CLASS, Problem
 from seaway.routing.ingress.rules import HTTP, HTTPS, build
 from seaway.routing.ir import Chain, Fleet, Source
@@ -31,7 +31,7 @@ from seaway.routing.parts import Part, Parts, Way
 
 Tree = dict[str, Any]
 RESOURCES = ("ingresses", "ingressclasses")
-INDEXES = (DEFAULTS, NAMED, SECURED, TLS, WILDCARDS, shadows.LINES)
+INDEXES = (DEFAULTS, NAMED, NAMED_DOMAINS, SECURED, TLS, WILDCARDS, shadows.LINES)
 
 
 class Decided(NamedTuple):

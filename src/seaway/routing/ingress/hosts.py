@@ -57,18 +57,23 @@ def listed(tree: Tree) -> tuple[str, ...]:
     )
 
 
-def secured_domains(tree: Tree) -> tuple[str, ...]:
-    """The domains that an Ingress has TLS for: those listed, those of its rules that a listed wildcard covers, and all of its
-    rules' where an entry lists none."""
+def named_domains(tree: Tree) -> tuple[str, ...]:
+    """The domains that an Ingress has a certificate for, if it has: those listed, and all of its rules' where an entry lists
+    none."""
     entries = get(tree, "spec", "tls") or ()
-    if not entries:
-        return ()
-    names = listed(tree)
     everything = any(not entry.get("hosts") for entry in entries)
-    covered = (d for d in rule_domains(tree) if everything or parent(d) in names)
-    return tuple(dict.fromkeys((*names, *covered)))
+    return tuple(dict.fromkeys((*listed(tree), *(rule_domains(tree) if everything else ()))))
 
 
+def secured_domains(tree: Tree) -> tuple[str, ...]:
+    """The domains of an Ingress's rules that it has TLS for."""
+    if not get(tree, "spec", "tls"):
+        return ()
+    names = named_domains(tree)
+    return tuple(d for d in rule_domains(tree) if d in names or parent(d) in names)
+
+
+NAMED_DOMAINS = Index("ingresses by server name", "ingresses", named_domains)
 SECURED = Index("ingresses by domain with TLS", "ingresses", secured_domains)
 TLS = Index(
     "ingresses with TLS by the class that they name",
@@ -98,5 +103,5 @@ def _own_wildcards(view: View, namespace: str, name: str) -> tuple[str, ...]:
 
 
 def secured(view: View, settings: Settings, class_name: str, domain: str) -> bool:
-    """A decision: whether some Ingress of a class has TLS for a domain."""
+    """A decision: whether some Ingress of a class has rules of a domain and TLS for it."""
     return any(view.ask(class_of, settings, *key) == class_name for key in view.find(SECURED.name, domain))
