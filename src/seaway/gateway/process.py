@@ -112,7 +112,9 @@ class Gateway:
             for fleet in self.programming.news():
                 self._learn(fleet)
             for fleet, addresses in self.provisioning.news().items():
-                self._addresses[fleet] = addresses
+                if self._addresses.get(fleet) != addresses:
+                    self._addresses[fleet] = addresses
+                    self.writer.look_at_cleared()
                 self.engine.fact("addresses", *fleet, value=addresses)
             for place, problem in self.provisioning.problems().items():
                 self.engine.fact("parameters problem", *place, value=problem or None)
@@ -161,11 +163,13 @@ class Gateway:
             self._said[place] = set(status.events)
 
     def _release(self, resource: str, key: Key) -> None:
-        """An object is none of ours: what we wrote into the status of an Ingress goes."""
+        """An object is none of ours: what we wrote into the status of an Ingress goes, once its addresses are known for ours."""
         self._said.pop((resource, key), None)
         self.writer.forget(resource, key)
-        tree = self.watching.get(resource, key)
-        if resource == "ingresses" and tree is not None:
-            mine = [value for fleet in self._addresses.values() for _, value in fleet.usable]
-            if left_behind(tree, mine):
-                self.writer.want(Status(resource, *key, {"loadBalancer": {}}))
+        if resource == "ingresses":
+            self.writer.clear(resource, key, self._left_behind)
+
+    def _left_behind(self, tree: Tree) -> bool:
+        """Whether an Ingress that is none of ours has addresses of ours, which this process or the one before it wrote."""
+        mine = [v for f, found in self._addresses.items() if f.kind == "IngressClass" for _, v in found.usable]
+        return left_behind(tree, mine)

@@ -29,6 +29,7 @@ class StatusWriter:
     ) -> None:
         self._api, self._watching, self._controllers, self._pause = api, watching, controllers, pause
         self._wanted: dict[tuple[str, Key], Status] = {}
+        self._clearing: dict[tuple[str, Key], Callable[[Tree], bool]] = {}
         self._last: dict[tuple[str, Key], float] = {}
         self.written = 0
         self.queue: Reconciler[tuple[str, Key]] = Reconciler("status", self._write, WORKERS)
@@ -36,15 +37,28 @@ class StatusWriter:
     def want(self, status: Status) -> None:
         place = (status.resource, Key(status.namespace, status.name))
         self._wanted[place] = status
+        self._clearing.pop(place, None)
         self.queue.add(place)
+
+    def clear(self, resource: str, key: Key, due: Callable[[Tree], bool]) -> None:
+        """Its load balancer's addresses go, once, when `due(object)`: as soon as they are known to be what we wrote. Once, for
+        another controller may have the same ones."""
+        self._clearing[resource, key] = due
+        self.queue.add((resource, key))
+
+    def look_at_cleared(self) -> None:
+        """What is due to be cleared may have changed."""
+        for place in self._clearing:
+            self.queue.add(place)
 
     def look(self, resource: str, key: Key) -> None:
         """The object has changed: somebody may have written over its status."""
-        if (resource, key) in self._wanted:
+        if (resource, key) in self._wanted or (resource, key) in self._clearing:
             self.queue.add((resource, key))
 
     def forget(self, resource: str, key: Key) -> None:
         self._wanted.pop((resource, key), None)
+        self._clearing.pop((resource, key), None)
         self._last.pop((resource, key), None)
 
     async def run(self) -> None:
@@ -53,8 +67,13 @@ class StatusWriter:
     async def _write(self, place: tuple[str, Key]) -> float | None:
         resource, key = place
         status, current = self._wanted.get(place), self._watching.get(resource, key)
-        if status is None or current is None:
+        if current is None:
             return None
+        if status is None:
+            due = self._clearing.get(place)
+            if due is None or not due(current):
+                return None
+            status = Status(resource, *key, {"loadBalancer": {}})
         patch = statuses.merged(status, current, self._controllers(), stamp(time.time()))
         if patch is None:
             return None
@@ -71,4 +90,5 @@ class StatusWriter:
         except NotFound:
             return None
         self.written += 1
+        self._clearing.pop(place, None)
         return None
