@@ -166,44 +166,45 @@ def test_a_root_that_another_has_asked_for_is_told_all_the_same() -> None:
     assert values(found.settle(word)) == [("odd", "even")]
 
 
-class TestFailures:
-    def test_a_decision_that_fails_keeps_what_it_had_and_hurts_no_other(self) -> None:
-        found = memo(x=1, y=1)
-        found.root(guarded, "x")
-        found.root(guarded, "y")
-        found.settle()
-        put(found, "x", "bad")
-        put(found, "y", 2)
-        assert values(found.settle()) == [(1, 2)]
-        assert list(found.failures) == [(guarded, "x")] and found.known(guarded, "x") == 1
+def test_a_decision_that_fails_keeps_what_it_had_and_hurts_no_other() -> None:
+    found = memo(x=1, y=1)
+    found.root(guarded, "x")
+    found.root(guarded, "y")
+    found.settle()
+    put(found, "x", "bad")
+    put(found, "y", 2)
+    assert values(found.settle()) == [(1, 2)]
+    assert list(found.failures) == [(guarded, "x")] and found.known(guarded, "x") == 1
 
-    def test_it_is_decided_again_when_what_it_read_changes(self) -> None:
-        found = memo(x="bad")
-        found.root(guarded, "x")
-        found.settle()
-        put(found, "x", 3)
-        assert values(found.settle()) == [(None, 3)] and not found.failures
-        put(found, "x", "bad")
-        found.settle()
-        put(found, "x", 3)
-        assert found.settle() == [] and not found.failures
 
-    def test_a_failure_deep_below_is_everybodys_who_asked(self) -> None:
-        found = memo(switch="x", x=1)
-        found.root(chosen, "switch")
-        found.root(guarded, "x")
-        found.settle()
-        put(found, "x", "bad")
-        found.settle()
-        assert len(found.failures) == 2
-        # The second asker must not take the value from before for good.
-        put(found, "switch", "y")
-        assert values(found.settle()) == [(1, 0)] and list(found.failures) == [(guarded, "x")]
-        put(found, "switch", "x")
-        found.settle()
-        assert len(found.failures) == 2
-        put(found, "x", 5)
-        assert sorted(values(found.settle())) == [(0, 5), (1, 5)] and not found.failures
+def test_what_failed_is_decided_again_when_what_it_read_changes() -> None:
+    found = memo(x="bad")
+    found.root(guarded, "x")
+    found.settle()
+    put(found, "x", 3)
+    assert values(found.settle()) == [(None, 3)] and not found.failures
+    put(found, "x", "bad")
+    found.settle()
+    put(found, "x", 3)
+    assert found.settle() == [] and not found.failures
+
+
+def test_a_failure_deep_below_is_everybodys_who_asked() -> None:
+    found = memo(switch="x", x=1)
+    found.root(chosen, "switch")
+    found.root(guarded, "x")
+    found.settle()
+    put(found, "x", "bad")
+    found.settle()
+    assert len(found.failures) == 2
+    # The second asker must not take the value from before for good.
+    put(found, "switch", "y")
+    assert values(found.settle()) == [(1, 0)] and list(found.failures) == [(guarded, "x")]
+    put(found, "switch", "x")
+    found.settle()
+    assert len(found.failures) == 2
+    put(found, "x", 5)
+    assert sorted(values(found.settle())) == [(0, 5), (1, 5)] and not found.failures
 
 
 def test_objects_and_indexes_are_inputs_too() -> None:

@@ -100,50 +100,53 @@ def test_equal_rules_of_two_objects_are_removed_each_for_itself() -> None:
     assert rules(taken(state)) == ["one"]
 
 
-class TestWays:
-    def socket(self, state: FleetState) -> Socket | None:
-        return taken(state).sockets["tcp-443"]
+def socket_of(state: FleetState) -> Socket | None:
+    return taken(state).sockets["tcp-443"]
 
-    def test_of_two_chains_of_a_name_the_older_wins_and_the_younger_takes_over(self) -> None:
-        state = FleetState()
-        young = part(ways=(Way(443, "tcp", chain("c", "young"), ("2",)),))
-        old = part(ways=(Way(443, "tcp", chain("c", "old"), ("1",)),))
-        state.change("y", None, young)
-        state.change("o", None, old)
-        assert self.socket(state) == Socket(443, "tcp", (chain("c", "old"),))
-        state.change("o", old, None)
-        assert self.socket(state) == Socket(443, "tcp", (chain("c", "young"),))
-        state.change("y", young, None)
-        assert self.socket(state) is None and state.empty
 
-    def test_chains_stand_in_order_of_their_names(self) -> None:
-        state = FleetState()
-        for name in "bac":
-            state.change(name, None, part(ways=(Way(443, "tcp", chain(name, name)),)))
-        assert [c.name for c in self.socket(state).chains] == ["a", "b", "c"]  # type: ignore[union-attr]
+def test_of_two_chains_of_a_name_the_older_wins_and_the_younger_takes_over() -> None:
+    state = FleetState()
+    young = part(ways=(Way(443, "tcp", chain("c", "young"), ("2",)),))
+    old = part(ways=(Way(443, "tcp", chain("c", "old"), ("1",)),))
+    state.change("y", None, young)
+    state.change("o", None, old)
+    assert socket_of(state) == Socket(443, "tcp", (chain("c", "old"),))
+    state.change("o", old, None)
+    assert socket_of(state) == Socket(443, "tcp", (chain("c", "young"),))
+    state.change("y", young, None)
+    assert socket_of(state) is None and state.empty
 
-    def test_names_of_a_shared_chain_are_put_together_and_go_with_their_last_user(self) -> None:
-        state = FleetState()
 
-        def way(*names: str) -> Part:
-            return part(ways=(Way(443, "tcp", chain("c", *names), share=True),))
+def test_chains_stand_in_order_of_their_names() -> None:
+    state = FleetState()
+    for name in "bac":
+        state.change(name, None, part(ways=(Way(443, "tcp", chain(name, name)),)))
+    assert [c.name for c in socket_of(state).chains] == ["a", "b", "c"]  # type: ignore[union-attr]
 
-        state.change("one", None, way("b", "x"))
-        state.change("two", None, way("a", "x"))
-        assert self.socket(state) == Socket(443, "tcp", (chain("c", "a", "b", "x"),))
-        state.change("one", way("b", "x"), way("x"))
-        assert self.socket(state) == Socket(443, "tcp", (chain("c", "a", "x"),))
-        state.change("two", way("a", "x"), None)
-        assert self.socket(state) == Socket(443, "tcp", (chain("c", "x"),))
 
-    def test_one_more_object_with_the_same_way_is_no_change(self) -> None:
-        state = FleetState()
-        way = part(ways=(Way(443, "tcp", chain("c"), share=True),))
-        state.change("one", None, way)
-        taken(state)
-        state.change("two", None, way)
-        state.change("one", way, None)
-        assert not taken(state).sockets and not state.empty
+def test_names_of_a_shared_chain_are_put_together_and_go_with_their_last_user() -> None:
+    state = FleetState()
+
+    def way(*names: str) -> Part:
+        return part(ways=(Way(443, "tcp", chain("c", *names), share=True),))
+
+    state.change("one", None, way("b", "x"))
+    state.change("two", None, way("a", "x"))
+    assert socket_of(state) == Socket(443, "tcp", (chain("c", "a", "b", "x"),))
+    state.change("one", way("b", "x"), way("x"))
+    assert socket_of(state) == Socket(443, "tcp", (chain("c", "a", "x"),))
+    state.change("two", way("a", "x"), None)
+    assert socket_of(state) == Socket(443, "tcp", (chain("c", "x"),))
+
+
+def test_one_more_object_with_the_same_way_is_no_change() -> None:
+    state = FleetState()
+    way = part(ways=(Way(443, "tcp", chain("c"), share=True),))
+    state.change("one", None, way)
+    taken(state)
+    state.change("two", None, way)
+    state.change("one", way, None)
+    assert not taken(state).sockets and not state.empty
 
 
 def test_a_cluster_lives_as_long_as_its_last_user_and_is_told_once() -> None:

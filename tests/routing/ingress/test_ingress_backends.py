@@ -62,36 +62,37 @@ def test_resource_backends_are_refused_with_their_name() -> None:
     ]
 
 
-class TestExternalName:
-    def at(self, name: str, port: str, *ports: Tree) -> tuple[int, str, int]:
-        spec = {
-            "kind": "Service",
-            "metadata": {"name": "ext"},
-            "spec": {"type": "ExternalName", "externalName": name, "ports": [*ports]},
-        }
-        found = world(spec, ingress("it", (HOST, "/", f"ext:{port}")))
-        answer = evaluate(fleet(found), HOST)
-        cluster = fleet(found).clusters.get(answer.cluster) if answer.clusters else None  # type: ignore[union-attr]
-        return answer.code, cluster.external if cluster else "", cluster.port if cluster else 0
+def external(name: str, port: str, *ports: Tree) -> tuple[int, str, int]:
+    spec = {
+        "kind": "Service",
+        "metadata": {"name": "ext"},
+        "spec": {"type": "ExternalName", "externalName": name, "ports": [*ports]},
+    }
+    found = world(spec, ingress("it", (HOST, "/", f"ext:{port}")))
+    answer = evaluate(fleet(found), HOST)
+    cluster = fleet(found).clusters.get(answer.cluster) if answer.clusters else None  # type: ignore[union-attr]
+    return answer.code, cluster.external if cluster else "", cluster.port if cluster else 0
 
-    def test_any_port_of_it_leads_to_the_name(self) -> None:
-        assert self.at("www.example.org", "443") == (0, "www.example.org", 443)
 
-    def test_a_listed_port_leads_to_its_target(self) -> None:
-        assert self.at("www.example.org", "web", {"name": "web", "port": 80, "targetPort": 8080}) == (
-            0,
-            "www.example.org",
-            8080,
-        )
+def test_any_port_of_an_external_name_leads_to_the_name() -> None:
+    assert external("www.example.org", "443") == (0, "www.example.org", 443)
 
-    def test_a_name_is_no_port_that_is_not_listed(self) -> None:
-        assert self.at("www.example.org", "web") == (503, "", 0)
 
-    @pytest.mark.parametrize(
-        "name", ["localhost", "LOCALHOST.", "x.localhost", "127.0.0.1", "0.0.0.0", "169.254.169.254"]
+def test_a_listed_port_of_an_external_name_leads_to_its_target() -> None:
+    assert external("www.example.org", "web", {"name": "web", "port": 80, "targetPort": 8080}) == (
+        0,
+        "www.example.org",
+        8080,
     )
-    def test_names_of_the_proxy_itself_are_refused(self, name: str) -> None:
-        assert self.at(name, "19003") == (503, "", 0)
+
+
+def test_a_name_is_no_port_that_is_not_listed() -> None:
+    assert external("www.example.org", "web") == (503, "", 0)
+
+
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST.", "x.localhost", "127.0.0.1", "0.0.0.0", "169.254.169.254"])
+def test_names_of_the_proxy_itself_are_refused(name: str) -> None:
+    assert external(name, "19003") == (503, "", 0)
 
 
 @pytest.mark.parametrize(

@@ -74,34 +74,36 @@ def test_a_rule_without_paths_is_its_default_backends_or_404() -> None:
     assert evaluate(fleet(found), "z.example.com").cluster == "default/b/80"
 
 
-class TestDefaultBackends:
-    def test_without_rules_it_has_all_hosts_that_nobody_names(self) -> None:
-        found = world(ingress("all", default="a"), ingress("other", ("x.example.com", "/x", "b")))
-        assert evaluate(fleet(found), "anything.org", "/any").cluster == "default/a/80"
-        assert evaluate(fleet(found), "x.example.com", "/x").cluster == "default/b/80"
+def test_a_default_backend_without_rules_has_all_hosts_that_nobody_names() -> None:
+    found = world(ingress("all", default="a"), ingress("other", ("x.example.com", "/x", "b")))
+    assert evaluate(fleet(found), "anything.org", "/any").cluster == "default/a/80"
+    assert evaluate(fleet(found), "x.example.com", "/x").cluster == "default/b/80"
 
-    def test_it_never_catches_paths_of_a_host_that_another_names(self) -> None:
-        found = world(
-            ingress("all", default="a"),
-            ingress("own", ("y.example.com", "/y", "c"), default="d"),
-            ingress("other", ("x.example.com", "/x", "b")),
-        )
-        assert evaluate(fleet(found), "x.example.com", "/rest").code == 404
-        assert evaluate(fleet(found), "y.example.com", "/rest").cluster == "default/d/80"
 
-    def test_with_rules_it_has_their_hosts_other_paths_behind_all_rules(self) -> None:
-        found = world(
-            ingress("one", ("x.example.com", "/x", "a"), ("*.w.org", "/w", "a"), default="b"),
-            ingress("two", ("x.example.com", "/", "c")),
-        )
-        assert evaluate(fleet(found), "x.example.com", "/rest").cluster == "default/c/80"
-        assert evaluate(fleet(found), "v.w.org", "/rest").cluster == "default/b/80"
-        assert evaluate(fleet(found), "u.v.w.org", "/rest").code == 404
+def test_a_default_backend_never_catches_paths_of_a_host_that_another_names() -> None:
+    found = world(
+        ingress("all", default="a"),
+        ingress("own", ("y.example.com", "/y", "c"), default="d"),
+        ingress("other", ("x.example.com", "/x", "b")),
+    )
+    assert evaluate(fleet(found), "x.example.com", "/rest").code == 404
+    assert evaluate(fleet(found), "y.example.com", "/rest").cluster == "default/d/80"
 
-    def test_of_two_for_all_hosts_the_older_wins_and_the_younger_is_told(self) -> None:
-        found = world(ingress("old", default="a"), ingress("young", default="b"))
-        assert evaluate(fleet(found), "anything.org").cluster == "default/a/80"
-        assert events(found, "young") == [
-            "PathConflict: spec.defaultBackend: the default backend of all hosts is served as Ingress default/old, "
-            "which is older, says"
-        ]
+
+def test_a_default_backend_with_rules_has_their_hosts_other_paths_behind_all_rules() -> None:
+    found = world(
+        ingress("one", ("x.example.com", "/x", "a"), ("*.w.org", "/w", "a"), default="b"),
+        ingress("two", ("x.example.com", "/", "c")),
+    )
+    assert evaluate(fleet(found), "x.example.com", "/rest").cluster == "default/c/80"
+    assert evaluate(fleet(found), "v.w.org", "/rest").cluster == "default/b/80"
+    assert evaluate(fleet(found), "u.v.w.org", "/rest").code == 404
+
+
+def test_of_two_default_backends_for_all_hosts_the_older_wins_and_the_younger_is_told() -> None:
+    found = world(ingress("old", default="a"), ingress("young", default="b"))
+    assert evaluate(fleet(found), "anything.org").cluster == "default/a/80"
+    assert events(found, "young") == [
+        "PathConflict: spec.defaultBackend: the default backend of all hosts is served as Ingress default/old, "
+        "which is older, says"
+    ]

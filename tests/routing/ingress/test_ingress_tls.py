@@ -137,44 +137,44 @@ def test_a_secret_that_cannot_be_used_is_told_and_hurts_nobody_else(data: Tree |
     assert shown(found, "x.example.com") == "default/s" and events(found, "bad") == []
 
 
-class TestDefaultCertificate:
-    def default(self, *objects: Tree, name: str = "infra/default") -> World:
-        where = {"kind": "ConfigMap", "name": "envoys", "namespace": "infra", "scope": "Namespace"}
-        data = {
-            "kind": "ConfigMap",
-            "metadata": {"name": "envoys", "namespace": "infra"},
-            "data": {"defaultCertificate": name},
-        }
-        return world(
-            ingress_class(parameters=where), data, secret("default", "*.example.com", namespace="infra"), *objects
-        )
+def with_default(*objects: Tree, name: str = "infra/default") -> World:
+    where = {"kind": "ConfigMap", "name": "envoys", "namespace": "infra", "scope": "Namespace"}
+    data = {
+        "kind": "ConfigMap",
+        "metadata": {"name": "envoys", "namespace": "infra"},
+        "data": {"defaultCertificate": name},
+    }
+    return world(ingress_class(parameters=where), data, secret("default", "*.example.com", namespace="infra"), *objects)
 
-    def test_it_serves_hosts_without_a_certificate_of_their_own(self) -> None:
-        own = secret("own", "own.example.com")
-        found = self.default(
-            own,
-            site("own", "own.example.com", (("own.example.com",), "own")),
-            site("named", "named.example.com", (("named.example.com",), "")),
-            site("plain", "plain.example.com"),
-        )
-        names = ["own.example.com", "named.example.com", "plain.example.com", ""]
-        assert [shown(found, n) for n in names] == ["default/own", *["infra/default"] * 3]
-        assert events(found, "named") == []
-        assert evaluate(fleet(found), "named.example.com").code == 308
-        assert evaluate(fleet(found), "plain.example.com").cluster == "default/a/80"
-        assert evaluate(fleet(found), "plain.example.com", scheme="https").cluster == "default/a/80"
 
-    def test_it_stands_in_for_a_secret_that_cannot_be_used(self) -> None:
-        found = self.default(site("bad", "x.example.com", (("x.example.com",), "missing")))
-        assert shown(found, "x.example.com") == "infra/default"
-        assert events(found, "bad") == [
-            "InvalidCertificateRef: spec.tls[0].secretName: Secret default/missing does not exist: "
-            "its hosts get the default certificate infra/default"
-        ]
+def test_the_default_certificate_serves_hosts_without_a_certificate_of_their_own() -> None:
+    own = secret("own", "own.example.com")
+    found = with_default(
+        own,
+        site("own", "own.example.com", (("own.example.com",), "own")),
+        site("named", "named.example.com", (("named.example.com",), "")),
+        site("plain", "plain.example.com"),
+    )
+    names = ["own.example.com", "named.example.com", "plain.example.com", ""]
+    assert [shown(found, n) for n in names] == ["default/own", *["infra/default"] * 3]
+    assert events(found, "named") == []
+    assert evaluate(fleet(found), "named.example.com").code == 308
+    assert evaluate(fleet(found), "plain.example.com").cluster == "default/a/80"
+    assert evaluate(fleet(found), "plain.example.com", scheme="https").cluster == "default/a/80"
 
-    def test_one_that_cannot_be_used_is_none(self) -> None:
-        found = self.default(site("plain", "x.example.com"), name="infra/nothing")
-        assert list(fleet(found).sockets) == ["tcp-80"]  # type: ignore[union-attr]
+
+def test_the_default_certificate_stands_in_for_a_secret_that_cannot_be_used() -> None:
+    found = with_default(site("bad", "x.example.com", (("x.example.com",), "missing")))
+    assert shown(found, "x.example.com") == "infra/default"
+    assert events(found, "bad") == [
+        "InvalidCertificateRef: spec.tls[0].secretName: Secret default/missing does not exist: "
+        "its hosts get the default certificate infra/default"
+    ]
+
+
+def test_a_default_certificate_that_cannot_be_used_is_none() -> None:
+    found = with_default(site("plain", "x.example.com"), name="infra/nothing")
+    assert list(fleet(found).sockets) == ["tcp-80"]  # type: ignore[union-attr]
 
 
 def test_an_entry_without_secret_has_no_certificate() -> None:
@@ -186,55 +186,62 @@ def test_an_entry_without_secret_has_no_certificate() -> None:
     ]
 
 
-class TestRedirect:
-    def at(self, path: str = "/p", **annotations: str) -> tuple[int, str]:
-        names = {"ssl": SSL_REDIRECT, "force": FORCE}
-        tls = ((("x.example.com",), "s"),) if annotations.pop("tls", "yes") == "yes" else ()
-        more = {"annotations": {names[k]: v for k, v in annotations.items()}}
-        found = world(secret("s", "x.example.com"), site("it", "x.example.com", *tls, **more))
-        assert "InvalidAnnotation" not in reasons(found, "it")
-        answer = evaluate(fleet(found), "x.example.com", path)
-        return answer.code, answer.location
+def redirected(path: str = "/p", **annotations: str) -> tuple[int, str]:
+    names = {"ssl": SSL_REDIRECT, "force": FORCE}
+    tls = ((("x.example.com",), "s"),) if annotations.pop("tls", "yes") == "yes" else ()
+    more = {"annotations": {names[k]: v for k, v in annotations.items()}}
+    found = world(secret("s", "x.example.com"), site("it", "x.example.com", *tls, **more))
+    assert "InvalidAnnotation" not in reasons(found, "it")
+    answer = evaluate(fleet(found), "x.example.com", path)
+    return answer.code, answer.location
 
-    def test_a_host_with_tls_is_redirected_permanently_unless_told_otherwise(self) -> None:
-        assert self.at() == (308, "https://x.example.com/p")
-        assert self.at(ssl="true") == (308, "https://x.example.com/p")
-        assert self.at(ssl="false") == (0, "") == self.at(ssl="0")
 
-    def test_a_host_without_tls_is_redirected_by_force_alone(self) -> None:
-        assert self.at(tls="no", ssl="true") == (0, "")
-        assert self.at(tls="no", force="true") == (308, "https://x.example.com/p")
-        assert self.at(ssl="false", force="true") == (308, "https://x.example.com/p")
+def test_a_host_with_tls_is_redirected_permanently_unless_told_otherwise() -> None:
+    assert redirected() == (308, "https://x.example.com/p")
+    assert redirected(ssl="true") == (308, "https://x.example.com/p")
+    assert redirected(ssl="false") == (0, "") == redirected(ssl="0")
 
-    def test_tls_of_a_host_holds_for_all_who_have_rules_there(self) -> None:
-        found = world(secret("s", "x.example.com"), site("it", "x.example.com", (("x.example.com",), "s")))
-        found.apply(ingress("other", ("x.example.com", "/other", "b"))).settle()
-        assert evaluate(fleet(found), "x.example.com", "/other").code == 308
-        assert evaluate(fleet(found), "x.example.com", "/other", scheme="https").cluster == "default/b/80"
 
-    def test_what_is_meant_for_tls_is_not_said_in_the_clear_while_the_secret_is_missing(self) -> None:
-        found = world(site("it", "x.example.com", (("x.example.com",), "missing")))
-        assert evaluate(fleet(found), "x.example.com").code == 308
+def test_a_host_without_tls_is_redirected_by_force_alone() -> None:
+    assert redirected(tls="no", ssl="true") == (0, "")
+    assert redirected(tls="no", force="true") == (308, "https://x.example.com/p")
+    assert redirected(ssl="false", force="true") == (308, "https://x.example.com/p")
 
-    def test_proofs_for_acme_are_heard_over_plain_http(self) -> None:
-        found = world(site("it", "x.example.com", (("x.example.com",), "missing")))
-        found.apply(ingress("solver", ("x.example.com", "/.well-known/acme-challenge/token", "b", "Exact"))).settle()
-        assert evaluate(fleet(found), "x.example.com", "/.well-known/acme-challenge/token").cluster == "default/b/80"
-        assert evaluate(fleet(found), "x.example.com", "/.well-known/acme-challenge/other").code == 308
 
-    def test_a_name_that_is_listed_without_a_rule_redirects_nobodys_rules(self) -> None:
-        found = world(secret("s", "x.example.com"), site("it", "y.example.com", (("x.example.com",), "s")))
-        found.apply(site("plain", "x.example.com")).settle()
-        assert evaluate(fleet(found), "x.example.com").cluster == "default/a/80"
-        assert evaluate(fleet(found), "x.example.com", scheme="https").certificate == "default/s"
+def test_tls_of_a_host_holds_for_all_who_have_rules_there() -> None:
+    found = world(secret("s", "x.example.com"), site("it", "x.example.com", (("x.example.com",), "s")))
+    found.apply(ingress("other", ("x.example.com", "/other", "b"))).settle()
+    assert evaluate(fleet(found), "x.example.com", "/other").code == 308
+    assert evaluate(fleet(found), "x.example.com", "/other", scheme="https").cluster == "default/b/80"
 
-    def test_a_wildcard_of_another_does_not_redirect_a_host_without_tls(self) -> None:
-        found = world(secret("s", "*.example.com"), site("wild", "*.example.com", (("*.example.com",), "s")))
-        found.apply(site("plain", "x.example.com")).settle()
-        assert evaluate(fleet(found), "x.example.com").cluster == "default/a/80"
-        assert evaluate(fleet(found), "y.example.com").code == 308
 
-    def test_a_value_that_is_none_is_told_and_counts_as_not_given(self) -> None:
-        found = world(site("it", "x.example.com", (("x.example.com",), "s"), annotations={SSL_REDIRECT: "no"}))
-        assert reasons(found, "it") == ["InvalidAnnotation", "InvalidCertificateRef"]
-        assert evaluate(fleet(found), "x.example.com").code == 308
+def test_what_is_meant_for_tls_is_not_said_in_the_clear_while_the_secret_is_missing() -> None:
+    found = world(site("it", "x.example.com", (("x.example.com",), "missing")))
+    assert evaluate(fleet(found), "x.example.com").code == 308
+
+
+def test_proofs_for_acme_are_heard_over_plain_http() -> None:
+    found = world(site("it", "x.example.com", (("x.example.com",), "missing")))
+    found.apply(ingress("solver", ("x.example.com", "/.well-known/acme-challenge/token", "b", "Exact"))).settle()
+    assert evaluate(fleet(found), "x.example.com", "/.well-known/acme-challenge/token").cluster == "default/b/80"
+    assert evaluate(fleet(found), "x.example.com", "/.well-known/acme-challenge/other").code == 308
+
+
+def test_a_name_that_is_listed_without_a_rule_redirects_nobodys_rules() -> None:
+    found = world(secret("s", "x.example.com"), site("it", "y.example.com", (("x.example.com",), "s")))
+    found.apply(site("plain", "x.example.com")).settle()
+    assert evaluate(fleet(found), "x.example.com").cluster == "default/a/80"
+    assert evaluate(fleet(found), "x.example.com", scheme="https").certificate == "default/s"
+
+
+def test_a_wildcard_of_another_does_not_redirect_a_host_without_tls() -> None:
+    found = world(secret("s", "*.example.com"), site("wild", "*.example.com", (("*.example.com",), "s")))
+    found.apply(site("plain", "x.example.com")).settle()
+    assert evaluate(fleet(found), "x.example.com").cluster == "default/a/80"
+    assert evaluate(fleet(found), "y.example.com").code == 308
+
+
+def test_a_value_that_is_none_is_told_and_counts_as_not_given() -> None:
+    found = world(site("it", "x.example.com", (("x.example.com",), "s"), annotations={SSL_REDIRECT: "no"}))
+    assert reasons(found, "it") == ["InvalidAnnotation", "InvalidCertificateRef"]
+    assert evaluate(fleet(found), "x.example.com").code == 308
