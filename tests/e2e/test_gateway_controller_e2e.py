@@ -58,3 +58,42 @@ def test_the_controllers_pod_is_nobody_and_serves_its_pages(cluster: Cluster) ->
         wait_for(lambda: len(cluster.get("endpoints", "stand-in")["subsets"][0]["addresses"]) == 1)
     finally:
         cluster.kubectl("delete", "deployment/stand-in", "service/stand-in", "--wait=false", "--ignore-not-found")
+
+
+GATEWAY = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge}
+spec:
+  gatewayClassName: seaway
+  listeners: [{name: http, port: 80, protocol: HTTP}]
+"""
+OBJECTS = ("serviceaccount/edge-seaway", "configmap/edge-seaway", "secret/edge-seaway-xds", "service/edge-seaway",
+           "poddisruptionbudget/edge-seaway", "deployment/edge-seaway")
+
+
+def test_what_is_deleted_or_edited_of_a_fleet_comes_back_and_all_goes_with_its_gateway(cluster: Cluster) -> None:
+    cluster.apply(GATEWAY)
+    cluster.kubectl("wait", "--for=condition=Programmed", "gateway/edge", "--timeout=30s")
+    before = {what: cluster.get(*what.split("/")) for what in OBJECTS}
+    template = before["deployment/edge-seaway"]["spec"]["template"]
+    assert [a for a in template["spec"]["containers"][0]["args"] if a in ("--concurrency", "1")] == ["--concurrency", "1"]
+    assert before["deployment/edge-seaway"]["spec"]["replicas"] == 1, "small, in a cluster on one's own machine"
+    cluster.kubectl("delete", *(what for what in OBJECTS if not what.startswith("deployment")))
+    cluster.kubectl("scale", "deployment/edge-seaway", "--replicas=3")
+
+    def back() -> bool:
+        found = {what: cluster.kubectl("get", what, "-o", "json", check=False) for what in OBJECTS}
+        return all(text.startswith("{") for text in found.values()) and \
+            cluster.get("deployment", "edge-seaway")["spec"]["replicas"] == 1
+
+    wait_for(back, 20, "everything is as it was")
+    after = {what: cluster.get(*what.split("/")) for what in OBJECTS}
+    for what in ("configmap/edge-seaway", "secret/edge-seaway-xds"):
+        assert after[what]["data"] == before[what]["data"], "the same certificate: no reason for another"
+        assert after[what]["metadata"]["uid"] != before[what]["metadata"]["uid"]
+    assert after["deployment/edge-seaway"]["spec"]["template"] == template, "no new pod for it"
+    cluster.kubectl("patch", "configmap/edge-seaway", "--type=merge", "-p", '{"data": {"envoy.json": "{}"}}')
+    wait_for(lambda: cluster.get("configmap", "edge-seaway")["data"] == before["configmap/edge-seaway"]["data"], 20)
+    cluster.kubectl("delete", "gateway/edge")
+    wait_for(lambda: not cluster.kubectl("get", ",".join(w.partition("/")[0] for w in OBJECTS), "-l", "seaway.dev/fleet", "-o", "name"), 20)

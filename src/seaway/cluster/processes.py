@@ -54,7 +54,8 @@ def _logs(logs: ApiServer) -> Tree:
 
 def gateway_arguments(gateway: Gateway) -> list[str]:
     """The gateway's, in its pod: fleets are small here, unless something else is chosen."""
-    chosen = {"replicas": "1", "concurrency": "1", **gateway.parameters}
+    small = {"replicas": "1", "concurrency": "1", "settleSeconds": "2", "drainSeconds": "20"}  # parameters.SMALL
+    chosen = {**small, **gateway.parameters}
     own = ("seaway.dev/gateway-controller", *gateway.controller_names) if gateway.controller_names else ()
     ingress = ("seaway.dev/ingress-controller", *gateway.ingress_controllers) if gateway.ingress_controllers else ()
     return [

@@ -33,6 +33,7 @@ log = logging.getLogger("seaway.gateway")
 # Between two settlements: what comes in bursts is decided once. The first change after a quiet time waits for nothing.
 PAUSE = 0.01
 LOOK_AT_VERSION = 60.0  # seconds
+OF_FLEETS = {"secrets": "Secret", "configmaps": "ConfigMap"}  # what fleets have of what is watched anyway
 
 
 class Settings(NamedTuple):
@@ -80,6 +81,8 @@ class Gateway:
             self.writer.look(resource, key)
         if resource == "services":
             self.provisioning.service_changed(key, tree)
+        elif resource in OF_FLEETS:
+            self.provisioning.data_changed(OF_FLEETS[resource], key, tree)
         self._dirty.set()
 
     def _wake(self) -> None:

@@ -30,7 +30,7 @@ Tree = dict[str, Any]
 log = logging.getLogger("seaway.gateway")
 MANAGER = "seaway-gateway"
 LOOK_AGAIN = 300.0  # seconds until a fleet's objects are applied anew, whatever anybody did to them
-OWNED = ("deployments.apps", "daemonsets.apps")
+OWNED = ("deployments.apps", "daemonsets.apps", "serviceaccounts", "poddisruptionbudgets.policy")
 API_VERSIONS = {"Gateway": "gateway.networking.k8s.io/v1", "IngressClass": "networking.k8s.io/v1"}
 
 
@@ -58,6 +58,7 @@ class Provisioning:
         self._specs: dict[Fleet, FleetSpec] = {}
         self._places: dict[Key, Fleet] = {}  # of a fleet's objects
         self._applied: dict[Fleet, dict[str, str]] = {}
+        self._data: dict[tuple[str, Key], Tree] = {}  # of Secrets and ConfigMaps, as applied
         self._services: dict[Key, Tree] = {}
         self._one_authority = asyncio.Lock()
         self._news: dict[Fleet, Addresses] = {}
@@ -96,6 +97,14 @@ class Provisioning:
             if tree is None:
                 self._applied.pop(fleet, None)
                 self.queue.add(fleet)
+
+    def data_changed(self, kind: str, key: Key, tree: Tree | None) -> None:
+        """A Secret or ConfigMap: what others change in a fleet's, or delete, comes back."""
+        ours = self._data.get((kind, key))
+        fleet = self._places.get(Key(key.namespace, key.name.removesuffix(objects.OF_SECRET)))
+        if ours is not None and fleet is not None and (tree is None or tree.get("data") != ours):
+            self._applied.pop(fleet, None)
+            self.queue.add(fleet)
 
     def news(self) -> dict[Fleet, Addresses]:
         """The addresses of fleets of which something changed since this was asked last."""
@@ -167,6 +176,8 @@ class Provisioning:
             self._applied.pop(fleet, None)
             old = self._left.pop(fleet, None)
             if old is not None:
+                self._data.pop(("ConfigMap", Key(*old)), None)
+                self._data.pop(("Secret", Key(old[0], old[1] + objects.OF_SECRET)), None)
                 await self._sweep(*old, set())
             return None
         namespace, name = place(fleet, spec.class_name)
@@ -175,7 +186,8 @@ class Provisioning:
             await self._sweep(*old, set())
         self._left[fleet] = namespace, name
         by = await self.authorities()
-        secret = self._secret(Key(namespace, f"{name}-xds"))
+        place_of_secret = Key(namespace, name + objects.OF_SECRET)
+        secret = self._secret(place_of_secret) or {"data": self._data.get(("Secret", place_of_secret))}
         wanted = Wanted(
             fleet,
             namespace,
@@ -197,6 +209,8 @@ class Provisioning:
         for tree in trees:
             title = f"{tree['kind']}/{tree['metadata']['name']}"
             digest = hashlib.blake2b(repr(tree).encode(), digest_size=16).hexdigest()
+            if "data" in tree:
+                self._data[tree["kind"], Key(namespace, tree["metadata"]["name"])] = tree["data"]
             if applied.get(title) != digest:
                 await self._apply(kinds.by_kind()[tree["apiVersion"], tree["kind"]], tree)
                 applied[title] = digest

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from seaway.gateway.infrastructure.parameters import READERS, Parameters, read
+from seaway.cluster.config import Gateway
+from seaway.cluster.processes import gateway_arguments
+from seaway.gateway.infrastructure.parameters import READERS, SMALL, Parameters, read
 
 
 def of(**data: str) -> Parameters:
@@ -66,6 +68,11 @@ def test_what_is_wrong_is_told_with_its_field_and_changes_nothing(key: str, text
     found = read(Parameters(), [{"data": {key: text, "concurrency": "7"}}])
     assert [str(p)[: len(problem)] for p in found.problems] == [problem]
     assert found.parameters == Parameters(concurrency=7)
+
+
+def test_fleets_are_small_in_a_cluster_on_ones_own_machine() -> None:
+    words = [w.removeprefix("--parameter=").partition("=") for w in gateway_arguments(Gateway()) if w.startswith("--parameter=")]
+    assert read(Parameters(), [{"data": {key: text for key, _, text in words}}]) == (SMALL, ())
 
 
 def test_an_unknown_key_names_those_there_are() -> None:

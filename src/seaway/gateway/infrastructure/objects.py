@@ -24,6 +24,7 @@ KINDS = (
     ("apps/v1", "Deployment"),
     ("apps/v1", "DaemonSet"),
 )
+OF_SECRET = "-xds"  # behind the fleet's name
 ADDRESSES = "seaway.dev/load-balancer-ips"  # an address a family; spec.loadBalancerIP has room for one
 
 
@@ -88,7 +89,7 @@ def secret(wanted: Wanted) -> Tree:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": _metadata(wanted, f"{wanted.name}-xds"),
+        "metadata": _metadata(wanted, wanted.name + OF_SECRET),
         "type": "kubernetes.io/tls",
         "data": {name: base64.b64encode(value).decode() for name, value in data.items()},
     }
