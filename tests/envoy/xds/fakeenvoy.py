@@ -4,7 +4,7 @@ After source/common/upstream/cluster_manager_impl.cc, cds_api_helper.cc, eds.cc 
 1.40): clusters that are warming hold back every request about clusters; a cluster in a new version does not ask again for the
 endpoints that the old one asked for; a response with a bad cluster is applied but for it, one with a bad message is not at all, and
 one with bad routes is applied up to them. A body is JSON: `eds` the assignment of a cluster, `clusters` what is routed to, `tables`
-the route tables of a listener or a scope, `scopes` whether a listener reads scopes, `bad` how it is refused ("alone" or "whole").
+the route tables of a listener or a scope (which may have its routes itself), `scopes` whether a listener reads scopes, `bad` how it is refused ("alone" or "whole").
 
 The proxy checks what must never be: `wrong` lists each request that would have failed.
 """
@@ -193,7 +193,7 @@ class FakeEnvoy:
         return None
 
     def _check(self, when: str) -> None:
-        for type in (LISTENER, ROUTES):
+        for type in (LISTENER, ROUTES, SCOPES):
             for name, body in self.bodies[type].items():
                 missing = [c for c in body.get("clusters", ()) if c not in self.bodies[CLUSTER]]
                 if missing:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from fakeenvoy import FakeEnvoy
-from transcripts import FLEET, Stream, cluster, endpoints, listener, scope, table
+from transcripts import FLEET, Stream, cluster, endpoints, inline, listener, scope, table
 
 from seaway.envoy.xds.fleets import Fleets
 from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, ROUTES, Name, Resource
 
-BAD = {CLUSTER: ("alone", "whole"), ENDPOINT: ("alone", "whole"), ROUTES: ("alone", "whole")}
+BAD = ("alone", "whole")
+
+
+def tcp(name: str, *clusters: str, **more: Any) -> Resource:
+    return listener(name, clusters=clusters, **more)
 
 
 class World:
@@ -46,11 +51,11 @@ class World:
             else:
                 clusters.add(name)
                 gone = [g for g in gone if g.name != name]
-                put.append(cluster(name, n=n, **self.flaw(CLUSTER)))
-                put.append(endpoints(name, n=n, **self.flaw(ENDPOINT)))
+                put.append(cluster(name, n=n, **self.flaw()))
+                put.append(endpoints(name, n=n, **self.flaw()))
         for name in self.names(ENDPOINT):
             if name in clusters and self.chance.random() < 0.2:
-                put.append(endpoints(name, n=-n, **self.flaw(ENDPOINT)))
+                put.append(endpoints(name, n=-n, **self.flaw()))
         tables = [t for t in self.names(ROUTES) if t != "main"]
         for key in sorted({f"t{self.chance.randrange(6)}" for _ in range(2)}):
             if key in tables and self.chance.random() < 0.4:
@@ -64,15 +69,25 @@ class World:
             lost = old is None or any(x.name not in clusters for x in old.needs)
             if lost or self.chance.random() < 0.3:
                 some = self.chance.sample(sorted(clusters), min(len(clusters), self.chance.randint(0, 4)))
-                put.append(table(key, *some, n=n, **self.flaw(ROUTES)))
+                put.append(table(key, *some, n=n, **self.flaw()))
+        for name, made in [(f"i{k}", inline) for k in range(4)] + [(f"tcp{k}", tcp) for k in range(2)]:
+            full = made(name).name
+            old = self.wanted.get(full)
+            lost = old is not None and any(x.name not in clusters for x in old.needs)
+            roll = self.chance.random()
+            if old is not None and roll < 0.1:
+                gone.append(full)
+            elif lost or roll < 0.3:
+                some = self.chance.sample(sorted(clusters), min(len(clusters), self.chance.randint(0, 3)))
+                put.append(made(name, *some, n=n, **self.flaw()))
         put = list({r.name: r for r in put}.values())
         gone = [g for g in gone if g in self.wanted and g not in {r.name for r in put}]
         for name in gone:
             del self.wanted[name]
         return self.put(*put), gone
 
-    def flaw(self, type: str) -> dict[str, str]:
-        return {"bad": self.chance.choice(BAD[type])} if self.chance.random() < self.bad else {}
+    def flaw(self) -> dict[str, str]:
+        return {"bad": self.chance.choice(BAD)} if self.chance.random() < self.bad else {}
 
 
 def play(seed: int, bad: float, proxies: int, breaks: bool) -> tuple[World, Fleets, list[Stream], int]:

@@ -37,6 +37,11 @@ def scope(name: str, to: str, **more: Any) -> Resource:
     return of(SCOPES, name, (Name(ROUTES, to),), tables=[to], **more)
 
 
+def inline(name: str, *clusters: str, **more: Any) -> Resource:
+    """A scope that has its routes itself."""
+    return of(SCOPES, name, tuple(Name(CLUSTER, c) for c in clusters), clusters=sorted(clusters), **more)
+
+
 def listener(name: str, *tables: str, scopes: bool = False, clusters: tuple[str, ...] = (), **more: Any) -> Resource:
     needs = tuple(Name(ROUTES, t) for t in tables) + tuple(Name(CLUSTER, c) for c in clusters)
     return of(LISTENER, name, needs, tables=sorted(tables), scopes=scopes, clusters=sorted(clusters), **more)
