@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 
 from fakeenvoy import FakeEnvoy
-from transcripts import FLEET, Stream, cluster, endpoints, listener, of, scope, started, table
+from transcripts import FLEET, Stream, cluster, endpoints, inline, listener, of, scope, started, table
 
 from seaway.envoy.xds.fleets import Fleets
 from seaway.envoy.xds.messages import Request
 from seaway.envoy.xds.proxy import Bounds
-from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, ROUTES, SCOPES, SECRET, Name
+from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, ROUTES, SCOPES, SECRET, Name, Resource
 from seaway.envoy.xds.session import Session
 
 WORLD = (cluster("a"), endpoints("a"), table("r", "a"), listener("l", "r"))
@@ -135,6 +135,66 @@ def test_what_went_while_the_server_was_away_is_taken_away_after_its_users() -> 
     sent = [line for line in stream.log if line.startswith("<<")]
     assert sent == ["<< CDS 1 b", "<< EDS 2 b", "<< RDS 3 r", "<< CDS 4 -a"]
     assert not proxy.wrong
+
+
+def test_nothing_is_taken_away_before_the_proxy_has_said_all_that_it_has() -> None:
+    """It says it type by type: that it has routes to a cluster comes after that it has the cluster."""
+    front, old, routes = WORLD[3], cluster("old"), table("r", "a")
+    session = Session({LISTENER: {"l": front}, ROUTES: {"r": routes}, CLUSTER: {"a": WORLD[0]}, ENDPOINT: {"a": WORLD[1]}})
+    session.receive(Request(CLUSTER, versions={"old": old.version, "a": WORLD[0].version}))
+    assert session.next() is None
+    session.receive(Request(ENDPOINT, ("a", "old"), versions={"a": WORLD[1].version, "old": "1"}))
+    assert session.next() is None
+    session.receive(Request(LISTENER, versions={"l": front.version}))
+    assert session.next() is None, "the listener has a table, and nothing is known of that yet"
+    session.receive(Request(ROUTES, ("r",), versions={"r": "older"}))
+    now = session.next()
+    assert now is not None and now.resources == (routes,)
+    assert session.next() is None, "the older table may go to it"
+    session.receive(Request(ROUTES, nonce=now.nonce))
+    then = session.next()
+    assert then is not None and then.removed == ("old",)
+
+
+def test_endpoints_that_were_on_their_way_before_a_cluster_do_not_make_it_warm() -> None:
+    one, other = cluster("a"), of(CLUSTER, "b", (Name(ENDPOINT, "a"),), eds="a")
+    wanted: dict[str, dict[str, Resource]] = {CLUSTER: {"a": one}, ENDPOINT: {"a": endpoints("a")}, ROUTES: {}}
+    session = Session(wanted)
+    session.receive(Request(CLUSTER))
+    first = session.next()
+    session.receive(Request(ENDPOINT, ("a",)))
+    early = session.next()
+    session.receive(Request(ROUTES, ("r",)))
+    session.receive(Request(CLUSTER, nonce=first.nonce if first else ""))
+    wanted[CLUSTER]["b"], wanted[ROUTES]["r"] = other, table("r", "b")
+    session.touch([Name(CLUSTER, "b"), Name(ROUTES, "r")])
+    second = session.next()
+    assert early is not None and second is not None and second.resources == (other,)
+    session.receive(Request(CLUSTER, nonce=second.nonce))
+    session.receive(Request(ENDPOINT, nonce=early.nonce))
+    again = session.next()
+    assert again is not None and again.type == ENDPOINT
+    assert session.next() is None
+    session.receive(Request(ENDPOINT, nonce=again.nonce))
+    routes = session.next()
+    assert routes is not None and routes.type == ROUTES
+
+
+def test_what_a_refused_response_may_have_taken_away_is_sent_again_when_it_is_wanted_after_all() -> None:
+    scopes = {"east": inline("east"), "west": inline("west")}
+    session = Session({SCOPES: scopes})
+    session.receive(Request(SCOPES))
+    session.receive(Request(SCOPES, nonce="1" if session.next() else ""))
+    west = scopes.pop("west")
+    scopes["east"] = inline("east", bad="whole")
+    session.touch([Name(SCOPES, "east"), Name(SCOPES, "west")])
+    mixed = session.next()
+    assert mixed is not None and mixed.removed == ("west",) and len(mixed.resources) == 1
+    session.receive(Request(SCOPES, nonce=mixed.nonce, error="no such thing"))
+    scopes["west"] = west
+    session.touch([Name(SCOPES, "west")])
+    again = session.next()
+    assert again is not None and again.resources == (west,)
 
 
 def test_a_proxy_that_was_warming_when_the_stream_broke_gets_the_endpoints_that_it_does_not_ask_for() -> None:
