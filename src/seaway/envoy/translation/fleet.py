@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from seaway.envoy.translation import clusters, listeners, scopes, secrets, shards, tls
@@ -12,6 +12,9 @@ from seaway.envoy.translation.names import ANY, Scope
 from seaway.envoy.translation.routes import portless, routes
 from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, SCOPES, SECRET, Name, Resource, resource
 from seaway.routing.ir import Fleet, Host, Pieces, Respond, Rule, Source
+
+# Route objects of a fleet that have counters of their own; where there are more none has, so that metrics stay bounded.
+MOST_MEASURED = 200
 
 
 class Change(NamedTuple):
@@ -51,6 +54,8 @@ class Translation:
         self._members: dict[Scope, set[Name]] = {}
         self._parts: dict[Name, _Part] = {}
         self._bans: dict[Source, Ban] = {}
+        self._objects: Counter[tuple[str, str, str]] = Counter()  # the route objects that there are rules of
+        self._measured = True
         self._put: dict[Name, Resource] = {}
         self._gone: set[Name] = set()
 
@@ -109,14 +114,27 @@ class Translation:
                 if held.get(domain) == host:
                     continue
                 touched.add(scope)
+                before = held.get(domain)
+                self._count(before.rules if before else (), host.rules if host else ())
                 if host is None:
                     del held[domain]
                 else:
                     held[domain] = host
             if not held:
                 del self._scopes[scope]
+        if self._measured != (len(self._objects) <= MOST_MEASURED):
+            self._measured = not self._measured
+            self._parts.clear()
+            touched |= self._scopes.keys()
         for scope in sorted(touched):
             self._scope(scope)
+
+    def _count(self, old: Sequence[Rule], new: Sequence[Rule]) -> None:
+        self._objects.subtract(rule.source[:3] for rule in old)
+        self._objects.update(rule.source[:3] for rule in new)
+        for name in {rule.source[:3] for rule in old}:
+            if not self._objects[name]:
+                del self._objects[name]
 
     def _scope(self, scope: Scope) -> None:
         """Makes a scope anew, or those of its shards that differ."""
@@ -167,7 +185,7 @@ class Translation:
             return ()
         if ban is Ban.ACTION:
             return routes(Rule(rule.match, Respond(500), rule.source, name=rule.name))
-        return routes(rule if domain == ANY else portless(rule, domain))
+        return routes(rule if domain == ANY else portless(rule, domain), self._measured)
 
     def _one(self, name: Name, body: bytes | None, needs: frozenset[Name] = frozenset()) -> None:
         before = self.resources.get(name)

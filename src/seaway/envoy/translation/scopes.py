@@ -89,7 +89,9 @@ def whole(scope: Scope, hosts: Sequence[Host], rendered: Rendered) -> bytes:
         routes = [route for rule in host.rules for route in rendered(rule)]
         routes.append(no_rule(host.misdirected))
         # Alone in its scope a host takes whatever came to it: the key has said which it is.
-        found.append(_virtual_host(host.domain, host.domain if scope.domain == ANY else "*", routes))
+        # Its name is also that of counters, in which a dot ends a word (RFC 1123 has no underscores to be taken for it).
+        name = host.domain.replace(".", "_")
+        found.append(_virtual_host(name, host.domain if scope.domain == ANY else "*", routes))
     return _scope(scope, found, body=_largest_body(hosts))
 
 
