@@ -138,7 +138,12 @@ class Gateway:
         if any(changes.specs.values()):
             await self.programming.start()
         for fleet, pieces in changes.fleets.items():
-            self.programming.change(fleet, pieces)
+            try:
+                self.programming.change(fleet, pieces)
+            except Exception:  # a fleet that cannot be told something keeps what it has; all others go on
+                log.exception("%s could not be programmed", fleet.title)
+            self._learn(fleet)
+            self._dirty.set()  # what was learnt may be for statuses
         for fleet, spec in changes.specs.items():
             if spec is None:
                 self.programming.forget(fleet)

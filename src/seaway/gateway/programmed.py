@@ -157,7 +157,7 @@ class Programmed:
     def refusals(self) -> Mapping[str, tuple[str, ...]]:
         """KIND/NAMESPACE/NAME -> what proxies say of its rules."""
         found: dict[str, list[str]] = defaultdict(list)
-        for source, message in self._rules.bad.items():
+        for source, message in {**self._translation.unspeakable, **self._rules.bad}.items():
             part = f"{source.part}: " if source.part else ""
             found[f"{source.kind}/{source.namespace}/{source.name}"].append(f"{part}{message}")
         return {place: tuple(sorted(messages)) for place, messages in found.items()}

@@ -7,7 +7,7 @@ from translated import host, http, rule, to
 
 from seaway.envoy.translation import fleet
 from seaway.envoy.translation.fleet import Translation
-from seaway.routing.ir import Fleet, Host, Pieces
+from seaway.routing.ir import Fleet, Host, Pieces, Redirect
 
 
 def _hosts(count: int) -> dict[str, Host | None]:
@@ -37,3 +37,14 @@ def test_over_a_bound_no_route_has_them_and_under_it_all_have_again() -> None:
     assert measured() == 0
     translation.apply(Pieces(hosts={"http-80": {"h0.example.com": None}}))
     assert measured() == most
+
+
+def test_a_rule_that_envoys_messages_cannot_hold_is_told_of_and_hurts_no_other() -> None:
+    translation = Translation(Fleet("Gateway", "shop", "edge"))
+    bad = rule("/bad", Redirect(port=1 << 40), name="bad")
+    hosts = {"h.example.com": host("h.example.com", bad, rule("/good", to("shop/web/80"), name="good"))}
+    change = translation.apply(Pieces(hosts={"http-80": dict(hosts)}))
+    assert [s.name for s in translation.unspeakable] == ["bad"]
+    assert any(b"/good" in r.body and b"/bad" not in r.body for r in change.put)
+    translation.apply(Pieces(hosts={"http-80": {"h.example.com": host("h.example.com", rule("/good", to("shop/web/80"), name="good"))}}))
+    assert not translation.unspeakable

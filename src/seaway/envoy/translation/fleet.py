@@ -53,6 +53,7 @@ class Translation:
         self._scopes: dict[Scope, dict[str, Host]] = {}
         self._members: dict[Scope, set[Name]] = {}
         self._parts: dict[Name, _Part] = {}
+        self.unspeakable: dict[Source, str] = {}  # rules that cannot be said to Envoy, and why
         self._bans: dict[Source, Ban] = {}
         self._objects: Counter[tuple[str, str, str]] = Counter()  # the route objects that there are rules of
         self._measured = True
@@ -135,6 +136,9 @@ class Translation:
         for name in {rule.source[:3] for rule in old}:
             if not self._objects[name]:
                 del self._objects[name]
+        if self.unspeakable:
+            gone = {rule.source for rule in old} - {rule.source for rule in new}
+            self.unspeakable = {source: why for source, why in self.unspeakable.items() if source not in gone}
 
     def _scope(self, scope: Scope) -> None:
         """Makes a scope anew, or those of its shards that differ."""
@@ -183,9 +187,16 @@ class Translation:
         ban = self._bans.get(rule.source)
         if ban is Ban.RULE:
             return ()
-        if ban is Ban.ACTION:
-            return routes(Rule(rule.match, Respond(500), rule.source, name=rule.name))
-        return routes(rule if domain == ANY else portless(rule, domain), self._measured)
+        try:
+            if ban is Ban.ACTION:
+                return routes(Rule(rule.match, Respond(500), rule.source, name=rule.name))
+            found = routes(rule if domain == ANY else portless(rule, domain), self._measured)
+        except (ValueError, TypeError, OverflowError) as e:
+            # What Envoy's messages cannot hold: told like what a proxy refuses, and no other rule has to suffer for it.
+            self.unspeakable[rule.source] = str(e)
+            return ()
+        self.unspeakable.pop(rule.source, None)
+        return found
 
     def _one(self, name: Name, body: bytes | None, needs: frozenset[Name] = frozenset()) -> None:
         before = self.resources.get(name)
