@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from evaluate import evaluate
 from ingressobjects import events, fleet, ingress, ingress_class, service, world
 from routingworld import World
 
+from seaway.api.tree import Tree
 from seaway.routing.fleets import Addresses
 from seaway.routing.ingress.classes import Settings
 from seaway.routing.ingress.frontend import ingress_front_end, left_behind
@@ -89,6 +91,32 @@ def test_parameters_of_a_class_are_its_fleets() -> None:
     data = {"kind": "ConfigMap", "metadata": {"name": "envoys", "namespace": "infra"}, "data": {"replicas": "3"}}
     found = mine().apply(ingress_class(parameters=where), data).settle()
     assert [s.parameters for s in found.specs.values()] == [((("replicas", "3"),),)]
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"),
+    [
+        ({"apiGroup": "x.org", "kind": "Odd", "name": "p"}, "Odd p is not known; a ConfigMap of the core group is"),
+        ({"kind": "ConfigMap", "name": "p"}, "a ConfigMap has a namespace: scope has to be Namespace"),
+        ({"kind": "ConfigMap", "name": "none", "namespace": "infra"}, "ConfigMap infra/none does not exist"),
+        (
+            {"kind": "ConfigMap", "name": "p", "namespace": "infra"},
+            "ConfigMap infra/p: data[defaultCertificate]: Secret a/b does not exist",
+        ),
+    ],
+)
+def test_bad_parameters_are_told_on_the_class_and_its_ingresses_are_served(reference: Tree, why: str) -> None:
+    data = {"kind": "ConfigMap", "metadata": {"name": "p", "namespace": "infra"}, "data": {"defaultCertificate": "a/b"}}
+    found = mine().apply(data, ingress_class(parameters=reference)).settle()
+    status = found.status("ingressclasses", "", "seaway")
+    assert status is not None and status.tree == {}
+    assert status.events == (("Warning", "InvalidParameters", f"spec.parameters: {why}"),)
+    assert served(found)
+    found.apply(ingress_class()).settle()
+    assert found.status("ingressclasses", "", "seaway") is None
+    found.fact("parameters problem", "IngressClass", "", "seaway", value="data[replicas]: Invalid value").settle()
+    status = found.status("ingressclasses", "", "seaway")
+    assert status is not None and status.events[0][2] == "spec.parameters: data[replicas]: Invalid value"
 
 
 def test_an_ingress_that_ends_to_be_ours_is_released_and_what_we_wrote_is_known_by_its_address() -> None:

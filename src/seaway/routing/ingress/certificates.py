@@ -40,8 +40,29 @@ class Claim(NamedTuple):
 def default_certificate(view: View, class_name: str) -> str:
     """A decision: the Secret NAMESPACE/NAME of a class's default certificate (`defaultCertificate` of its parameters), if it
     has one that can be used."""
-    name = dict(view.ask(parameters, class_name)).get("defaultCertificate", "").strip().strip("\"'")
+    name = _default_certificate_name(view, class_name)
     return name if name.count("/") == 1 and not view.ask(checked_certificate, name).problem else ""
+
+
+def _default_certificate_name(view: View, class_name: str) -> str:
+    return dict(view.ask(parameters, class_name)).get("defaultCertificate", "").strip().strip("\"'")
+
+
+def parameter_problems(view: View, class_name: str) -> list[str]:
+    """Why the parameters of a class are not what its owner meant."""
+    found = get(view.get("ingressclasses", "", class_name), "spec", "parameters")
+    if not found:
+        return []
+    if found.get("apiGroup") or found.get("kind") != "ConfigMap":
+        return [f"{found.get('kind')} {found.get('name')} is not known; a ConfigMap of the core group is"]
+    if not found.get("namespace"):
+        return ["a ConfigMap has a namespace: scope has to be Namespace"]
+    where = f"{found['namespace']}/{found.get('name')}"
+    if view.get("configmaps", str(found["namespace"]), str(found.get("name"))) is None:
+        return [f"ConfigMap {where} does not exist"]
+    name = _default_certificate_name(view, class_name)
+    problem = view.ask(checked_certificate, name).problem if name.count("/") == 1 else ""
+    return [f"ConfigMap {where}: data[defaultCertificate]: {problem}"] if problem else []
 
 
 def served_with_tls(view: View, class_name: str) -> bool:

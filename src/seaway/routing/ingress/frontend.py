@@ -24,7 +24,7 @@ from seaway.routing.ingress.classes import (
     parameters,
 )
 from seaway.routing.ingress.hosts import NAMED_DOMAINS, SECURED, TLS, WILDCARDS
-from seaway.routing.ingress.problems import CLASS, Problem
+from seaway.routing.ingress.problems import CLASS, PARAMETERS, Problem
 from seaway.routing.ingress.rules import HTTP, HTTPS, build
 from seaway.routing.ir import Chain, Fleet, Source
 from seaway.routing.parts import Part, Parts, Way
@@ -118,6 +118,19 @@ def fleet_spec(view: View, settings: Settings, name: str) -> FleetSpec | None:
     return FleetSpec(fleet_of(name), uid, name, tuple(ports), parameters=(chosen,) if chosen else ())
 
 
+def class_status(view: View, settings: Settings, name: str) -> Status | None:
+    """What the owner of an IngressClass of ours is told of its parameters; None where there is nothing to tell. The class has
+    no status of its own."""
+    if not view.ask(ours, settings, name):
+        return None
+    found = [
+        *certificates.parameter_problems(view, name),
+        *filter(None, [view.fact("parameters problem", "IngressClass", "", name)]),
+    ]
+    events = tuple(Problem(PARAMETERS, f"spec.parameters: {why}").event for why in found)
+    return Status("ingressclasses", "", name, {}, events) if events else None
+
+
 def ingress_front_end(settings: Settings) -> FrontEnd:
     """The front end for the IngressClasses of some controllers."""
 
@@ -130,11 +143,14 @@ def ingress_front_end(settings: Settings) -> FrontEnd:
     def ingress_fleet(view: View, _: str, name: str) -> FleetSpec | None:
         return fleet_spec(view, settings, name)
 
+    def ingress_class_status(view: View, _: str, name: str) -> Status | None:
+        return class_status(view, settings, name)
+
     return FrontEnd(
         RESOURCES,
         INDEXES,
         parts={"ingresses": ingress_parts},
-        statuses={"ingresses": ingress_status},
+        statuses={"ingresses": ingress_status, "ingressclasses": ingress_class_status},
         fleets={"ingressclasses": ingress_fleet},
     )
 

@@ -13,6 +13,7 @@ CONFLICT = "CertificateConflict"
 SHADOWED = "PathConflict"
 ANNOTATION = "InvalidAnnotation"
 CLASS = "ClassConflict"
+PARAMETERS = "InvalidParameters"
 
 
 class Problem(NamedTuple):
