@@ -334,3 +334,13 @@ def test_a_stream_that_asks_for_too_much_is_refused() -> None:
     assert "10 characters" in (session.receive(Request(ROUTES, ("x" * 11,))) or "")
     assert "3 versions" in (session.receive(Request(LISTENER, versions=dict.fromkeys("abcd", "1"))) or "")
     assert session.receive(Request("type.googleapis.com/nothing.of.ours", ("x" * 5,))) is None
+
+
+def test_a_stream_of_a_fleet_that_nobody_knows_yet_is_kept_within_bounds() -> None:
+    fleets = Fleets(bounds=Bounds(names=10))
+    session = fleets.open(FLEET)
+    refused = [fleets.receive(FLEET, session, Request(ENDPOINT, tuple("abcdefghij"))) for _ in range(5)]
+    assert refused[:4] == [None] * 4 and "before there is anything" in (refused[4] or "")
+    assert "10 names" in (fleets.receive(FLEET, fleets.open(FLEET), Request(ENDPOINT, tuple("abcdefghijk"))) or "")
+    another = fleets.open(FLEET)
+    assert [fleets.receive(FLEET, another, Request(ROUTES)) for _ in range(33)][31:] == [None, "too much is asked before there is anything"]

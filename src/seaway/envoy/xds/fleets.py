@@ -11,7 +11,7 @@ from seaway.envoy.xds.resources import Name, Resource
 from seaway.envoy.xds.session import Session
 from seaway.routing.ir import Fleet
 
-EARLY = 64  # requests kept of a stream until its fleet is known: a proxy sends one for each type
+EARLY = 32  # requests kept of a stream until its fleet is known: a proxy sends one for each type
 
 
 class Rejected(NamedTuple):
@@ -126,7 +126,9 @@ class Fleets:
         early = found.early.get(session)
         if early is not None:
             early.append(request)
-            return "too much is asked before there is anything" if len(early) > EARLY else None
+            names = sum(len(r.subscribe) + len(r.versions) for r in early)
+            much = len(early) > EARLY or names > 4 * self._bounds.names
+            return "too much is asked before there is anything" if much else session.too_much(request)
         before = session.told
         reason = session.receive(request)
         if session.told != before:

@@ -21,7 +21,9 @@ from seaway.routing.ir import Fleet
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 # gRPC takes no lowest TLS version. The only suites of TLS 1.2 that it is left with sign by RSA, which our EC keys cannot: what
 # remains is TLS 1.3, whose suites this does not name (BoringSSL, SSL_CTX_set_cipher_list).
-_SUITES = ("GRPC_SSL_CIPHER_SUITES", "ECDHE-RSA-AES256-GCM-SHA384")
+_SUITES = "GRPC_SSL_CIPHER_SUITES"
+# gRPC reads these when it is loaded. It would write a line for each stranger that knocks, and each that leaves.
+_SETTINGS = {_SUITES: "ECDHE-RSA-AES256-GCM-SHA384", "GRPC_VERBOSITY": "ERROR", "GRPC_ENABLE_FORK_SUPPORT": "false"}
 log = logging.getLogger("seaway.xds")
 
 
@@ -38,9 +40,7 @@ class Limits(NamedTuple):
 
     streams: int = 1_000  # of a fleet
     request: int = 8 << 20  # bytes; a proxy that comes back names all that it has
-    connection_age: int = (
-        6 * 3600
-    )  # seconds, after which a connection is made anew, and its certificate looked at again
+    connection_age: int = 6 * 3600  # seconds; then the connection is made anew, and its certificate looked at again
 
 
 class Server:
@@ -55,9 +55,10 @@ class Server:
 
     async def start(self, address: str, credentials: Credentials) -> int:
         """Listens on `host:port` (port 0: any); the port. What is bad in the address or the credentials is an OSError."""
-        if "grpc" in sys.modules and _SUITES[0] not in os.environ:
+        if "grpc" in sys.modules and _SUITES not in os.environ:
             log.warning("xds: gRPC was loaded before, so that TLS 1.2 is spoken too")
-        os.environ.setdefault(*_SUITES)  # read when it is loaded
+        for setting, value in _SETTINGS.items():
+            os.environ.setdefault(setting, value)
         import grpc
 
         self._credentials = self._offered = credentials
@@ -124,6 +125,7 @@ class Server:
 
         fleet = _fleet(context)
         if fleet is None:
+            log.warning("xds: %s has a certificate that is not of a fleet", context.peer())
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, "the client certificate is not of a fleet")
         elif self._fleets.streams(fleet) >= self._limits.streams:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{fleet.title} has {self._limits.streams} streams")

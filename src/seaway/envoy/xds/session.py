@@ -51,7 +51,7 @@ class Session:
         """Takes a request in; a reason when it asks for more than a stream may."""
         if request.type not in USERS:
             return None  # a type that nobody here serves
-        reason = self._too_much(request)
+        reason = self.too_much(request)
         if reason:
             return reason
         found = self._types.get(request.type)
@@ -74,7 +74,8 @@ class Session:
         self._free()
         return None
 
-    def _too_much(self, request: Request) -> str | None:
+    def too_much(self, request: Request) -> str | None:
+        """Why a request is more than a stream may ask for."""
         found = self._types.get(request.type)
         if (
             len(set(request.subscribe) | (found.names if found is not None and request.subscribe else set()))
