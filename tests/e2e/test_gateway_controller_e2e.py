@@ -7,6 +7,8 @@ from importlib import resources
 import yaml
 from clusters import Cluster, wait_for
 
+from seaway.api.tree import condition
+
 SYSTEM = "seaway-system"
 IDENTITY = f"--as=system:serviceaccount:{SYSTEM}:seaway-gateway"
 MAY = """list secrets; watch endpointslices.discovery.k8s.io; list namespaces; list ingresses.networking.k8s.io; watch ingressclasses.networking.k8s.io
@@ -97,3 +99,85 @@ def test_what_is_deleted_or_edited_of_a_fleet_comes_back_and_all_goes_with_its_g
     wait_for(lambda: cluster.get("configmap", "edge-seaway")["data"] == before["configmap/edge-seaway"]["data"], 20)
     cluster.kubectl("delete", "gateway/edge")
     wait_for(lambda: not cluster.kubectl("get", ",".join(w.partition("/")[0] for w in OBJECTS), "-l", "seaway.dev/fleet", "-o", "name"), 20)
+
+
+PARAMETERS = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: on-nodes}
+data:
+  kind: DaemonSet
+  host: network
+  serviceType: ClusterIP
+  tolerations: "- {operator: Exists}"
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge}
+spec:
+  gatewayClassName: seaway
+  infrastructure:
+    labels: {team: shop}
+    parametersRef: {group: "", kind: ConfigMap, name: on-nodes}
+  listeners: [{name: http, port: 8088, protocol: HTTP}]
+"""
+
+
+def gateway_condition(cluster: Cluster, name: str, kind: str) -> tuple[str, str, str]:
+    found = condition(cluster.get("gateway", name), kind) or {}
+    return found.get("status", ""), found.get("reason", ""), found.get("message", "")
+
+
+def test_parameters_make_a_fleet_of_the_nodes_own_and_a_bad_one_is_told_with_its_field(cluster: Cluster) -> None:
+    """
+    ```yaml
+    data: {kind: DaemonSet, host: network, serviceType: ClusterIP, tolerations: "- {operator: Exists}"}
+    ```
+    """
+    cluster.apply(GATEWAY)
+    cluster.kubectl("wait", "--for=condition=Programmed", "gateway/edge", "--timeout=30s")
+    assert cluster.get("deployment", "edge-seaway")
+    cluster.apply(PARAMETERS)
+    nodes = cluster.get("nodes")["items"]
+    wait_for(lambda: "NotFound" in cluster.kubectl("get", "deployment", "edge-seaway", check=False), 20, "the Deployment goes")
+    wait_for(lambda: cluster.get("daemonset", "edge-seaway")["status"].get("numberReady") == len(nodes), 30)
+    assert cluster.get("daemonset", "edge-seaway")["spec"]["template"]["metadata"]["labels"]["team"] == "shop"
+    for node in nodes:
+        address = next(a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP")
+        answer = ["curl", "-sS", "-m", "3", "-o", "/dev/null", "-w", "%{http_code}", f"http://{address}:8088/"]
+        wait_for(lambda answer=answer: cluster.outside(*answer, check=False) == "404", 20, "no route, and the node's own port")
+    cluster.kubectl("patch", "configmap/on-nodes", "--type=merge", "-p", '{"data": {"tolerations": "- {operater: Exists}"}}')
+    status, _, message = wait_for(lambda: (c := gateway_condition(cluster, "edge", "Accepted"))[1] == "InvalidParameters" and c, 20)
+    assert status == "False" and "data[tolerations][0].operater: Invalid value: unknown field" in message
+    cluster.kubectl("patch", "configmap/on-nodes", "--type=merge", "-p", '{"data": {"tolerations": "- {operator: Exists}"}}')
+    wait_for(lambda: gateway_condition(cluster, "edge", "Accepted")[0] == "True", 20)
+
+
+STATIC = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: {name}}}
+spec:
+  gatewayClassName: seaway
+  addresses: [{{type: IPAddress, value: {address}}}]
+  listeners: [{{name: http, port: 80, protocol: HTTP}}]
+"""
+
+
+def test_an_address_that_is_asked_for_is_given_and_one_in_use_is_told_as_not_usable(cluster: Cluster) -> None:
+    """
+    ```yaml
+    spec: {addresses: [{type: IPAddress, value: 172.30.255.77}]}
+    ```
+    """
+    cluster.apply(STATIC.format(name="first", address="172.30.255.77"))
+    cluster.kubectl("wait", "--for=condition=Programmed", "gateway/first", "--timeout=30s")
+    assert {"type": "IPAddress", "value": "172.30.255.77"} in cluster.get("gateway", "first")["status"]["addresses"]
+    for address, why in (("172.30.255.77", "in use by another Service"), ("203.0.113.7", "is not in the pool")):
+        cluster.apply(STATIC.format(name="second", address=address))
+        found = wait_for(lambda why=why: (c := gateway_condition(cluster, "second", "Programmed")) and why in c[2] and c, 20, why)
+        assert found[:2] == ("False", "AddressNotUsable")
+    cluster.apply(STATIC.format(name="second", address="172.30.255.78"))
+    cluster.kubectl("wait", "--for=condition=Programmed", "gateway/second", "--timeout=30s")
+    answer = cluster.outside("curl", "-sS", "-m", "3", "-o", "/dev/null", "-w", "%{http_code}", "http://172.30.255.78/")
+    assert answer == "404"
