@@ -42,7 +42,7 @@ def read(message: bytes, question: bytes, rules: Cache, now: float) -> Answer:
     try:
         for i in range(an + ns + ar):
             begin = at
-            at = skip_name(message, at)
+            at = at + 2 if message[at] >= 0xC0 else skip_name(message, at)  # most names are pointers
             kind, _, ttl, length = FIXED.unpack_from(message, at)
             if kind == OPT:
                 # RFC 6891 6.1.1: one, in the additional section. Its first octet of TTL makes rcodes of 12 bits, none of which

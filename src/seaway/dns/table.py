@@ -102,9 +102,10 @@ class Table:
         else:
             order, limit = self._denials, self._limits[1]
         order[key] = None
-        while len(order) > limit:
+        if len(order) > limit:
             self.evictions += order is not self._zone
-            self.drop(next(iter(order)))
+            oldest = order.popitem(last=False)[0]
+            self._end(oldest, self._known.pop(oldest))
         if order:  # a limit of 0 keeps nothing
             for owner in answer.owners:
                 self._answers_of.setdefault(owner, []).append(key)
@@ -165,11 +166,15 @@ class Table:
         known = self._known.pop(key, None)
         if known is None:
             return
-        for query in known.hot:
-            self._cool(query)
         self._zone.pop(key, None)
         self._positive.pop(key, None)
         self._denials.pop(key, None)
+        self._end(key, known)
+
+    def _end(self, key: bytes, known: Known) -> None:
+        """What hangs on an answer that is no longer there."""
+        for query in known.hot:
+            self._cool(query)
         for owner in known.answer.owners:
             keys = self._answers_of.get(owner)
             if keys is not None:

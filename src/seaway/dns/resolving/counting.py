@@ -40,12 +40,16 @@ class Counting:
         self._same: dict[Labels, Labels] = {}
         self._durations: dict[bytes, Histogram] = {}
 
-    def labels(self, query: Query, answer: Answer, zone: bytes, size: int) -> Labels:
-        """What a reply is counted under; one value for all alike, since each image holds it."""
+    @staticmethod
+    def labels(query: Query, answer: Answer, zone: bytes, size: int) -> Labels:
+        """What a reply is counted under."""
         source = 1 if answer.flags & wire.AA else 2 if answer.ttls else 0
         kind = query.kind if query.kind in METRIC_TYPES else 0
         asked = len(query.question) + (23 if query.edns else 12)
-        labels = (zone, kind, answer.flags & 15, source, asked, size, query.do)
+        return (zone, kind, answer.flags & 15, source, asked, size, query.do)
+
+    def same(self, labels: Labels) -> Labels:
+        """One value for all that are alike, since each image holds it."""
         if len(self._same) > LABELS:
             self._same.clear()
         return self._same.setdefault(labels, labels)

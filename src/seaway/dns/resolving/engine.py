@@ -322,7 +322,7 @@ class Engine:
             made = tuple(images(query, answer, limit))
         else:
             made = (image(query, answer, limit),)
-        kept = Image(made, until, self.counting.labels(query, answer, zone, len(made[0]) + 2))
+        kept = Image(made, until, self.counting.same(self.counting.labels(query, answer, zone, len(made[0]) + 2)))
         asked = self.table.heat(known, sink.hot, waiter.bytes, kept)
         sink.send(query.id + kept.turn(), waiter.address)
         self.counting.took(zone).observe(now - waiter.began)
