@@ -172,6 +172,8 @@ def become(plan: Plan) -> None:
         os.environ.update(env)
         linux.set_name(plan.get("name", "program"))
         linux.set_arguments(argv)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_IGN)  # as Python begins: who writes to what has ended gets an error, and lives
         module, function = plan["target"].split(":")
         try:
             code = getattr(importlib.import_module(module), function)(argv)
