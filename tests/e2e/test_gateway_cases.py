@@ -12,7 +12,7 @@ import pytest
 from apiclient import Api
 from casefile import Played
 from clusters import SEAWAY, Cluster
-from playing import Prober, Stage, prober_command
+from playing import Stage, probers
 
 pytestmark = pytest.mark.e2e
 CONTROLLER, INGRESS, FOREIGN = "seaway.dev/gateway-controller", "seaway.dev/ingress-controller", "istio.io/gateway-controller"
@@ -47,9 +47,9 @@ def plays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plays]:
     file.write_text(CONFIG)
     with Cluster("--nodes", "1", "--config", str(file)) as cluster:
         api = Api(Path(cluster.env["KUBECONFIG"]))
-        prober = Prober(prober_command(SEAWAY, cluster.name, sys.executable), cluster.env)
+        asking = probers(SEAWAY, cluster.name, sys.executable, cluster.env)
         words = {"controller": CONTROLLER, "ingress-controller": INGRESS, "free": "172.30.255.200"}
-        stage = Stage(api, prober, words, (CONTROLLER, FOREIGN))
+        stage = Stage(api, asking, words, (CONTROLLER, FOREIGN))
         stage.hopeless = frozenset(PENDING)
         try:
             stage.build()

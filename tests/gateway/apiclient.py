@@ -60,6 +60,7 @@ class Api:
     def _named(self, what: str, namespace: str) -> Tree:
         kind, _, name = what.partition("/")
         space, _, name = name.rpartition("/")
+        name = name.replace("#", "/")  # its status
         return {"kind": kind, "metadata": {"name": name, "namespace": space or namespace}}
 
     def patch(self, what: str, namespace: str, patch: Tree) -> None:

@@ -33,7 +33,8 @@ Protocol = Literal["http/1.1", "h2", "h2c", "websocket", "grpc", "tls", "tcp", "
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A request. `to`: whose address (Gateway/name, Gateway/namespace/name, Ingress/name); `certificate`: of the case's certificates;
-    `trust`: the authority that the server's certificate must be of; `origin`: `outside`, or a node whose network it comes from."""
+    `trust`: the authority that the server's certificate must be of; `family`: of the address that is asked; `origin`: outside the
+    cluster, or in a node's network."""
 
     to: str = ""
     port: int = 0
@@ -50,7 +51,8 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     certificate: str = ""
     trust: str = ""
     timeout: float = 0
-    origin: str = "outside"
+    family: Literal[4, 6] = 4
+    origin: Literal["outside", "node"] = "outside"
 
 
 class Saw(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -67,7 +69,7 @@ class Saw(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 class Want(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What must come. `shares` of `of` requests, within five hundredths; `mirrored`: how many of `of` (or what share, below 1) each of
-    these backends got besides; `error`: how it fails (refused, closed, timeout, tls)."""
+    these backends got besides; `error`: how it fails (refused, closed, timeout, tls); `sometimes`: other answers come too, it is asked until this one does."""
 
     status: int | list[int] | None = None
     backend: str | list[str] | None = None
@@ -85,6 +87,7 @@ class Want(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     certificate: list[str] | None = None
     alpn: str | None = None
     took: tuple[float, float] | None = None
+    sometimes: bool = False
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -120,7 +123,7 @@ class Authority(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is changed, and what must come of it. `pause`: seconds before it, where age matters; `patch`: merge patches by
+    """What is changed, and what must come of it. In `patch` and `delete` a name is Kind/name; `Kind/name#status` is its status. `pause`: seconds before it, where age matters; `patch`: merge patches by
     Kind/name; `certificates`: made anew."""
 
     about: str = ""
@@ -182,6 +185,7 @@ PORTS = (  # of every backend: name, port, target port, protocol, appProtocol
     ("h2c", 81, 3001, "TCP", "kubernetes.io/h2c"),
     ("ws", 82, 3000, "TCP", "kubernetes.io/ws"),
     ("grpc", 50051, 3002, "TCP", "kubernetes.io/h2c"),
+    ("grpcs", 50052, 8444, "TCP", None),
     ("tcp", 9000, 3003, "TCP", None),
     ("dead", 83, 3099, "TCP", None),
     ("udp", 9000, 8080, "UDP", None),
@@ -190,7 +194,7 @@ KINDS = {  # kind: (path before the namespace, resource, whether it has a namesp
     "Namespace": ("api/v1", "namespaces", False), "Service": ("api/v1", "services", True), "Secret": ("api/v1", "secrets", True),
     "ConfigMap": ("api/v1", "configmaps", True), "Pod": ("api/v1", "pods", True),
     "EndpointSlice": ("apis/discovery.k8s.io/v1", "endpointslices", True),
-    "Deployment": ("apis/apps/v1", "deployments", True),
+    "Deployment": ("apis/apps/v1", "deployments", True), "ServiceAccount": ("api/v1", "serviceaccounts", True),
     "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets", True),
     "Ingress": ("apis/networking.k8s.io/v1", "ingresses", True), "IngressClass": ("apis/networking.k8s.io/v1", "ingressclasses", False),
     **{kind: ("apis/gateway.networking.k8s.io/v1", resource, kind != "GatewayClass") for kind, resource in (

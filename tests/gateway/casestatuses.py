@@ -42,7 +42,7 @@ def _conditions(tree: Tree, where: str, known: set[str]) -> tuple[dict[str, str 
 def judged(tree: Tree, where: str) -> Judged:
     """A wanted status as it stands in a case; ValueError where it cannot be read."""
     known = {"of", "listeners", "parents", "ancestors", "addresses", "attachedListenerSets", "supportedFeatures", "loadBalancer",
-             "onlyListeners", "labels", "annotations", "untouched"}
+             "onlyListeners", "labels", "annotations", "untouched", "gone"}
     kind, _, name = str(tree.get("of", "")).partition("/")
     namespace, _, name = name.rpartition("/")
     if not kind or not name:
@@ -71,6 +71,8 @@ def judged(tree: Tree, where: str) -> Judged:
 def problems(wanted: Judged, stored: Tree | None, controllers: tuple[str, ...]) -> list[str]:
     """What is not as it must be; nothing where all is."""
     where = f"{wanted.kind}/{wanted.name}"
+    if wanted.rest.get("gone"):
+        return [] if stored is None or stored["metadata"].get("deletionTimestamp") else [f"{where} is there still"]
     if stored is None:
         return [f"{where} is not there"]
     status = stored.get("status") or {}

@@ -98,7 +98,13 @@ class Store:
             self.engine.fact("addresses", *fleet, value=Addresses((("IPAddress", "203.0.113.1"),)))
 
     def patch(self, what: str, namespace: str, patch: Tree) -> None:
-        self.apply(merged(self.objects[self.named(what, namespace)], patch))
+        what, _, part = what.partition("#")
+        key = self.named(what, namespace)
+        tree = merged(self.objects[key], patch)
+        if part:
+            self._put(key, tree)
+        else:
+            self.apply(tree)
 
     def delete(self, what: str, namespace: str) -> None:
         key = self.named(what, namespace)

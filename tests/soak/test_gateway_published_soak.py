@@ -9,7 +9,7 @@ import casefile
 import pytest
 from apiclient import Api
 from clusters import SEAWAY, Cluster
-from playing import Prober, Stage, prober_command
+from playing import Stage, probers
 from published_objects import FILES
 
 CONTROLLER, INGRESS, FOREIGN = "seaway.dev/gateway-controller", "seaway.dev/ingress-controller", "istio.io/gateway-controller"
@@ -42,9 +42,9 @@ def test_all_cases_pass_with_the_published_definitions(channel: str, tmp_path: P
         cluster.kubectl("apply", "--server-side", "-f", str(FILES[channel]))
         cluster.kubectl("wait", "--for=condition=Established", "crd/gatewayclasses.gateway.networking.k8s.io", "crd/gateways.gateway.networking.k8s.io")
         cluster.apply(CLASS)
-        prober = Prober(prober_command(SEAWAY, cluster.name, sys.executable), cluster.env)
+        asking = probers(SEAWAY, cluster.name, sys.executable, cluster.env)
         words = {"controller": CONTROLLER, "ingress-controller": INGRESS, "free": "172.30.255.200"}
-        stage = Stage(Api(Path(cluster.env["KUBECONFIG"])), prober, words, (CONTROLLER, FOREIGN))
+        stage = Stage(Api(Path(cluster.env["KUBECONFIG"])), asking, words, (CONTROLLER, FOREIGN))
         try:
             stage.build()
             problems = {name: future.result(300) for name, future in stage.start(cases).items()}
