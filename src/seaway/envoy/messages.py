@@ -16,6 +16,7 @@ FILES = {
         " RouteMatch VirtualHost WeightedCluster"
     ),
     "envoy.extensions.access_loggers.stream.v3.stream_pb2": "StdoutAccessLog",
+    "envoy.extensions.clusters.dns.v3.dns_cluster_pb2": "DnsCluster",
     "envoy.extensions.filters.http.cors.v3.cors_pb2": "Cors CorsPolicy",
     "envoy.extensions.filters.http.lua.v3.lua_pb2": "Lua",
     "envoy.extensions.filters.http.stateful_session.v3.stateful_session_pb2": "StatefulSession StatefulSessionPerRoute",

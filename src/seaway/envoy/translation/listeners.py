@@ -12,6 +12,7 @@ from seaway.envoy.translation.marks import mark
 from seaway.envoy.translation.wire import packed, serialised
 from seaway.routing.ir import Chain, Fleet, Socket
 
+_INBOUND = 1  # TrafficDirection.INBOUND
 _TLS_INSPECTOR = "envoy.filters.listener.tls_inspector"
 
 

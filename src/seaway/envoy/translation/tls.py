@@ -38,9 +38,8 @@ def server(wanted: ServerTls) -> Any:
         combined = common.combined_validation_context
         _secret(combined.validation_context_sds_secret_config, wanted.client.trust)
         combined.default_validation_context.SetInParent()
-        if wanted.client.required:
-            found.require_client_certificate.value = True
-        else:
+        found.require_client_certificate.value = wanted.client.required
+        if not wanted.client.required:
             # GEP-91, AllowInsecureFallback: a bad certificate is let in too, and the backend is told of none.
             context = combined.default_validation_context
             context.trust_chain_verification = context.ACCEPT_UNTRUSTED
