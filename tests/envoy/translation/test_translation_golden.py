@@ -1,0 +1,150 @@
+"""Resources as JSON, for people to read: `make golden` rewrites the files beside this one's golden folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proxied import FLEET, tree_of
+from translated import GATEWAY, host, http, rule, source, to
+
+from seaway.envoy.translation.fleet import Translation
+from seaway.routing.ir import (
+    BackendTls,
+    Certificate,
+    Chain,
+    ClientCheck,
+    Cluster,
+    Cors,
+    End,
+    Endpoints,
+    Forward,
+    HeaderEdits,
+    Host,
+    Mirror,
+    Pieces,
+    Redirect,
+    Respond,
+    Retry,
+    Rewrite,
+    ServerTls,
+    Session,
+    Socket,
+    Stream,
+    Target,
+    Trust,
+    ValueMatch,
+)
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "envoy"
+WEB = "shop/web/80"
+
+
+def _listeners() -> Pieces:
+    tls = ServerTls(("shop/a", "shop/b"), ClientCheck("ConfigMap/shop/clients", False), minimum="1.2")
+    return Pieces(
+        sockets={
+            "tcp-80": Socket(80, "tcp", (Chain("http", GATEWAY, table="http-80"),)),
+            "tcp-443": Socket(
+                443,
+                "tcp",
+                (
+                    Chain("a", GATEWAY, ("a.example.com",), tls, table="https-a"),
+                    Chain("pass", GATEWAY, ("*.b.example.com",), stream=Stream((Target("shop/raw/443"),), source("raw"))),
+                ),
+            ),
+            "tcp-5432": Socket(5432, "tcp", (Chain("db", GATEWAY, stream=Stream((Target("x/y/1", 1), Target("", 2)), source("db"))),)),
+            "udp-53": Socket(53, "udp", (Chain("dns", GATEWAY, stream=Stream((Target("x/y/1/udp", 1), Target("x/z/1/udp", 2)), source("dns"))),)),
+        }
+    )
+
+
+def _routes() -> Pieces:
+    edits = HeaderEdits((("x-set", "50%"),), (("x-add", "1"),), ("x-gone",))
+    return http(
+        80,
+        host(
+            "a.example.com",
+            rule("/exact", Respond(418, "teapot", (("x-a", "b"),)), "exact"),
+            rule("/re/.*", Redirect("https", "b.example.com", 8443, "full", "/x", 308), "regex"),
+            rule("/old", Redirect(path_kind="prefix", path="/new")),
+            rule(
+                "/all",
+                Forward(
+                    (Target(WEB, 3, edits, edits), Target("", 1), Target(WEB, 0)),
+                    (Mirror("shop/copy/80", 1, 3),),
+                    10.5,
+                    2.0,
+                    Retry(3, (500, 503), 0.1),
+                    Session("cookie", "sid", 60, "/", True),
+                    Rewrite("inner", "prefix", "/"),
+                ),
+                method="POST",
+                headers=(ValueMatch("x-a", "exact", "1"), ValueMatch("x-b", "regex", "a+"), ValueMatch("x-c", "present")),
+                query=(ValueMatch("q", "exact", "1"),),
+                request=edits,
+                response=edits,
+                cors=Cors(("https://*.example.com",), ("POST",), ("*",), ("x-a",), True, 60),
+            ),
+            rule("/grpc.Service", to("shop/grpc/80"), grpc=True),
+            rule("/none", to("")),
+        ),
+        host("*.example.com", rule("/", to(WEB))),
+        host("*", rule("/", to("shop/any/80"))),
+        Host("other.example.com", misdirected=True),
+    )
+
+
+def _clusters() -> Pieces:
+    clusters = (
+        Cluster("shop/web/80"),
+        Cluster("shop/grpc/80", "h2"),
+        Cluster("shop/auto/80", "auto"),
+        Cluster("shop/raw/443/tcp", "tcp"),
+        Cluster("shop/dns/53/udp", "udp"),
+        Cluster("shop/outside/443", "http1", BackendTls("api.example.com", system=True), "api.example.com", 443),
+        Cluster("shop/tls/443", "h2", BackendTls("web", "ConfigMap/shop/ca", names=(("uri", "spiffe://x"),), certificate="shop/client")),
+        Cluster("shop/open/443", "auto", BackendTls("web")),
+    )
+    ends = (End("10.0.0.1", 8080, "a"), End("10.0.0.2", 8080, "a", True), End("10.0.0.3", 8080, "b"), End("fd00::1", 8080))
+    return Pieces(
+        clusters={c.name: c for c in clusters},
+        endpoints={
+            "shop/web/80": Endpoints("shop/web/80", ends),
+            "shop/grpc/80": Endpoints("shop/grpc/80", ()),
+            "shop/auto/80": Endpoints("shop/auto/80", (End("10.0.0.9", 1, "a", True),)),
+        },
+        certificates={"shop/client": Certificate("shop/client", b"chain", b"key")},
+        trusts={"ConfigMap/shop/ca": Trust("ConfigMap/shop/ca", b"authorities")},
+    )
+
+
+CASES = {"listeners": _listeners, "routes": _routes, "clusters": _clusters}
+
+
+def _readable(tree: Any) -> Any:
+    """Scripts stand in scripts.py; here their first words will do."""
+    if isinstance(tree, dict):
+        return {k: _readable(v) for k, v in tree.items()}
+    if isinstance(tree, list):
+        return [_readable(v) for v in tree]
+    return re.sub(r"\nfunction envoy_on_request.*", "(a script)", tree, flags=re.S) if isinstance(tree, str) else tree
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_resources_are_those_of_the_golden_file(case: str) -> None:
+    translation = Translation(FLEET)
+    change = translation.apply(CASES[case]())
+    found = {
+        r.name.title: {"needs": sorted(n.title for n in r.needs), "resource": _readable(tree_of(r))} for r in change.put
+    }
+    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    file = GOLDEN / f"{case}.json"
+    if os.environ.get("GOLDEN"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    assert text == file.read_text()
