@@ -17,7 +17,6 @@ from seaway.envoy.translation.names import (
     SESSION_FILTER,
     SHARD_FILTER,
     TABLE_HEADER,
-    Scope,
 )
 from seaway.envoy.translation.scripts import FALLBACK, SHARD
 from seaway.envoy.translation.tls import by_ads
@@ -55,12 +54,10 @@ def _scopes(found: Any, table: str) -> None:
     scopes.name = "scopes"
     by_ads(scopes.rds_config_source)
     by_ads(scopes.scoped_rds.scoped_rds_config_source)
-    for position in range(len(Scope(table, "").key)):
+    # Host goes on as it came: its port is not looked at, but not taken off either.
+    for header, separator in zip((HOST_HEADER, TABLE_HEADER), (":", ""), strict=True):
         extractor = scopes.scope_key_builder.fragments.add().header_value_extractor
-        extractor.name, extractor.index = (HOST_HEADER, TABLE_HEADER)[position], 0
-        extractor.element_separator = (":", "")[
-            position
-        ]  # Host goes on as it came: its port is not looked at, not taken off
+        extractor.name, extractor.element_separator, extractor.index = header, separator, 0
     early = messages.EarlyHeaderMutation()
     for name, value in ((HOST_HEADER, "%REQ(:AUTHORITY)%"), (TABLE_HEADER, literal(table))):
         early.mutations.add(remove=name)
