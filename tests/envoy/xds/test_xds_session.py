@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from fakeenvoy import FakeEnvoy
-from transcripts import FLEET, Stream, cluster, endpoints, inline, listener, of, scope, started, table
+from transcripts import FLEET, Stream, cluster, endpoints, inline, listener, of, parted, scope, started, table
 
 from seaway.envoy.xds.fleets import Fleets
 from seaway.envoy.xds.messages import Request
@@ -344,3 +344,37 @@ def test_a_stream_of_a_fleet_that_nobody_knows_yet_is_kept_within_bounds() -> No
     assert "10 names" in (fleets.receive(FLEET, fleets.open(FLEET), Request(ENDPOINT, tuple("abcdefghijk"))) or "")
     another = fleets.open(FLEET)
     assert [fleets.receive(FLEET, another, Request(ROUTES)) for _ in range(33)][31:] == [None, "too much is asked before there is anything"]
+
+
+def test_scopes_come_before_the_scope_that_leads_to_them_and_go_after_it() -> None:
+    """Envoy takes away what a response removes before it takes what the response brings (scoped_rds.cc): requests in between would
+    be led to scopes that are gone."""
+    world = (cluster("a"), endpoints("a"), inline("s", "a"), listener("l", scopes=True))
+    fleets, proxy, stream = started(*world)
+    fleets.update(FLEET, [cluster("b"), endpoints("b"), inline("s#0", "a"), inline("s#1", "b"), parted("s", "s#0", "s#1")])
+    stream.settle()
+    sent = [line for line in stream.transcript() if line.startswith("<<") and "SRDS" in line]
+    assert sent == ["<< SRDS 7 s#0", "<< SRDS 8 s#1", "<< SRDS 9 s"], "the whole waits for the part whose cluster is new"
+    fleets.update(FLEET, [inline("s", "a")], [Name(SCOPES, "s#0"), Name(SCOPES, "s#1"), Name(CLUSTER, "b"), Name(ENDPOINT, "b")])
+    stream.settle()
+    sent = [line for line in stream.transcript() if line.startswith("<<")]
+    assert sent == ["<< SRDS 10 s", "<< SRDS 11 -s#0 -s#1", "<< CDS 12 -b"]
+    assert not proxy.wrong
+
+
+def test_scopes_that_may_lead_requests_on_keep_all_others_until_a_reconnected_proxy_has_them_anew() -> None:
+    world = (cluster("a"), endpoints("a"), inline("s#0", "a"), inline("s#1", "a"), parted("s", "s#0", "s#1"), listener("l", scopes=True))
+    fleets, proxy, stream = started(*world)
+    stream.close()
+    fleets.update(FLEET, [inline("s", "a")], [Name(SCOPES, "s#0"), Name(SCOPES, "s#1")])
+    again = Stream(fleets, proxy)
+    again.settle()
+    sent = [line for line in again.log if line.startswith("<<") and "SRDS" in line]
+    assert [line.split(" ", 3)[3] for line in sent] == ["s", "-s#0 -s#1"]
+    assert (SCOPES, "s#0") not in proxy.holds()
+    again.close()
+    fleets.update(FLEET, [], [Name(SCOPES, "s")])
+    last = Stream(fleets, proxy)
+    last.settle()
+    assert [line.split(" ", 3)[3] for line in last.log if line.startswith("<<") and "SRDS" in line] == ["-s"]
+    assert not proxy.wrong

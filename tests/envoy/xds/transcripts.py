@@ -42,6 +42,11 @@ def inline(name: str, *clusters: str, **more: Any) -> Resource:
     return of(SCOPES, name, tuple(Name(CLUSTER, c) for c in clusters), clusters=sorted(clusters), **more)
 
 
+def parted(name: str, *parts: str, **more: Any) -> Resource:
+    """A scope that leads requests to other scopes."""
+    return of(SCOPES, name, tuple(Name(SCOPES, p) for p in parts), tables=[], **more)
+
+
 def listener(name: str, *tables: str, scopes: bool = False, clusters: tuple[str, ...] = (), **more: Any) -> Resource:
     needs = tuple(Name(ROUTES, t) for t in tables) + tuple(Name(CLUSTER, c) for c in clusters)
     return of(LISTENER, name, needs, tables=sorted(tables), scopes=scopes, clusters=sorted(clusters), **more)

@@ -148,11 +148,10 @@ class Translation:
         plan = shards.plan(hosts)
         if plan is not None:
             for i, part in enumerate(plan.shards):
-                members.add(self._part(Scope(scope.table, scope.domain, i), part))
+                members.add(self._part(Scope(scope.table, scope.domain, f"{plan.depth}.{i}"), part))
             name = Name(SCOPES, scope.name)
-            # It leads to the shards: until their clusters are there it leads nowhere.
-            needs: frozenset[Name] = frozenset().union(*(self.resources[n].needs for n in members))
-            self._one(name, scopes.sharded(scope, plan.depth), needs)
+            # It leads to the shards: all of them come before it, and go after it.
+            self._one(name, scopes.sharded(scope, plan.depth), frozenset(members))
             self._parts.pop(name, None)
             members.add(name)
         elif hosts:

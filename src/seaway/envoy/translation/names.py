@@ -21,21 +21,22 @@ ANY = "*"
 
 
 class Scope(NamedTuple):
-    """`domain` is ANY for a table's fallback. `shard` below 0: the scope itself."""
+    """`domain` is ANY for a table's fallback. `shard` is DEPTH.NUMBER, or empty for the scope itself: shards of another depth
+    have other names, so that all of them are there before requests are led to the first."""
 
     table: str
     domain: str
-    shard: int = -1
+    shard: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.table}/{self.domain}" + (f"#{self.shard}" if self.shard >= 0 else "")
+        return f"{self.table}/{self.domain}" + (f"#{self.shard}" if self.shard else "")
 
     @property
     def key(self) -> tuple[str, str]:
         """What the two headers say. No request can say it of itself: the table's part is the proxy's own."""
         table = self.table + (ANY if self.domain == ANY else "")
-        return self.domain, f"{table}#{self.shard}" if self.shard >= 0 else table
+        return self.domain, f"{table}#{self.shard}" if self.shard else table
 
 
 def is_exact(domain: str) -> bool:

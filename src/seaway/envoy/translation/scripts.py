@@ -34,6 +34,7 @@ function envoy_on_request(handle)
   local count = metadata:get("shards")
   if count == nil then return end
   local depth = metadata:get("depth")
+  local deep = string.format("%d", depth)
   local headers = handle:headers()
   local path = headers:get(":path")
   local hash = 5381
@@ -46,7 +47,7 @@ function envoy_on_request(handle)
     end
     hash = (hash * 33 + c) % 4294967296
   end
-  headers:replace("{TABLE_HEADER}", headers:get("{TABLE_HEADER}") .. "#" .. (hash % count))
+  headers:replace("{TABLE_HEADER}", headers:get("{TABLE_HEADER}") .. "#" .. deep .. "." .. (hash % count))
   handle:clearRouteCache()
 end
 """

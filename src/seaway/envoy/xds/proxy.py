@@ -12,6 +12,7 @@ from seaway.envoy.xds.resources import (
     LISTENER,
     ORDER,
     ROUTES,
+    SCOPES,
     SECRET,
     USERS,
     Name,
@@ -54,6 +55,10 @@ class Proxy:
                 then = self.wanted(need)
                 if (then is None or self.is_refused(then)) and not self.holds(need):
                     return (need,)
+            elif need.type == SCOPES and need.type == wanted.name.type:
+                if not self.holds(need):
+                    then = self.wanted(need)
+                    return (need, *(self.obstacle(then) if then is not None else ()))
             elif need.type in (EXTENSION, ROUTES):
                 # It is fetched after this one, which had better not wait for it on the proxy. One scope of many, or one virtual
                 # host, holds back nothing.
@@ -74,13 +79,17 @@ class Proxy:
         for type in USERS[name.type]:
             user = self.types.get(type)
             if user is not None:
-                if user.foreign:
+                if self.unknown(user) if type == name.type else user.foreign:
                     return False
             elif self.usage.uses_any(type):
                 return False  # the proxy has such, and has not told yet which
             elif self.types[name.type].resumed and (type in (LISTENER, CLUSTER) or self.all_wanted(type)):
                 return False  # the same: an earlier stream may have brought them
         return True
+
+    def unknown(self, found: Subscription) -> bool:
+        """It has some in versions of which nobody knows what they need, and is to get other versions of those."""
+        return any(self.wanted(Name(found.type, name)) is not None for name in found.foreign)
 
     def holds(self, name: Name) -> bool:
         found = self.types.get(name.type)

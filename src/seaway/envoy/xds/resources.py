@@ -24,7 +24,7 @@ USERS = {
     ENDPOINT: (CLUSTER,),
     SECRET: (CLUSTER, LISTENER),
     EXTENSION: (LISTENER, ROUTES),
-    SCOPES: (LISTENER,),
+    SCOPES: (LISTENER, SCOPES),
     ROUTES: (LISTENER, SCOPES),
     VIRTUAL_HOST: (ROUTES,),
     LISTENER: (),
@@ -49,8 +49,9 @@ class Name(NamedTuple):
 class Resource(NamedTuple):
     """A serialised message (without the Any around it), and what it needs on the proxy.
 
-    `needs`: the clusters that it routes to, which must be warm before it is sent; a scope's route table, a listener's route
-    tables, which the proxy fetches once it has the scope or the listener; a cluster's assignment (then it is one whose endpoints
+    `needs`: the clusters that it routes to, which must be warm before it is sent; other scopes that a scope leads
+    requests to, which are there before it; a scope's route table, a listener's route tables, which the proxy fetches once it has
+    the scope or the listener; a cluster's assignment (then it is one whose endpoints
     come by EDS) and secrets, which end its warming. Whatever is needed is not taken away before its user.
     """
 

@@ -17,6 +17,7 @@ from seaway.envoy.xds.resources import (
     ENDPOINT,
     LET_GO,
     ORDER,
+    SCOPES,
     USERS,
     Name,
     Resource,
@@ -158,7 +159,7 @@ class Session:
                     self._lost(found, name)
 
     def _acked(self, found: Subscription, flight: Flight) -> None:
-        foreign = bool(found.foreign)
+        foreign = self._unknown(found)
         for name, sent in flight.sent.items():
             full = Name(found.type, name)
             if sent is None or not found.covers(name):
@@ -180,7 +181,7 @@ class Session:
             for name in [n for n, refused in found.refused.items() if refused.collides()]:
                 del found.refused[name]
                 found.dirty.add(name)
-        if foreign and not found.foreign:
+        if foreign != self._unknown(found):
             self._reconsider()
 
     def _refused(self, found: Subscription, flight: Flight, message: str) -> None:
@@ -212,6 +213,8 @@ class Session:
             found = self._types.get(name.type)
             if found is not None and (found.covers(name.name) or found.has(name.name)):
                 found.dirty.add(name.name)
+                if name.type == SCOPES and name.name in found.foreign:
+                    found.dirty |= found.leaving  # one scope less may need them
             self._wake(name)
         return self._has_work()
 
@@ -356,6 +359,10 @@ class Session:
             self._warming.gone(name)
         if foreign and not found.foreign:
             self._reconsider()
+
+    def _unknown(self, found: Subscription) -> tuple[bool, bool]:
+        """Whether it has what nobody knows the needs of; and whether such are to stay, of scopes, which other scopes may need."""
+        return bool(found.foreign), found.type == SCOPES and self.proxy.unknown(found)
 
     def _free(self) -> None:
         """What has lost its last user may go, if it was to."""
