@@ -82,5 +82,11 @@ class Api:
             raise Refused(f"{what}: {found.get('message')}")
         return found
 
+    def events(self, name: str, namespace: str) -> list[Tree]:
+        """What was told of an object."""
+        path = f"api/v1/namespaces/{namespace}/events?fieldSelector=involvedObject.name%3D{name}"
+        found: list[Tree] = json.loads(self._ask("GET", path)[1])["items"]
+        return found
+
     def log(self, namespace: str, pod: str, container: str) -> str:
         return self._ask("GET", f"api/v1/namespaces/{namespace}/pods/{pod}/log?container={container}")[1].decode("utf-8", "replace")

@@ -42,7 +42,7 @@ def _conditions(tree: Tree, where: str, known: set[str]) -> tuple[dict[str, str 
 def judged(tree: Tree, where: str) -> Judged:
     """A wanted status as it stands in a case; ValueError where it cannot be read."""
     known = {"of", "listeners", "parents", "ancestors", "addresses", "attachedListenerSets", "supportedFeatures", "loadBalancer",
-             "onlyListeners", "labels", "annotations", "untouched", "gone"}
+             "onlyListeners", "labels", "annotations", "untouched", "gone", "events"}
     kind, _, name = str(tree.get("of", "")).partition("/")
     namespace, _, name = name.rpartition("/")
     if not kind or not name:
@@ -122,6 +122,17 @@ def _rest_problems(where: str, rest: Tree, status: Tree) -> list[str]:
         lacking = sorted(set(rest["supportedFeatures"]) - set(names))
         if lacking or names != sorted(names):
             found.append(f"{where}: supportedFeatures lacks {lacking}" if lacking else f"{where}: supportedFeatures are not sorted")
+    return found
+
+
+def event_problems(where: str, wanted: list[str], events: list[Tree]) -> list[str]:
+    """What nobody was told in an event: `REASON: part of the message`."""
+    said = [(e.get("reason", ""), e.get("message") or e.get("note") or "") for e in events]
+    found = []
+    for want in wanted:
+        reason, _, part = want.partition(": ")
+        if not any(r == reason and part in message for r, message in said):
+            found.append(f"{where}: no event {want!r}; there are: {said}")
     return found
 
 

@@ -163,6 +163,8 @@ class Stage:
             found: list[str] = []
             for what, want in wanted:
                 found += casestatuses.problems(want, self.api.get(what, namespace), self.controllers)
+                if want.rest.get("events"):
+                    found += casestatuses.event_problems(what, want.rest["events"], self.api.events(want.name, namespace))
             return found
 
         return settled(wrong, self._within(namespace))
