@@ -37,7 +37,8 @@ class Plays:
         """A case's problems. The first to ask starts all that were selected; when the fixture is made anew for a second try, only
         what has not passed."""
         if played.name not in self.running:
-            self.running |= self.stage.start([p for p in wanted if p.name not in PASSED and p.name not in self.running])
+            due = [played, *(p for p in wanted if p is not played and p.name not in PASSED and p.name not in self.running)]
+            self.running |= self.stage.start(due)
         return self.running[played.name].result(170)
 
 
@@ -65,7 +66,7 @@ def parameter(played: Played) -> object:
 
 
 @pytest.mark.parametrize("played", [parameter(p) for p in CASES])
-def test_case(played: Played, plays: Plays, request: pytest.FixtureRequest) -> None:
+def test_requests_and_statuses_are_as_the_case_says(played: Played, plays: Plays, request: pytest.FixtureRequest) -> None:
     selected = [i.callspec.params["played"] for i in request.session.items if getattr(i, "callspec", None) and i.path == request.path]  # type: ignore[attr-defined]
     problems = plays.result(played, selected)
     assert not problems, "\n".join([f"{played.name}: {played.case.about or played.case.feature}", *problems])
