@@ -107,9 +107,9 @@ class Gateway:
             await asyncio.sleep(LOOK_AT_VERSION)
 
     async def _settling(self) -> None:
-        await self.watching.complete.wait()
         while True:
             await self._dirty.wait()
+            await self.watching.complete.wait()
             self._dirty.clear()
             began = time.perf_counter()
             for fleet in self.programming.news():

@@ -65,7 +65,7 @@ class Watching:
         self._resources = tuple(resources)
         self.informers: dict[str, Informer] = {}
         self.kinds: dict[str, Kind] = {}
-        self.complete = asyncio.Event()  # what is served now has been listed once
+        self.complete = asyncio.Event()  # all that is followed has been listed; until then nothing may be decided of it
 
     async def run(self) -> None:
         """Until cancelled. Kinds that come later are followed when they come."""
@@ -82,6 +82,8 @@ class Watching:
                         known = True
                         for resource in missing:
                             if resource in found:
+                                # Half of the new kinds would be half a world: routes without their Gateways, or the other way.
+                                self.complete.clear()
                                 self._follow(group, resource, found[resource])
                     except (ApiStatusError, Unavailable) as e:
                         log.warning("kinds of %s: %s; asking again in %.0f s", GROUP, e, ASK_AGAIN)
