@@ -34,6 +34,7 @@ from seaway.cluster.node import (
 )
 from seaway.cluster.node.cgroups import Cgroups
 from seaway.cluster.node.debian import Fetched
+from seaway.cluster.node.hostports import HostPorts, of_pod
 from seaway.cluster.node.kubelet import serve
 from seaway.cluster.node.nodefiles import NodeFiles
 from seaway.cluster.node.pods import PodWorker
@@ -114,6 +115,7 @@ class Agent:
         self.services = Informer(api, kind_of("services"))
         os.makedirs(os.path.join(self.folder, "pods"), exist_ok=True)
         os.makedirs(self.host_folder, exist_ok=True)
+        self.host_ports = HostPorts(self.folder)
         self.files = NodeFiles(self.host_folder, cluster.resolvers, cluster.searches)
 
     def has_program(self, name: str) -> bool:
@@ -274,6 +276,11 @@ class Agent:
                 and os.path.exists(os.path.join(self.folder, "pods", uid, "shim.sock"))
             ):
                 self.addresses.take(uid, [str(ipaddress.ip_address(a)) for a in addresses])
+                self.host_ports.know(uid, of_pod(pod, addresses))
+        try:
+            self.host_ports.apply()
+        except OSError as e:
+            print(f"agent of {self.name}: {e}", flush=True)
         await housekeeping.tidy(self)
 
 

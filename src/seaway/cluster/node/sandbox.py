@@ -12,7 +12,7 @@ from seaway.api.tree import get
 from seaway.cluster.fabric import build
 from seaway.cluster.fabric.rtnetlink import Batch
 from seaway.cluster.layout import pod_mac
-from seaway.cluster.node import hostnames, resolving, sysctls
+from seaway.cluster.node import hostnames, hostports, resolving, sysctls
 from seaway.cluster.node.shims import Shim, ShimError, spawn
 
 if TYPE_CHECKING:
@@ -128,6 +128,11 @@ async def ensure(worker: PodWorker) -> None:
         worker.agent.addresses.take(worker.uid, worker.addresses)
     else:
         await network(worker)
+    try:
+        worker.agent.host_ports.set(worker.uid, hostports.of_pod(worker.pod, worker.addresses))
+    except OSError:
+        await stop(worker)  # no sandbox without its ports: it is made anew
+        raise
     worker.read_state(state)
 
 
@@ -142,6 +147,8 @@ async def stop(worker: PodWorker) -> None:
             await shim.ask("stop")
         shim.close()
     if not worker.host_network:
+        with contextlib.suppress(OSError):  # the next change of any pod's tells the kernel of this one too
+            worker.agent.host_ports.set(worker.uid, ())
         batch = Batch()
         batch.remove_link(interface(worker))
         batch.commit()
