@@ -23,11 +23,11 @@ class _Case(Generic[S]):
         self.waiting: list[tuple[S, ...]] = []
         self.trial: tuple[S, ...] = ()
         self.bad: dict[S, str] = {}
-        self.message = ""
-        if len(suspects) == 1:
-            self.bad[suspects[0]] = ACTION
-        else:
-            self.waiting.append(suspects)
+        self.said: dict[S, str] = {}
+        self.waiting.append(suspects)
+
+    def found(self, source: S, how: str, message: str) -> None:
+        self.bad[source], self.said[source] = how, message
 
     @property
     def out(self) -> dict[S, str]:
@@ -35,9 +35,11 @@ class _Case(Generic[S]):
 
 
 class Quarantine(Generic[N, S]):
-    """The cases of a fleet. Told of a refusal or an acceptance, it says in `bans` what is to be left out next."""
+    """The cases of a fleet. Told of a refusal or an acceptance, it says in `bans` what is to be left out next. `first`: how a bad
+    rule is left out until that is refused, too."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: str = ACTION) -> None:
+        self._first = first
         self._cases: dict[N, _Case[S]] = {}
 
     def refused(self, name: N, version: str, suspects: Iterable[S], message: str) -> bool:
@@ -48,7 +50,9 @@ class Quarantine(Generic[N, S]):
             if not found:
                 return False
             case = self._cases[name] = _Case(found, version)
-            case.message = message
+            if len(found) == 1:
+                case.waiting.clear()
+                case.found(found[0], self._first, message)
             return True
         if case.version == version:
             return False
@@ -59,8 +63,7 @@ class Quarantine(Generic[N, S]):
             if others:
                 case.waiting += [group, others]  # something else has come meanwhile: it may be either
             elif len(group) == 1:
-                case.bad[group[0]] = ACTION
-                case.message = message
+                case.found(group[0], self._first, message)
             else:
                 half = len(group) // 2
                 case.waiting += [group[half:], group[:half]]
@@ -74,7 +77,7 @@ class Quarantine(Generic[N, S]):
         if not fresh:
             return False
         if len(fresh) == 1:
-            case.bad[fresh[0]] = ACTION
+            case.found(fresh[0], self._first, message)
         else:
             case.waiting.append(fresh)
         return True
@@ -121,7 +124,12 @@ class Quarantine(Generic[N, S]):
     @property
     def bad(self) -> Mapping[S, str]:
         """Those that are found to be bad, with what the proxy said."""
-        return {source: case.message for case in self._cases.values() for source in case.bad}
+        return {source: case.said[source] for case in self._cases.values() for source in case.bad}
+
+    @property
+    def trying(self) -> bool:
+        """It is not known yet which ones are bad."""
+        return any(case.waiting or case.trial for case in self._cases.values())
 
     def names(self) -> tuple[N, ...]:
         """The resources that there are cases of."""

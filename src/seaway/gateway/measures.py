@@ -27,6 +27,13 @@ class Measures:
             "seaway_gateway_xds_rejected", "Resources that a fleet's proxies refuse.", ("fleet",)
         )
 
+        self._sent = self.registry.counter(
+            "seaway_gateway_xds_sent_total", "Resources, and removals, that a fleet's proxies were sent.", ("fleet",)
+        )
+
+    def sent(self, fleet: str, total: int) -> None:
+        self._sent.add(max(0, total - self._sent.value(fleet)), fleet)
+
     def settled(self, seconds: float, decided: int) -> None:
         self._settle.observe(seconds)
         self._decisions.add(decided - self._decisions.value())

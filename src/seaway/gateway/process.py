@@ -13,12 +13,14 @@ import logging
 import time
 from typing import Any, NamedTuple
 
-from seaway.api.tree import Key
+from seaway.api.tree import Key, key_of
 from seaway.client.events import Events
 from seaway.client.rest import Rest
+from seaway.gateway.kinds import GATEWAY_API as GATEWAY_KINDS
 from seaway.gateway.measures import Measures
 from seaway.gateway.programming import Programming
 from seaway.gateway.provisioning import Provisioning
+from seaway.gateway.statuses import refused, stands
 from seaway.gateway.watching import Watching, bundle_version
 from seaway.gateway.writing import StatusWriter
 from seaway.routing.engine import Changes, Engine, Status
@@ -34,6 +36,7 @@ log = logging.getLogger("seaway.gateway")
 PAUSE = 0.01
 LOOK_AT_VERSION = 60.0  # seconds
 OF_FLEETS = {"secrets": "Secret", "configmaps": "ConfigMap"}  # what fleets have of what is watched anyway
+SILENCE = 10.0  # seconds
 
 
 class Settings(NamedTuple):
@@ -59,11 +62,16 @@ class Gateway:
         self.engine.fact("controllers", value=settings.controllers)
         self.programming, self.provisioning = programming, provisioning
         self.watching = Watching(api, self.engine.resources, self._changed)
-        self.writer = StatusWriter(api, self.watching, lambda: settings.controllers)
+        self.writer = StatusWriter(
+            api, self.watching, lambda: settings.controllers, measures.statuses.inc, lambda: bool(self._unheard)
+        )
         self.measures = measures
         self._events = events
         self._dirty = asyncio.Event()
         self._addresses: dict[Fleet, Addresses] = {}
+        self._unheard: set[Fleet] = set()  # whose proxies have not told yet what they hold, since this process began
+        self._late: set[Fleet] = set()
+        self._silent: dict[Fleet, float] = {}  # since when nobody tells what a fleet's proxies hold
         self._failed: dict[str, str] = {}
         self._said: dict[tuple[str, Key], set[tuple[str, str, str]]] = {}
         self.settled = 0.0  # when it was last done, of time.monotonic(); 0 before the first time
@@ -112,7 +120,8 @@ class Gateway:
             await self.watching.complete.wait()
             self._dirty.clear()
             began = time.perf_counter()
-            for fleet in self.programming.news():
+            late, self._late = self._late, set()
+            for fleet in self.programming.news() | late:
                 self._learn(fleet)
             for fleet, addresses in self.provisioning.news().items():
                 if self._addresses.get(fleet) != addresses:
@@ -121,14 +130,48 @@ class Gateway:
                 self.engine.fact("addresses", *fleet, value=addresses)
             for place, problem in self.provisioning.problems().items():
                 self.engine.fact("parameters problem", *place, value=problem or None)
-            await self._carry_out(self.engine.settle())
+            changes = self.engine.settle()
+            if not self.settled:
+                self._recall(changes)
+            await self._carry_out(changes)
             self.measures.settled(time.perf_counter() - began, self.engine.memo.decided)
             self.settled = time.monotonic()
             await asyncio.sleep(PAUSE)
 
+    def _recall(self, first: Changes) -> None:
+        """What the last process knew of proxies, as statuses tell it: they stand until this one knows, too."""
+        self._unheard = {fleet for fleet, spec in first.specs.items() if spec is not None}
+        for fleet in self._unheard:
+            self._listen_for(fleet)
+        suspects = []
+        for resource, (kind, _) in GATEWAY_KINDS.items():
+            for tree in self.watching.all(resource):
+                if refused(tree) or not stands(tree, self.settings.controllers):
+                    suspects.append("/".join((kind, *key_of(tree))))
+        self.programming.recall(suspects)
+
+    def _listen_for(self, fleet: Fleet) -> None:
+        """That nobody tells what proxies hold is believed after a while: connections break and are made anew."""
+        self._silent[fleet] = time.monotonic()
+        asyncio.get_running_loop().call_later(SILENCE, self._relearn, fleet)
+
+    def _relearn(self, fleet: Fleet) -> None:
+        if fleet in self._silent:
+            self._late.add(fleet)
+            self._dirty.set()
+
     def _learn(self, fleet: Fleet) -> None:
         """What the fleet's proxies hold and refuse becomes facts."""
-        self.engine.fact("in force", *fleet, value=self.programming.in_force(fleet))
+        known, lasting = self.programming.in_force(fleet)
+        if lasting:
+            self._silent.pop(fleet, None)
+        elif fleet not in self._silent:
+            self._listen_for(fleet)
+            return
+        elif time.monotonic() - self._silent[fleet] < SILENCE:
+            return
+        self._unheard.discard(fleet)
+        self.engine.fact("in force", *fleet, value=known)
         for place, messages in self.programming.refusals(fleet).items():
             self.engine.fact("refused", place, value=messages or None)
 
@@ -147,6 +190,8 @@ class Gateway:
         for fleet, spec in changes.specs.items():
             if spec is None:
                 self.programming.forget(fleet)
+                self._unheard.discard(fleet)
+                self._silent.pop(fleet, None)
             else:
                 self.programming.know(fleet)
         for status in changes.statuses:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING
 
 from seaway.client.errors import ApiStatusError, Unavailable
@@ -40,12 +40,17 @@ class Programming:
         self._fleets: Fleets | None = None
         self._server: Server | None = None
         self._certificate: Pair | None = None
+        self._recalled: frozenset[str] = frozenset()
         self._refused: dict[Fleet, dict[str, tuple[str, ...]]] = defaultdict(dict)
         self._heard: Callable[[], None] = lambda: None
 
     def listen(self, heard: Callable[[], None]) -> None:
         """`heard` is called when there is news."""
         self._heard = heard
+
+    def recall(self, suspects: Collection[str]) -> None:
+        """These, KIND/NAMESPACE/NAME, were refused when another process was at work, or came when none was."""
+        self._recalled = frozenset(suspects)
 
     # what is to be
 
@@ -73,7 +78,7 @@ class Programming:
         assert self._fleets is not None
         known = self._programmed.get(fleet)
         if known is None:
-            known = self._programmed[fleet] = Programmed(fleet, self._fleets)
+            known = self._programmed[fleet] = Programmed(fleet, self._fleets, self._recalled)
         if pieces is None:
             del self._programmed[fleet]
             known.clear()
@@ -101,16 +106,20 @@ class Programming:
         """The fleets of which something changed since this was asked last."""
         return self._fleets.changes() if self._fleets is not None else frozenset()
 
-    def in_force(self, fleet: Fleet) -> InForce:
+    def in_force(self, fleet: Fleet) -> tuple[InForce, bool]:
+        """What the fleet's proxies hold, and whether that lasts: no proxy, one that begins, and a search for what is refused
+        pass by."""
         assert self._fleets is not None
         known = self._programmed.get(fleet)
         proxies = self._fleets.streams(fleet)
         self._measures.proxies.set(proxies, fleet.title)
+        self._measures.sent(fleet.title, self._fleets.sent(fleet))
         self._measures.rejected.set(len(self._fleets.rejected(fleet)), fleet.title)
+        begun = self._fleets.begun(fleet)
         if known is None:
-            return InForce(proxies)
+            return InForce(proxies), begun
         known.review()
-        return InForce(proxies, known.waiting, known.refused_listeners)
+        return InForce(proxies, known.waiting, known.refused_listeners), begun and not known.trying
 
     def refusals(self, fleet: Fleet) -> dict[str, tuple[str, ...]]:
         """What proxies refuse, by the object that it comes from: KIND/NAMESPACE/NAME -> messages, () for nothing any more."""

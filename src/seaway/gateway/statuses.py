@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from seaway.routing.engine import Status
+from seaway.routing.fleets import REFUSED
 
 Tree = dict[str, Any]
 # The condition types that are ours wherever we write conditions; those of other parties stay.
@@ -34,6 +35,32 @@ def merged(status: Status, current: Tree, controllers: Collection[str], now: str
     # An empty map goes: a merge patch removes by null.
     patch = {n: None if v == {} else v for n, v in wanted.items() if v != there.get(n) and (v or there.get(n))}
     return patch or None
+
+
+def stands(current: Tree, controllers: Collection[str]) -> bool:
+    """Whether the object has a status of ours for what it asks now: what a process that just began does not know, the last one
+    may have known."""
+    status: Tree = current.get("status") or {}
+    generation = current["metadata"].get("generation")
+    for name in SHARED:
+        if name in status:
+            mine = [e for e in status[name] if e.get("controllerName") in controllers]
+            return bool(mine) and all(_tells(e.get("conditions"), generation) for e in mine)
+    if "loadBalancer" in status:
+        return bool(status["loadBalancer"].get("ingress"))
+    return _tells(status.get("conditions"), generation)
+
+
+def _tells(conditions: list[Tree] | None, generation: int | None) -> bool:
+    ours = [c for c in conditions or () if c.get("type") in OURS]
+    return bool(ours) and all(c.get("observedGeneration") == generation for c in ours)
+
+
+def refused(current: Tree) -> bool:
+    """Whether its status says that proxies refuse something of it."""
+    status: Tree = current.get("status") or {}
+    holders = [status, *(status.get("parents") or ()), *(status.get("listeners") or ())]
+    return any(str(c.get("message")).startswith(REFUSED) for h in holders for c in h.get("conditions") or ())
 
 
 def _conditions(wanted: list[Tree], there: list[Tree], now: str) -> list[Tree]:

@@ -118,6 +118,11 @@ class Watching:
         self.informers[resource], self.kinds[resource] = informer, kind
         group.create_task(informer.run())
 
+    def all(self, resource: str) -> Iterable[Tree]:
+        """What there is of a resource."""
+        informer = self.informers.get(resource)
+        return informer.all() if informer is not None else ()
+
     def get(self, resource: str, key: Key) -> Tree | None:
         informer = self.informers.get(resource)
         return informer.get(*key) if informer is not None else None

@@ -18,20 +18,27 @@ from seaway.routing.engine import Status
 Tree = dict[str, Any]
 log = logging.getLogger("seaway.gateway")
 WORKERS = 8
+LOOK_AGAIN = 0.1  # seconds until a status that was left as it stands is looked at again
 
 
 class StatusWriter:
-    """`written` counts writes. `pause`: least seconds between two writes of one object, so that what changes by the second costs
-    a write a while."""
+    """`wrote` is called for each write; `unknown`: what proxies hold is not known yet. `pause`: least seconds between two writes of
+    one object, so that what changes by the second costs a write a while."""
 
     def __init__(
-        self, api: Api, watching: Watching, controllers: Callable[[], tuple[str, ...]], pause: float = 0.2
+        self,
+        api: Api,
+        watching: Watching,
+        controllers: Callable[[], tuple[str, ...]],
+        wrote: Callable[[], None],
+        unknown: Callable[[], bool],
+        pause: float = 0.2,
     ) -> None:
         self._api, self._watching, self._controllers, self._pause = api, watching, controllers, pause
+        self._wrote, self._unknown = wrote, unknown
         self._wanted: dict[tuple[str, Key], Status] = {}
         self._clearing: dict[tuple[str, Key], Callable[[Tree], bool]] = {}
         self._last: dict[tuple[str, Key], float] = {}
-        self.written = 0
         self.queue: Reconciler[tuple[str, Key]] = Reconciler("status", self._write, WORKERS)
 
     def want(self, status: Status) -> None:
@@ -77,6 +84,8 @@ class StatusWriter:
         patch = statuses.merged(status, current, self._controllers(), stamp(time.time()))
         if patch is None:
             return None
+        if self._unknown() and statuses.stands(current, self._controllers()):
+            return LOOK_AGAIN
         wait = self._last.get(place, 0.0) + self._pause - time.monotonic()
         if wait > 0:
             return wait
@@ -89,6 +98,6 @@ class StatusWriter:
             return 0.02  # the newer object is on its way
         except NotFound:
             return None
-        self.written += 1
+        self._wrote()
         self._clearing.pop(place, None)
         return None

@@ -8,6 +8,8 @@ import msgspec
 
 from seaway.routing.ir import Fleet
 
+REFUSED = "the proxy refuses it"  # how messages begin that tell what proxies say
+
 
 class FleetSpec(msgspec.Struct, frozen=True):
     """`ports`: (name of a listener, port, "TCP" or "UDP"), each port once. `addresses`: (type, value) that the owner asks for.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from seaway.envoy.translation import clusters, listeners, scopes, secrets, shards, tls
 from seaway.envoy.translation.names import ANY, Scope
-from seaway.envoy.translation.routes import portless, routes
+from seaway.envoy.translation.routes import portless, routes, used
 from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, SCOPES, SECRET, Name, Resource, resource
 from seaway.routing.ir import Fleet, Host, Pieces, Respond, Rule, Source
 
@@ -177,7 +177,9 @@ class Translation:
             routes[id(rule)] = found
             return found[1]
 
-        needs = frozenset(Name(CLUSTER, c) for c in scopes.clusters(hosts))
+        # What is left out needs nothing: its cluster may be what was refused.
+        served = (rule for host in hosts for rule in host.rules if rule.source not in self._bans)
+        needs = frozenset(Name(CLUSTER, c) for rule in served for c in used(rule))
         self._one(name, scopes.whole(scope, hosts, rendered), needs)
         self._parts[name] = _Part(hosts, routes)
         return name

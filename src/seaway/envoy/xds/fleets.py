@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from seaway.envoy.xds.messages import Request
 from seaway.envoy.xds.proxy import Bounds
-from seaway.envoy.xds.resources import Name, Resource
+from seaway.envoy.xds.resources import LISTENER, Name, Resource
 from seaway.envoy.xds.session import Session
 from seaway.routing.ir import Fleet
 
@@ -42,6 +42,7 @@ class _Fleet:
         self.rejected: dict[Name, Rejected] = {}
         self.sessions: dict[Session, None] = {}
         self.early: dict[Session, list[Request]] = {}
+        self.sent = 0  # by sessions that ended
 
 
 class Fleets:
@@ -113,6 +114,7 @@ class Fleets:
         found = self._fleets.get(fleet)
         if found is not None and session in found.sessions:
             del found.sessions[session]
+            found.sent += session.sent
             found.early.pop(session, None)
             if not found.known and not found.sessions:
                 del self._fleets[fleet]
@@ -159,6 +161,11 @@ class Fleets:
         found = self._fleets.get(fleet)
         return len(found.sessions) if found is not None else 0
 
+    def sent(self, fleet: Fleet) -> int:
+        """How many resources, and removals of such, this fleet's proxies were sent so far."""
+        found = self._fleets.get(fleet)
+        return found.sent + sum(session.sent for session in found.sessions) if found is not None else 0
+
     # What there is to tell
 
     def changes(self) -> frozenset[Fleet]:
@@ -172,10 +179,20 @@ class Fleets:
         return {proxy: session.proxy.versions() for proxy, session in self._proxies(fleet).items()}
 
     def in_force(self, fleet: Fleet, name: Name) -> bool:
-        """There are proxies, and each has what is wanted by this name, and something that works of all that it needs."""
+        """There are proxies, and each has what is wanted by this name, and something that works of all that it needs. Those that
+        have not begun yet serve nobody: they count when there is no other."""
         resource = self.wanted(fleet, name)
-        proxies = self._proxies(fleet)
-        return resource is not None and bool(proxies) and all(s.proxy.in_force(resource) for s in proxies.values())
+        proxies = self._proxies(fleet).values()
+        counted = [s for s in proxies if s.begun] or proxies
+        return resource is not None and bool(counted) and all(s.proxy.in_force(resource) for s in counted)
+
+    def begun(self, fleet: Fleet) -> bool:
+        """There is a proxy that has taken, or refused, all listeners that it was to begin with."""
+        found = self._fleets.get(fleet)
+        wanted = found.wanted.get(LISTENER, {}).values() if found is not None and found.known else ()
+        for session in self._proxies(fleet).values():
+            session.begun = session.begun or (LISTENER in session.proxy.types and all(map(session.proxy.answered, wanted)))
+        return any(s.begun for s in self._proxies(fleet).values())
 
     def rejected(self, fleet: Fleet) -> tuple[Rejected, ...]:
         found = self._fleets.get(fleet)

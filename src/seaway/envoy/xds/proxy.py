@@ -117,6 +117,10 @@ class Proxy:
         """The proxy has this version, and of all that it needs some version that works."""
         return self.version(wanted.name) == wanted.version and self._works(wanted.name, set())
 
+    def answered(self, wanted: Resource) -> bool:
+        """The proxy works by this version, or has refused it."""
+        return self.is_refused(wanted) or self.in_force(wanted)
+
     def _works(self, name: Name, seen: set[Name]) -> bool:
         if name.type == CLUSTER:
             return name.name in self.warming.warm

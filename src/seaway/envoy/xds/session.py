@@ -36,6 +36,7 @@ class Session:
         self.proxy = Proxy(wanted)
         self.on_work: Callable[[], None] = lambda: None
         self.on_end: Callable[[], None] = lambda: None  # the fleet is no more
+        self.begun = False  # it took, or refused, all listeners that it was to begin with: set by who knows these
         self.told = 0  # how often the proxy said something about what it has
         self.sent = 0  # resources and removals, since the stream began
         self._suspects: Mapping[Name, str] = suspects if suspects is not None else {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from seaway.routing.engine import Status
-from seaway.routing.fleets import Addresses, InForce
+from seaway.routing.fleets import REFUSED, Addresses, InForce
 from seaway.routing.gateway.backendtls import client_certificate
 from seaway.routing.gateway.classes import parameters, unknown_parameters
 from seaway.routing.gateway.conditions import GROUP, Condition, rendered, worst
@@ -86,7 +86,7 @@ def _programmed(
         return Condition("Programmed", False, "NoResources", "no proxy is connected yet")
     if force.waiting:
         return Condition("Programmed", False, "Pending", f"proxies do not hold {', '.join(sorted(force.waiting))} yet")
-    return Condition("Programmed", True, "Programmed", f"held by {force.proxies} of {force.proxies} proxies")
+    return Condition("Programmed", True, "Programmed", "held by all proxies")
 
 
 def _references(view: View, namespace: str, name: str, own: list[Listener]) -> list[Condition]:
@@ -145,7 +145,7 @@ def _listener_programmed(listener: Listener, force: InForce | None) -> Condition
         return Condition("Programmed", False, "Invalid", "there is nothing that could be served")
     refused = "; ".join(m for title, m in (force.refused if force else ()) if title == listener.source.title)
     if refused:
-        return Condition("Programmed", False, "Invalid", f"the proxy refuses it: {refused}")
+        return Condition("Programmed", False, "Invalid", f"{REFUSED}: {refused}")
     if force is None or not force.proxies:
         return Condition("Programmed", False, "Pending", "no proxy is connected yet")
     if f"{listener.transport}-{listener.port}" in force.waiting:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from seaway.routing.engine import Status
+from seaway.routing.fleets import REFUSED
 from seaway.routing.gateway.attaching import ROUTES, Attachment, attachments
 from seaway.routing.gateway.conditions import Condition, rendered, worst
 from seaway.routing.gateway.httprules import Compiled, compiled
@@ -52,7 +53,7 @@ def _conditions(view: View, resource: str, namespace: str, name: str, one: Attac
         conditions = [*_dropped(found), conditions[1]]
     refused = view.fact("refused", f"{ROUTES[resource]}/{namespace}/{name}") or ()
     if refused and not one.reason:
-        conditions[0] = Condition("Accepted", False, "UnsupportedValue", f"the proxy refuses it: {'; '.join(refused)}")
+        conditions[0] = Condition("Accepted", False, "UnsupportedValue", f"{REFUSED}: {'; '.join(refused)}")
     return conditions
 
 
