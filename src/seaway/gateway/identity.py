@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import secrets
 from typing import Any, NamedTuple
 
 from seaway.envoy.xds.identity import identity as spiffe
@@ -23,15 +24,18 @@ from seaway.routing.ir import Fleet
 
 Tree = dict[str, Any]
 AUTHORITY = "seaway-gateway-ca"
+SEED = "drain.seed"
 DAY = 86400.0
 AUTHORITY_DAYS, DAYS = 3650, 30
 
 
 class Authorities(NamedTuple):
-    """The authority that signs, and all that are trusted, it first; PEM."""
+    """The authority that signs, and all that are trusted, it first; PEM. `seed`: what the keys for draining are made from, which
+    outlives the authority: another key would be another pod."""
 
     pair: Pair
     trusted: bytes
+    seed: bytes = b""
 
 
 def due(pem: bytes) -> float:
@@ -69,16 +73,17 @@ def authorities(secret: Tree | None, now: float) -> Authorities:
     trusted = _data(secret, "ca.crt")
     if pair and not reading.is_signed_by(pair.certificate, pair.certificate):
         pair = None
+    seed = _data(secret, SEED) or secrets.token_bytes(32)
     if pair and _still(pair.certificate, now):
-        return Authorities(pair, trusted if pair.certificate.strip() in trusted else pair.certificate)
+        return Authorities(pair, trusted if pair.certificate.strip() in trusted else pair.certificate, seed)
     fresh = Authority.new(CONTROLLER, now, AUTHORITY_DAYS).pair
     if pair and reading.certificate(pair.certificate).ends > now:
-        return Authorities(fresh, fresh.certificate + pair.certificate)
-    return Authorities(fresh, fresh.certificate)
+        return Authorities(fresh, fresh.certificate + pair.certificate, seed)
+    return Authorities(fresh, fresh.certificate, seed)
 
 
 def authority_secret(found: Authorities) -> Tree:
-    data = {"ca.crt": found.trusted, "tls.crt": found.pair.certificate, "tls.key": found.pair.key}
+    data = {"ca.crt": found.trusted, "tls.crt": found.pair.certificate, "tls.key": found.pair.key, SEED: found.seed}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -119,5 +124,5 @@ def server_names(domain: str = "cluster.local") -> tuple[str, ...]:
 
 
 def drain_key(fleet: Fleet, by: Authorities) -> str:
-    """What the kubelet shows to have an Envoy of the fleet drained: the same as long as the authority is."""
-    return hmac.new(by.pair.key, fleet.title.encode(), hashlib.sha256).hexdigest()[:32]
+    """What the kubelet shows to have an Envoy of the fleet drained."""
+    return hmac.new(by.seed, fleet.title.encode(), hashlib.sha256).hexdigest()[:32]

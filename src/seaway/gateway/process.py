@@ -76,7 +76,7 @@ class Gateway:
         self._said: dict[tuple[str, Key], set[tuple[str, str, str]]] = {}
         self.settled = 0.0  # when it was last done, of time.monotonic(); 0 before the first time
         programming.listen(self._wake)
-        provisioning.listen(self._wake, lambda key: self.watching.get("secrets", key))
+        provisioning.listen(self._wake, lambda key: self.watching.get("secrets", key), programming.trust_changed)
 
     # what comes in
 
@@ -87,6 +87,7 @@ class Gateway:
             self._said.pop((resource, key), None)
         else:
             self.writer.look(resource, key)
+        self.provisioning.changed(resource, key, tree)
         if resource == "services":
             self.provisioning.service_changed(key, tree)
         elif resource in OF_FLEETS:

@@ -6,6 +6,7 @@ Neither grpc nor protobuf is loaded before the first fleet exists.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import defaultdict
@@ -43,6 +44,7 @@ class Programming:
         self._recalled: frozenset[str] = frozenset()
         self._refused: dict[Fleet, dict[str, tuple[str, ...]]] = defaultdict(dict)
         self._heard: Callable[[], None] = lambda: None
+        self._renewing = asyncio.Event()
 
     def listen(self, heard: Callable[[], None]) -> None:
         """`heard` is called when there is news."""
@@ -131,6 +133,10 @@ class Programming:
 
     # the channel's certificates
 
+    def trust_changed(self) -> None:
+        """The authority is another, or trusted together with another: those who come now are to be let in."""
+        self._renewing.set()
+
     async def _credentials(self) -> Credentials:
         from seaway.envoy.xds.server import Credentials
 
@@ -142,7 +148,9 @@ class Programming:
         """Keeps the certificates fresh, until cancelled; then nobody is served any more."""
         try:
             while True:
-                await asyncio.sleep(LOOK_AT_CERTIFICATES)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._renewing.wait(), LOOK_AT_CERTIFICATES)
+                self._renewing.clear()
                 if self._server is not None:
                     try:
                         self._server.renew(await self._credentials())

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from seaway.api import kinds
 from seaway.api.kinds import Kind
-from seaway.api.tree import Key
+from seaway.api.tree import Key, key_of
 from seaway.client.errors import NotFound
 from seaway.client.informer import Informer
 from seaway.client.reconcile import Reconciler
@@ -29,6 +29,7 @@ from seaway.routing.ir import Fleet
 Tree = dict[str, Any]
 log = logging.getLogger("seaway.gateway")
 MANAGER = "seaway-gateway"
+WATCHED = ("secrets", "configmaps")
 LOOK_AGAIN = 300.0  # seconds until a fleet's objects are applied anew, whatever anybody did to them
 OWNED = ("deployments.apps", "daemonsets.apps", "serviceaccounts", "poddisruptionbudgets.policy")
 API_VERSIONS = {"Gateway": "gateway.networking.k8s.io/v1", "IngressClass": "networking.k8s.io/v1"}
@@ -67,13 +68,20 @@ class Provisioning:
         self._left: dict[Fleet, tuple[str, str]] = {}  # where a fleet's objects are, until they are removed
         self._swept: dict[Fleet, set[str]] = {}
         self._heard: Callable[[], None] = lambda: None
+        self._trust_changed: Callable[[], None] = lambda: None
+        self._versions: dict[tuple[str, Key], str] = {}  # of what we applied, as the API server holds it
+        self._trusted: dict[str, Any] = {}
+        self._applied_at: dict[Fleet, float] = {}
         self.queue: Reconciler[Fleet] = Reconciler("fleet", self._reconcile)
 
     # what others ask
 
-    def listen(self, heard: Callable[[], None], secret: Callable[[Key], Tree | None]) -> None:
-        """`heard` is called when there is news; `secret` gives a Secret as it is known."""
-        self._heard, self._secret = heard, secret
+    def listen(
+        self, heard: Callable[[], None], secret: Callable[[Key], Tree | None], trust_changed: Callable[[], None]
+    ) -> None:
+        """`heard` is called when there is news; `secret` gives a Secret as it is known; `trust_changed`: the authority is
+        another, or trusted together with another."""
+        self._heard, self._secret, self._trust_changed = heard, secret, trust_changed
 
     def want(self, fleet: Fleet, spec: FleetSpec | None) -> None:
         old = self._specs.pop(fleet, None)
@@ -84,6 +92,21 @@ class Provisioning:
             self._places.pop(Key(*place(fleet, old.class_name)), None)
         self.queue.add(fleet)
         self._look(fleet)
+        if spec is not None:
+            self._parameters(spec)
+
+    def changed(self, resource: str, key: Key, tree: Tree | None) -> None:
+        """Of what is watched anyway: what others change of a fleet's objects, or delete, comes back."""
+        version = self._versions.get((resource, key))
+        if version is None or (tree is not None and tree["metadata"].get("resourceVersion") == version):
+            return
+        if key == Key(self._own, identity.AUTHORITY):
+            for fleet in self._specs:
+                self.queue.add(fleet)
+        fleet_of = self._places.get(Key(key.namespace, key.name.removesuffix("-xds")))
+        if fleet_of is not None:
+            self._applied.pop(fleet_of, None)
+            self.queue.add(fleet_of)
 
     def service_changed(self, key: Key, tree: Tree | None) -> None:
         labels = (tree["metadata"].get("labels") or {}) if tree is not None else {}
@@ -128,6 +151,12 @@ class Provisioning:
             tree = identity.authority_secret(found)
             if secret is None or secret.get("data") != tree["data"]:
                 await self._apply(kind_of("secrets"), tree)
+            elif secret is not None:
+                self._versions["secrets", Key(self._own, identity.AUTHORITY)] = secret["metadata"]["resourceVersion"]
+            if tree["data"] != self._trusted:
+                told, self._trusted = bool(self._trusted), tree["data"]
+                if told:
+                    self._trust_changed()
             return found
 
     # at work
@@ -204,6 +233,9 @@ class Provisioning:
             spec.class_name if fleet.kind == "Gateway" else "",
         )
         trees = objects.objects(wanted)
+        if time.monotonic() - self._applied_at.get(fleet, -LOOK_AGAIN) >= LOOK_AGAIN:
+            self._applied.pop(fleet, None)
+            self._applied_at[fleet] = time.monotonic()
         applied = self._applied.setdefault(fleet, {})
         titles = {f"{t['kind']}/{t['metadata']['name']}" for t in trees}
         for tree in trees:
@@ -231,13 +263,15 @@ class Provisioning:
 
     async def _apply(self, kind: Kind, tree: Tree) -> None:
         meta = tree["metadata"]
-        await self._api.request(
+        found = await self._api.request(
             "PATCH",
             kinds.path(kind, meta["namespace"], meta["name"]),
             tree,
             {"fieldManager": MANAGER, "force": "true"},
             "application/apply-patch+yaml",
         )
+        if kind.resource in WATCHED:
+            self._versions[kind.resource, key_of(tree)] = found["metadata"]["resourceVersion"]
 
     async def _sweep(self, namespace: str, name: str, wanted: set[str]) -> None:
         """Removes what a fleet of this name had and has no more: a Service without ports, another kind of workload, all."""

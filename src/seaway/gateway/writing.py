@@ -22,8 +22,8 @@ LOOK_AGAIN = 0.1  # seconds until a status that was left as it stands is looked 
 
 
 class StatusWriter:
-    """`wrote` is called for each write; `unknown`: what proxies hold is not known yet. `pause`: least seconds between two writes of
-    one object, so that what changes by the second costs a write a while."""
+    """`wrote` is called for each write; `unknown`: what proxies hold is not known yet. `pause`: least seconds between two writes
+    of one object, so that what changes by the second costs a write a while."""
 
     def __init__(
         self,
