@@ -191,7 +191,9 @@ class Fleets:
         found = self._fleets.get(fleet)
         wanted = found.wanted.get(LISTENER, {}).values() if found is not None and found.known else ()
         for session in self._proxies(fleet).values():
-            session.begun = session.begun or (LISTENER in session.proxy.types and all(map(session.proxy.answered, wanted)))
+            session.begun = session.begun or (
+                LISTENER in session.proxy.types and all(map(session.proxy.answered, wanted))
+            )
         return any(s.begun for s in self._proxies(fleet).values())
 
     def rejected(self, fleet: Fleet) -> tuple[Rejected, ...]:
