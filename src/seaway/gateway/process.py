@@ -87,7 +87,6 @@ class Gateway:
             self._said.pop((resource, key), None)
         else:
             self.writer.look(resource, key)
-        self.provisioning.changed(resource, key, tree)
         if resource == "services":
             self.provisioning.service_changed(key, tree)
         elif resource in OF_FLEETS:

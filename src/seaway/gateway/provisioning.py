@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from seaway.api import kinds
 from seaway.api.kinds import Kind
-from seaway.api.tree import Key, key_of
+from seaway.api.tree import Key
 from seaway.client.errors import NotFound
 from seaway.client.informer import Informer
 from seaway.client.reconcile import Reconciler
@@ -29,7 +29,6 @@ from seaway.routing.ir import Fleet
 Tree = dict[str, Any]
 log = logging.getLogger("seaway.gateway")
 MANAGER = "seaway-gateway"
-WATCHED = ("secrets", "configmaps")
 LOOK_AGAIN = 300.0  # seconds until a fleet's objects are applied anew, whatever anybody did to them
 OWNED = ("deployments.apps", "daemonsets.apps", "serviceaccounts", "poddisruptionbudgets.policy")
 API_VERSIONS = {"Gateway": "gateway.networking.k8s.io/v1", "IngressClass": "networking.k8s.io/v1"}
@@ -69,7 +68,6 @@ class Provisioning:
         self._swept: dict[Fleet, set[str]] = {}
         self._heard: Callable[[], None] = lambda: None
         self._trust_changed: Callable[[], None] = lambda: None
-        self._versions: dict[tuple[str, Key], str] = {}  # of what we applied, as the API server holds it
         self._trusted: dict[str, Any] = {}
         self._applied_at: dict[Fleet, float] = {}
         self.queue: Reconciler[Fleet] = Reconciler("fleet", self._reconcile)
@@ -95,19 +93,6 @@ class Provisioning:
         if spec is not None:
             self._parameters(spec)
 
-    def changed(self, resource: str, key: Key, tree: Tree | None) -> None:
-        """Of what is watched anyway: what others change of a fleet's objects, or delete, comes back."""
-        version = self._versions.get((resource, key))
-        if version is None or (tree is not None and tree["metadata"].get("resourceVersion") == version):
-            return
-        if key == Key(self._own, identity.AUTHORITY):
-            for fleet in self._specs:
-                self.queue.add(fleet)
-        fleet_of = self._places.get(Key(key.namespace, key.name.removesuffix("-xds")))
-        if fleet_of is not None:
-            self._applied.pop(fleet_of, None)
-            self.queue.add(fleet_of)
-
     def service_changed(self, key: Key, tree: Tree | None) -> None:
         labels = (tree["metadata"].get("labels") or {}) if tree is not None else {}
         if tree is not None and FLEET in labels:
@@ -123,11 +108,18 @@ class Provisioning:
 
     def data_changed(self, kind: str, key: Key, tree: Tree | None) -> None:
         """A Secret or ConfigMap: what others change in a fleet's, or delete, comes back."""
+        if kind == "Secret" and key == Key(self._own, identity.AUTHORITY) and self._trusted:
+            if tree is None or any(
+                (tree.get("data") or {}).get(k) != self._trusted[k] for k in ("tls.crt", "tls.key", "ca.crt")
+            ):
+                for fleet in self._specs:
+                    self.queue.add(fleet)
+            return
         ours = self._data.get((kind, key))
-        fleet = self._places.get(Key(key.namespace, key.name.removesuffix(objects.OF_SECRET)))
-        if ours is not None and fleet is not None and (tree is None or tree.get("data") != ours):
-            self._applied.pop(fleet, None)
-            self.queue.add(fleet)
+        found = self._places.get(Key(key.namespace, key.name.removesuffix(objects.OF_SECRET)))
+        if ours is not None and found is not None and (tree is None or tree.get("data") != ours):
+            self._applied.pop(found, None)
+            self.queue.add(found)
 
     def news(self) -> dict[Fleet, Addresses]:
         """The addresses of fleets of which something changed since this was asked last."""
@@ -151,8 +143,6 @@ class Provisioning:
             tree = identity.authority_secret(found)
             if secret is None or secret.get("data") != tree["data"]:
                 await self._apply(kind_of("secrets"), tree)
-            elif secret is not None:
-                self._versions["secrets", Key(self._own, identity.AUTHORITY)] = secret["metadata"]["resourceVersion"]
             if tree["data"] != self._trusted:
                 told, self._trusted = bool(self._trusted), tree["data"]
                 if told:
@@ -263,15 +253,13 @@ class Provisioning:
 
     async def _apply(self, kind: Kind, tree: Tree) -> None:
         meta = tree["metadata"]
-        found = await self._api.request(
+        await self._api.request(
             "PATCH",
             kinds.path(kind, meta["namespace"], meta["name"]),
             tree,
             {"fieldManager": MANAGER, "force": "true"},
             "application/apply-patch+yaml",
         )
-        if kind.resource in WATCHED:
-            self._versions[kind.resource, key_of(tree)] = found["metadata"]["resourceVersion"]
 
     async def _sweep(self, namespace: str, name: str, wanted: set[str]) -> None:
         """Removes what a fleet of this name had and has no more: a Service without ports, another kind of workload, all."""
