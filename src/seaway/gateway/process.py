@@ -63,7 +63,11 @@ class Gateway:
         self.programming, self.provisioning = programming, provisioning
         self.watching = Watching(api, self.engine.resources, self._changed)
         self.writer = StatusWriter(
-            api, self.watching, lambda: settings.controllers, measures.statuses.inc, lambda: bool(self._unheard)
+            api,
+            self.watching,
+            lambda: settings.controllers,
+            wrote=measures.statuses.inc,
+            unknown=lambda: bool(self._unheard),
         )
         self.measures = measures
         self._events = events

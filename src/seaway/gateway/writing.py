@@ -30,9 +30,9 @@ class StatusWriter:
         api: Api,
         watching: Watching,
         controllers: Callable[[], tuple[str, ...]],
-        wrote: Callable[[], None],
-        unknown: Callable[[], bool],
         pause: float = 0.2,
+        wrote: Callable[[], None] = lambda: None,
+        unknown: Callable[[], bool] = lambda: False,
     ) -> None:
         self._api, self._watching, self._controllers, self._pause = api, watching, controllers, pause
         self._wrote, self._unknown = wrote, unknown
