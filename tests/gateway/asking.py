@@ -32,8 +32,8 @@ def ask(question: dict[str, Any]) -> dict[str, Any]:
         told["error"] = f"tls: {e.reason or e}"
     except (ConnectionError, http.client.HTTPException, EOFError) as e:
         told["error"] = f"closed: {type(e).__name__} {e}"
-    except OSError as e:
-        told["error"] = f"error: {e}"
+    except Exception as e:
+        told["error"] = f"error: {type(e).__name__} {e}"
     told["took"] = round(time.monotonic() - started, 3)
     return told
 
@@ -140,12 +140,14 @@ def _http2(question: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
         body = b"\0\0\0\0\0"
     headers += [(k.lower(), v) for k, v in question.get("headers", [])]
     connection.send_headers(1, headers, end_stream=not body)
-    if body:
-        connection.send_data(1, body, end_stream=True)
     sock.sendall(connection.data_to_send())
     told: dict[str, Any] = {"headers": [], "trailers": {}}
     data, ended = b"", False
     while not ended:
+        while body and (room := min(connection.local_flow_control_window(1), connection.max_outbound_frame_size)) > 0:
+            connection.send_data(1, body[:room], end_stream=len(body) <= room)
+            body = body[room:]
+        sock.sendall(connection.data_to_send())
         more = sock.recv(65536)
         if not more:
             raise EOFError

@@ -69,7 +69,7 @@ class Saw(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 class Want(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What must come. `shares` of `of` requests, within five hundredths; `mirrored`: how many of `of` (or what share, below 1) each of
-    these backends got besides; `error`: how it fails (refused, closed, timeout, tls); `sometimes`: other answers come too, it is asked until this one does."""
+    these backends got besides; a header's value may be `A or B`; `error`: how it fails (refused, closed, timeout, tls); `sometimes`: other answers come too, it is asked until this one does."""
 
     status: int | list[int] | None = None
     backend: str | list[str] | None = None

@@ -192,7 +192,7 @@ class Stage:
         question["headers"] = [(k, v) for k, vs in casefile.filled(ask.headers, fresh).items() for v in (vs if isinstance(vs, list) else [vs])]
         for field in ("body", "send", "raw", "timeout"):
             if getattr(ask, field):
-                question[field] = getattr(ask, field)
+                question[field] = casefile.filled(getattr(ask, field), fresh)
         if ask.tls:
             question |= {"tls": True, "sni": ask.host.partition(":")[0] if ask.sni is None else ask.sni}
             if ask.trust:
