@@ -21,7 +21,7 @@ from seaway.dns.zone.store import Store
 
 log = logging.getLogger("dns")
 WAITING = 60.0  # seconds between lines that say what the first sync waits for
-OBJECTS, SLICES = 200, 20  # a page: one of slices holds thousands of endpoints
+OBJECTS, SLICES = 100, 10  # a page: of slices a thousand endpoints; it is what a list costs beside what is kept
 ROW = "row"
 
 
