@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from seaway.api.tree import Key
 from seaway.routing.gateway.conditions import GROUP
-from seaway.routing.gateway.hostnames import intersection
+from seaway.routing.gateway.hostnames import covers, intersection
 from seaway.routing.gateway.listeners import Listener, Where, is_ours, listeners, selected, set_allowed, set_parent
+from seaway.routing.gateway.rivals import OTHER, rivals
 from seaway.routing.incremental import View
 
 Tree = dict[str, Any]
@@ -54,10 +56,37 @@ def attachments(view: View, resource: str, namespace: str, name: str) -> tuple[A
         gateway = _gateway(view, where)
         controller = view.ask(is_ours, *gateway) if gateway is not None else ""
         if gateway is not None and controller:
-            found.append(
-                Attachment(ref, controller, gateway, *_attached(view, kind, namespace, hostnames, ref, where, gateway))
+            one = Attachment(
+                ref, controller, gateway, *_attached(view, kind, namespace, hostnames, ref, where, gateway)
             )
+            found.append(_without_rivals(view, resource, namespace, name, one) if resource in OTHER else one)
     return tuple(found)
+
+
+def _without_rivals(view: View, resource: str, namespace: str, name: str, one: Attachment) -> Attachment:
+    """Without the listeners at which an older route of the other type has a host name of this one's."""
+    taken: dict[tuple[str, ...], tuple[Key, tuple[str, ...]]] = {}
+    for key in view.ask(rivals, resource, namespace, name) if one.places else ():
+        for theirs in view.ask(attachments, OTHER[resource], *key):
+            for place in theirs.places:
+                taken.setdefault((*place.listener.where, place.listener.name), (key, place.domains))
+    places = []
+    why = ""
+    for place in one.places:
+        key, domains = taken.get((*place.listener.where, place.listener.name), (Key("", ""), ()))
+        both = [d for d in place.domains for t in domains if _meet(d, t)]
+        if both:
+            why = f"{ROUTES[OTHER[resource]]} {key} is older and has {both[0]} at listener {place.listener.name}"
+        else:
+            places.append(place)
+    if why and not places:
+        return one._replace(reason="HostnameConflict", message=why, places=())
+    return one._replace(places=tuple(places))
+
+
+def _meet(one: str, other: str) -> bool:
+    wide, narrow = ("" if one == "*" else one), ("" if other == "*" else other)
+    return covers(wide, narrow) or covers(narrow, wide)
 
 
 def _gateway(view: View, where: Where) -> tuple[str, str] | None:

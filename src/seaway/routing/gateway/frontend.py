@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from seaway.routing.engine import FrontEnd, Index
-from seaway.routing.gateway import backendtls, classes
+from seaway.routing.gateway import backendtls, classes, rivals
 from seaway.routing.gateway.attaching import ROUTES, attached
 from seaway.routing.gateway.fleets import fleet_spec
 from seaway.routing.gateway.gatewaystatus import gateway_status, set_status
@@ -41,6 +41,7 @@ GATEWAY_API = FrontEnd(
     indexes=(
         Index(GRANTS, "referencegrants", lambda t: [t["metadata"]["namespace"]]),
         Index(SETS, "listenersets", lambda t: ["/".join(set_parent(t))]),
+        *rivals.INDEXES,
         Index(backendtls.POLICIES, "backendtlspolicies", backendtls.targets),
         *(Index(f"{backendtls.USERS} {resource}", resource, _services) for resource in ROUTES),
     ),

@@ -107,6 +107,8 @@ class _Reader:
         if not ref.get("filters"):
             return Target(backed.cluster.name if backed.cluster else "", weight, why=backed.why, title=backed.title)
         own = filters.read(ref["filters"], f"{field}.filters", self.scheme, self.port, self._mirror)
+        if own.mirrors or own.cors:
+            raise Unsupported(f"{field}.filters: RequestMirror and CORS hold for a whole rule: put them among its filters")
         if own.broken:
             self.problems.append(("InvalidKind", f"{field}: {own.broken}"))
             return Target("", weight, why=own.broken, title=backed.title)
