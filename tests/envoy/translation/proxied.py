@@ -30,6 +30,7 @@ from google.protobuf import json_format
 from seaway.envoy import messages
 from seaway.envoy.translation.fleet import Translation
 from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, SCOPES, SECRET, Resource
+from seaway.gateway.infrastructure.bootstrap import REGEX_SIZE
 from seaway.routing.ir import Fleet, Pieces
 
 MESSAGES = {
@@ -149,6 +150,9 @@ class Proxied:
         return {
             "node": {"id": "shop/edge-0", "cluster": "edge"},
             "admin": {"address": {"pipe": {"path": str(self.home / "admin")}}},
+            "layered_runtime": {
+                "layers": [{"name": "regexes", "static_layer": {"re2.max_program_size.error_level": REGEX_SIZE}}]
+            },
             "dynamic_resources": {"lds_config": self._path("lds"), "cds_config": self._path("cds")},
         }
 
@@ -228,7 +232,7 @@ class Proxied:
         return (self.home / "envoy.log").read_text()[-4000:]
 
     def admin(self, path: str) -> str:
-        connection = http.client.HTTPConnection("localhost", timeout=5)
+        connection = http.client.HTTPConnection("localhost", timeout=20)
         try:
             connection.sock = socket.socket(socket.AF_UNIX)
             connection.sock.connect(str(self.home / "admin"))
@@ -246,7 +250,7 @@ class Proxied:
 
     def raw(self, text: bytes, port: int = 0) -> bytes:
         """Bytes sent as they are on a connection, and what comes back until it is closed or quiet."""
-        with socket.create_connection(("127.0.0.1", port or self.ports[0]), 5) as s:
+        with socket.create_connection(("127.0.0.1", port or self.ports[0]), 20) as s:
             s.sendall(text)
             found = b""
             try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 from proxied import Backend, Proxied, free_port, parsed
 from translated import host, http, rule, to
 
-from seaway.routing.ir import Respond
+from seaway.gateway.infrastructure.bootstrap import REGEX_SIZE
+from seaway.routing.ir import Pieces, Respond
 
 HOST = "a.example.com"
 
@@ -133,3 +135,23 @@ def test_headers_of_the_proxys_own_are_not_taken_from_clients(proxy: Proxied) ->
 
 def test_nothing_was_refused_as_configuration(proxy: Proxied) -> None:
     assert proxy.refused() == {}
+
+
+def test_a_regex_is_bounded_in_size_and_in_time(proxy: Proxied) -> None:
+    """RE2 never goes back: what makes other engines take years is over at once."""
+    uuid = "/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/" + "x" * 150
+    served = host("regex.example.com", rule(uuid, Respond(200, "uuid"), "regex"), rule("/(a+)+(a+)+(a+)+b", Respond(200), "regex"))
+    proxy.apply(Pieces(hosts={"http-80": {served.domain: served}}))
+    end = time.monotonic() + 30
+    while proxy.get(served.domain, "/01234567-89ab-cdef-0123-456789abcdef/" + "x" * 150).body != "uuid":
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert proxy.get(served.domain, "/" + "a" * 50000).status == 404
+    too_large = host("regex.example.com", rule(f"/a{{1000}}b{{1000}}{'c' * (REGEX_SIZE - 2000)}", Respond(200), "regex"))
+    proxy.apply(Pieces(hosts={"http-80": {too_large.domain: too_large}}))
+    end = time.monotonic() + 30
+    log = proxy.home / "envoy.log"
+    while not (proxy.refused() and "RE2 program size" in log.read_text()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert proxy.get("a.example.com", "/public").status == 200  # what was there before goes on

@@ -96,6 +96,37 @@ class Lines:
         self.datagrams.close()
 
 
+class Upgrading:
+    """Switches to another protocol and says everything back; wraps nothing in frames."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self.listener.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        try:
+            while True:
+                connection, _ = self.listener.accept()
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        except OSError:
+            pass
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += connection.recv(65536)
+            asked = b"upgrade: websocket" in head.lower()
+            answer = b"101 Switching Protocols\r\nUpgrade: websocket" if asked else b"426 Upgrade Required\r\nContent-Length: 0"
+            connection.sendall(b"HTTP/1.1 " + answer + b"\r\nConnection: Upgrade\r\n\r\n")
+            while asked and (data := connection.recv(65536)):
+                connection.sendall(data)
+
+    def close(self) -> None:
+        self.listener.close()
+
+
 class World:
     """Ports by what is on them, over one Envoy."""
 
@@ -104,6 +135,7 @@ class World:
         tls = context_of(secret, True, CLIENTS)
         self.backends = {"secret": Backend("secret", tls), "plain": Backend("plain")}
         self.lines = {"one": Lines("one"), "two": Lines("two")}
+        self.upgrading = Upgrading()
         self.port = {name: free_port() for name in ("https", "checked", "lenient", "tcp", "closed", "tls")}
         self.port["udp"] = free_port(socket.SOCK_DGRAM)
         self.proxy = Proxied(self._pieces())
@@ -149,19 +181,21 @@ class World:
         clusters = {f"shop/{n}/443": Cluster(f"shop/{n}/443", tls=t) for n, t in secured.items()}
         clusters["shop/auto/443"] = Cluster("shop/auto/443", "auto", secured["unchecked"])
         clusters["shop/outside/80"] = Cluster("shop/outside/80", external="localhost", port=self.backends["plain"].port)
+        clusters["shop/socket/80"] = Cluster("shop/socket/80")
         clusters["shop/raw/443"] = Cluster("shop/raw/443", "tcp")
         for name in self.lines:
-            clusters[f"shop/{name}/80"] = Cluster(f"shop/{name}/80", "udp" if name == "never" else "tcp")
+            clusters[f"shop/{name}/80"] = Cluster(f"shop/{name}/80", "tcp")
         ends = {n: Endpoints(n, (End("127.0.0.1", self.backends["secret"].port),)) for n in clusters if n.endswith("/443")}
         for name, lines in self.lines.items():
             ends[f"shop/{name}/80"] = Endpoints(f"shop/{name}/80", (End("127.0.0.1", lines.port, "zone-a"),))
-        rules = [rule(f"/{n.split('/')[1]}", to(n)) for n in clusters if n.endswith("/443") or "outside" in n]
+        ends["shop/socket/80"] = Endpoints("shop/socket/80", (End("127.0.0.1", self.upgrading.port),))
+        rules = [rule(f"/{n.split('/')[1]}", to(n)) for n in clusters if n.endswith("/443") or "outside" in n or "socket" in n]
         return Pieces(
             sockets={
                 f"{'udp' if n == 'udp' else 'tcp'}-{self.port[n]}": Socket(self.port[n], "udp" if n == "udp" else "tcp", c)
                 for n, c in chains.items()
             },
-            hosts={"https": {"*": host("*", *rules, rule("/", Respond(200, "served")))}},
+            hosts={"https": {h.domain: h for h in (host("a.example.com", *rules, rule("/", Respond(200, "served"))), host("*", *rules, rule("/", Respond(200, "served"))))}},
             clusters=clusters,  # type: ignore[arg-type]
             endpoints=ends,  # type: ignore[arg-type]
             certificates=certificates,  # type: ignore[arg-type]
@@ -177,7 +211,7 @@ class World:
         """The certificate that was shown, and the answer."""
         context = context or plain_client()
         with (
-            socket.create_connection(("127.0.0.1", self.port[port]), 5) as raw,
+            socket.create_connection(("127.0.0.1", self.port[port]), 20) as raw,
             context.wrap_socket(raw, server_hostname=server_name or None) as s,
         ):
             shown = s.getpeercert(True) or b""
@@ -188,7 +222,7 @@ class World:
             return shown, parsed(found)
 
     def close(self) -> None:
-        for one in (*self.backends.values(), *self.lines.values()):
+        for one in (*self.backends.values(), *self.lines.values(), self.upgrading):
             one.close()
 
 
@@ -238,7 +272,7 @@ def test_http2_is_offered(world: World) -> None:
     context = plain_client()
     context.set_alpn_protocols(["h2", "http/1.1"])
     with (
-        socket.create_connection(("127.0.0.1", world.port["https"]), 5) as raw,
+        socket.create_connection(("127.0.0.1", world.port["https"]), 20) as raw,
         context.wrap_socket(raw, server_hostname="a.example.com") as s,
     ):
         assert s.selected_alpn_protocol() == "h2"
@@ -277,7 +311,7 @@ def test_backends_are_checked_by_authority_and_name(world: World) -> None:
     assert statuses == good | dict.fromkeys(("othername", "stranger", "system"), 503)
     assert world.https("https", "a.example.com", "/right")[1].body["headers"]["tls-client"] == ["proxy"]
     assert "tls-client" not in world.https("https", "a.example.com", "/uri")[1].body["headers"]
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while "CERTIFICATE_VERIFY_FAILED" not in (world.proxy.home / "envoy.log").read_text():
         assert time.monotonic() < end
         time.sleep(0.1)
@@ -291,7 +325,7 @@ def test_bytes_go_by_weight_and_nowhere_without_a_backend(world: World) -> None:
 
 def test_tls_is_ended_before_bytes_are_passed_on(world: World) -> None:
     with (
-        socket.create_connection(("127.0.0.1", world.port["tls"]), 5) as raw,
+        socket.create_connection(("127.0.0.1", world.port["tls"]), 20) as raw,
         plain_client().wrap_socket(raw, server_hostname="a.example.com") as s,
     ):
         assert s.recv(10) == b"one"
@@ -314,12 +348,29 @@ def test_datagrams_go_by_weight_and_a_client_stays_where_it_is(world: World) -> 
     assert set(counts) == {b"one", b"two"} and abs(counts[b"two"] - 150) < 35
 
 
+@pytest.mark.parametrize("name", ["a.example.com", "A.example.com", "elsewhere.example.com"])
+def test_web_sockets_pass_whatever_chose_the_route(world: World, name: str) -> None:
+    with (
+        socket.create_connection(("127.0.0.1", world.port["https"]), 20) as raw,
+        plain_client().wrap_socket(raw, server_hostname=name) as s,
+    ):
+        head = f"GET /socket HTTP/1.1\r\nHost: {name}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        s.sendall(f"{head}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode())
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += s.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        for word in (b"one", b"two"):
+            s.sendall(word)
+            assert s.recv(10) == word
+
+
 def test_a_renewed_certificate_leaves_the_listener_as_it_is(world: World) -> None:
     renewed = certificate("shop/a", CA.issue("renewed", NOW, hosts=("a.example.com",), server=True))
     change = world.proxy.translation.apply(Pieces(certificates={"shop/a": renewed}))
     assert [r.name.title for r in change.put] == ["Secret shop/a"] and not change.gone
     world.proxy.apply(Pieces())
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while _name(world.https("https", "a.example.com")[0]) != "renewed":
         assert time.monotonic() < end
         time.sleep(0.02)

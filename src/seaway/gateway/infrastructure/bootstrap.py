@@ -22,6 +22,9 @@ ADMIN, PAUSE = f"{RUN}/admin.sock", f"{RUN}/pause.sock"
 XDS = "xds"
 _TYPE = "type.googleapis.com/envoy."
 CONNECTIONS_TO_PROBES = 64
+# Instructions of a user's regex. RE2 takes time in proportion to them and to the text, never more; Envoy's own bound of 100
+# refuses what people write (a path of 100 letters is one).
+REGEX_SIZE = 2048
 # What is never counted: series of each thread, of each cipher, of files and runtime keys, of what no chart shows. What
 # is left of a cluster are requests, connections, times, members, outliers and circuit breakers.
 UNCOUNTED = (
@@ -262,6 +265,9 @@ def config(wanted: Wanted) -> Tree:
             "listeners": [_probes(wanted), _pause()],
         },
         "overload_manager": _overload(wanted),
+        "layered_runtime": {
+            "layers": [{"name": "regexes", "static_layer": {"re2.max_program_size.error_level": REGEX_SIZE}}]
+        },
         "stats_flush_on_admin": True,
         "stats_config": {
             "stats_matcher": {
