@@ -12,7 +12,7 @@ from seaway.envoy.xds.identity import identity as spiffe
 from seaway.gateway import identity
 from seaway.gateway.identity import DAY, Authorities
 from seaway.gateway.infrastructure.objects import secret
-from seaway.gateway.infrastructure.values import Identity, Wanted
+from seaway.gateway.infrastructure.values import Identity, Wanted, place
 from seaway.pki import reading
 from seaway.pki.authority import Authority
 from seaway.routing.ir import Fleet
@@ -84,6 +84,14 @@ def test_the_controllers_certificate_is_its_services(by: Authorities) -> None:
     assert identity.server(first, names, by, NOW + DAY) is first
     assert identity.server(first, names, by, NOW + 21 * DAY) != first
     assert identity.server(first, names, identity.authorities(None, NOW), NOW) != first
+
+
+def test_a_controller_elsewhere_has_its_objects_there_and_the_name_that_it_is_called_by(by: Authorities) -> None:
+    assert identity.server_names() == identity.server_names("seaway-gateway.seaway-system.svc")
+    assert identity.server_names("edge.infra.svc") == ("edge.infra.svc", "edge.infra.svc.cluster.local", "edge.infra")
+    assert identity.server_names("xds.example.com") == ("xds.example.com",)
+    assert identity.authority_secret(by, "infra")["metadata"]["namespace"] == "infra"
+    assert place(Fleet("IngressClass", "", "seaway"), "", "infra") == ("infra", "seaway-ingress")
 
 
 def test_drain_keys_are_a_fleets_own_and_stay(by: Authorities) -> None:

@@ -82,12 +82,12 @@ def authorities(secret: Tree | None, now: float) -> Authorities:
     return Authorities(fresh, fresh.certificate, seed)
 
 
-def authority_secret(found: Authorities) -> Tree:
+def authority_secret(found: Authorities, namespace: str = SYSTEM) -> Tree:
     data = {"ca.crt": found.trusted, "tls.crt": found.pair.certificate, "tls.key": found.pair.key, SEED: found.seed}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": AUTHORITY, "namespace": SYSTEM, "labels": {MANAGED[0]: MANAGED[1]}},
+        "metadata": {"name": AUTHORITY, "namespace": namespace, "labels": {MANAGED[0]: MANAGED[1]}},
         "type": "kubernetes.io/tls",
         "data": {name: base64.b64encode(value).decode() for name, value in data.items()},
     }
@@ -117,10 +117,11 @@ def server(have: Pair | None, hosts: tuple[str, ...], by: Authorities, now: floa
     return Authority(by.pair).issue(CONTROLLER, now, hosts=hosts, server=True, days=DAYS)
 
 
-def server_names(domain: str = "cluster.local") -> tuple[str, ...]:
-    """Of the controller's Service, the first as its Envoys call it."""
-    short = f"{CONTROLLER}.{SYSTEM}.svc"
-    return (short, f"{short}.{domain}", f"{CONTROLLER}.{SYSTEM}")
+def server_names(host: str = f"{CONTROLLER}.{SYSTEM}.svc", domain: str = "cluster.local") -> tuple[str, ...]:
+    """Of the controller's Service: `host` as its Envoys call it, and what else leads there."""
+    if not host.endswith(".svc"):
+        return (host,)
+    return (host, f"{host}.{domain}", host.removesuffix(".svc"))
 
 
 def drain_key(fleet: Fleet, by: Authorities) -> str:

@@ -32,10 +32,13 @@ LISTEN_AGAIN = 1.0
 
 
 class Programming:
-    """`authorities` gives the authority of the channel's certificates."""
+    """`authorities` gives the authority of the channel's certificates; `host`: the name that proxies call us by."""
 
-    def __init__(self, port: int, authorities: Callable[[], Awaitable[Authorities]], measures: Measures) -> None:
+    def __init__(
+        self, port: int, authorities: Callable[[], Awaitable[Authorities]], measures: Measures, host: str
+    ) -> None:
         self._port, self._authorities, self._measures = port, authorities, measures
+        self._names = identity.server_names(host)
         self._programmed: dict[Fleet, Programmed] = {}
         self._known: set[Fleet] = set()
         self._fleets: Fleets | None = None
@@ -141,7 +144,7 @@ class Programming:
         from seaway.envoy.xds.server import Credentials
 
         by = await self._authorities()
-        self._certificate = identity.server(self._certificate, identity.server_names(), by, time.time())
+        self._certificate = identity.server(self._certificate, self._names, by, time.time())
         return Credentials(self._certificate.certificate, self._certificate.key, by.trusted)
 
     async def run(self) -> None:

@@ -85,9 +85,9 @@ class Provisioning:
         old = self._specs.pop(fleet, None)
         if spec is not None:
             self._specs[fleet] = spec
-            self._places[Key(*place(fleet, spec.class_name))] = fleet
+            self._places[Key(*place(fleet, spec.class_name, self._own))] = fleet
         if old is not None and (spec is None or spec.class_name != old.class_name):
-            self._places.pop(Key(*place(fleet, old.class_name)), None)
+            self._places.pop(Key(*place(fleet, old.class_name, self._own)), None)
         self.queue.add(fleet)
         self._look(fleet)
         if spec is not None:
@@ -140,7 +140,7 @@ class Provisioning:
             except NotFound:
                 secret = None
             found = identity.authorities(secret, time.time())
-            tree = identity.authority_secret(found)
+            tree = identity.authority_secret(found, self._own)
             if secret is None or secret.get("data") != tree["data"]:
                 await self._apply(kind_of("secrets"), tree)
             if tree["data"] != self._trusted:
@@ -178,7 +178,7 @@ class Provisioning:
         spec = self._specs.get(fleet)
         if spec is None:
             return
-        service = self._services.get(Key(*place(fleet, spec.class_name)))
+        service = self._services.get(Key(*place(fleet, spec.class_name, self._own)))
         strange = sorted({kind for kind, _ in spec.addresses if kind != "IPAddress"})
         wanted = [value for kind, value in spec.addresses if kind == "IPAddress"]
         found = addresses(service, wanted)
@@ -199,7 +199,7 @@ class Provisioning:
                 self._data.pop(("Secret", Key(old[0], old[1] + objects.OF_SECRET)), None)
                 await self._sweep(*old, set())
             return None
-        namespace, name = place(fleet, spec.class_name)
+        namespace, name = place(fleet, spec.class_name, self._own)
         old = self._left.get(fleet)
         if old is not None and old != (namespace, name):
             await self._sweep(*old, set())

@@ -64,7 +64,7 @@ async def _work(args: argparse.Namespace) -> None:
 
         async def work() -> None:
             provisioning = Provisioning(api, args.namespace, base.parameters, (args.xds_host, args.xds_port))
-            programming = Programming(args.xds_port, provisioning.authorities, measures)
+            programming = Programming(args.xds_port, provisioning.authorities, measures, args.xds_host)
             events = Events(api, CONTROLLER, "")
             settings = Settings(tuple(args.controller_name), tuple(args.ingress_controller))
             gateway = Gateway(api, settings, programming, provisioning, measures, events)

@@ -91,13 +91,13 @@ def object_name(gateway: str, gateway_class: str) -> str:
 INGRESS_NAME = "seaway-ingress"
 
 
-def place(fleet: Fleet, gateway_class: str) -> tuple[str, str]:
-    """(namespace, name) of a fleet's objects: a Gateway's beside it, an IngressClass's beside the controller."""
+def place(fleet: Fleet, gateway_class: str, own: str = SYSTEM) -> tuple[str, str]:
+    """(namespace, name) of a fleet's objects: a Gateway's beside it, an IngressClass's in the controller's `own` namespace."""
     if fleet.kind == "Gateway":
         return fleet.namespace, object_name(fleet.name, gateway_class)
     if fleet.name == "seaway":
-        return SYSTEM, INGRESS_NAME
-    return SYSTEM, object_name(INGRESS_NAME, fleet.name)
+        return own, INGRESS_NAME
+    return own, object_name(INGRESS_NAME, fleet.name)
 
 
 def selector(wanted: Wanted) -> dict[str, str]:
