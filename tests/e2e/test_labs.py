@@ -47,6 +47,26 @@ def test_ndots_five_asks_ten_times_and_each_answer_to_it_twice(tmp_path: Path) -
     assert queries == {"ndots:5": 10.0, "ndots:1": 2.0, "a dot at the end": 2.0, "autopath": 2.0}, said
 
 
+def test_through_a_services_address_requests_lie_on_fewer_pods(tmp_path: Path) -> None:
+    said = lab(tmp_path, "ingress-hop", "--quick")
+    rows = {line.split("  ")[0]: [cell for cell in line.split("  ") if cell] for line in said.splitlines() if " of 10  " in line}
+    busiest = {way: int(cells[5].strip(" %")) for way, cells in rows.items()}
+    assert rows["straight to pods"][4].strip() == "10 of 10", said
+    assert busiest["through the ClusterIP"] >= busiest["straight to pods"], said
+
+
+def test_one_entry_point_has_one_address_for_all_services(tmp_path: Path) -> None:
+    said = lab(tmp_path, "ingress-cost", "--quick", "--price-per-address", "10")
+    counted = {line.split("  ")[0]: line.split("  ")[1:] for line in said.splitlines() if " Services, " in line and line.endswith(".00")}
+    figures = {made: [cell.strip() for cell in cells if cell] for made, cells in counted.items()}
+    assert {made: (cells[0], cells[1], cells[3]) for made, cells in figures.items() if made.startswith("4 ")} == {
+        "4 Services, a LoadBalancer Service each": ("4", "0", "40.00"),
+        "4 Services, a Gateway each": ("4", "4", "40.00"),
+        "4 Services, one Gateway": ("1", "1", "10.00"),
+        "4 Services, one Ingress class": ("1", "1", "10.00"),
+    }, said
+
+
 def test_help_lists_every_lab() -> None:
     cluster = Cluster()
     try:

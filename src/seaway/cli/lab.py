@@ -17,6 +17,16 @@ from seaway.cluster.place import Place
 from seaway.labs.frame import LABS, Options, Stage, table
 
 
+def _price(text: str) -> float:
+    try:
+        price = float(text)
+    except ValueError:
+        price = -1.0
+    if not 0 <= price < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a price such as 18.25")
+    return price
+
+
 def main(argv: list[str]) -> int:
     names = "\n".join(f"  {name:<16} {what}" for name, (_, what) in LABS.items())
     parser = argparse.ArgumentParser(
@@ -30,10 +40,19 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--runs", type=int, default=3, metavar="N", help="how often what varies is repeated (default 3)"
     )
+    parser.add_argument(
+        "--price-per-address",
+        type=_price,
+        default=0.0,
+        metavar="PRICE",
+        help="ingress-cost: what an address of a load balancer costs, in any currency and time",
+    )
     parser.add_argument("--output", default="", metavar="FILE", help="the picture (default: lab-NAME.svg here)")
     args = parser.parse_args(argv)
     if args.runs < 1:
         parser.error("--runs must be at least 1")
+    if args.price_per_address and args.name != "ingress-cost":
+        parser.error(f"--price-per-address is for ingress-cost; {args.name} has no bill")
     picture = Path(args.output or f"lab-{args.name}.svg")
     if not picture.parent.is_dir():
         parser.error(f"--output {picture}: there is no folder {picture.parent}")
@@ -47,7 +66,9 @@ def main(argv: list[str]) -> int:
     module, what = LABS[args.name]
     progress.say(what)
     try:
-        result = importlib.import_module(module).run(Stage(progress.say, bring_up), Options(args.quick, args.runs))
+        result = importlib.import_module(module).run(
+            Stage(progress.say, bring_up), Options(args.quick, args.runs, args.price_per_address)
+        )
     except (LaunchError, Unavailable, ApiStatusError) as e:
         print(f"seaway lab: {e}", file=sys.stderr)
         return 1

@@ -28,15 +28,25 @@ LABS = {
         "seaway.labs.ndots",
         "queries and time for a name outside the cluster: ndots 5 and 1, a dot at the end, autopath",
     ),
+    "ingress-hop": (
+        "seaway.labs.ingresshop",
+        "an ingress proxy straight to pods, and through the Service's address: load, time, what an ending pod costs",
+    ),
+    "ingress-cost": (
+        "seaway.labs.ingresscost",
+        "load balancer addresses and proxies' memory: one for each Service against one entry point",
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`quick`: the smallest sizes that still show the effect; `runs`: how often what varies is repeated."""
+    """`quick`: the smallest sizes that still show the effect; `runs`: how often what varies is repeated;
+    `price_per_address`: of a load balancer's address, for ingress-cost; 0: nobody said."""
 
     quick: bool = False
     runs: int = 3
+    price_per_address: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
