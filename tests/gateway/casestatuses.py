@@ -42,7 +42,7 @@ def _conditions(tree: Tree, where: str, known: set[str]) -> tuple[dict[str, str 
 def judged(tree: Tree, where: str) -> Judged:
     """A wanted status as it stands in a case; ValueError where it cannot be read."""
     known = {"of", "listeners", "parents", "ancestors", "addresses", "attachedListenerSets", "supportedFeatures", "loadBalancer",
-             "onlyListeners", "labels", "annotations", "untouched", "gone", "events"}
+             "onlyListeners", "labels", "annotations", "untouched", "gone", "events", "fields"}
     kind, _, name = str(tree.get("of", "")).partition("/")
     namespace, _, name = name.rpartition("/")
     if not kind or not name:
@@ -96,6 +96,12 @@ def problems(wanted: Judged, stored: Tree | None, controllers: tuple[str, ...]) 
             found.append(f"{where} listener {name}: supportedKinds {kinds}, not {sorted(want['supportedKinds'])}")
     if "onlyListeners" in wanted.rest and sorted(listeners) != sorted(wanted.rest["onlyListeners"]):
         found.append(f"{where}: listeners {sorted(listeners)} have a status, not {sorted(wanted.rest['onlyListeners'])}")
+    for path, value in wanted.rest.get("fields", {}).items():
+        at: Any = stored
+        for key in path.split("/"):
+            at = at[int(key)] if isinstance(at, list) else (at or {}).get(key)
+        if at != value:
+            found.append(f"{where}: {path} is {at!r}, not {value!r}")
     for field in ("labels", "annotations"):
         there = stored["metadata"].get(field) or {}
         for key, value in wanted.rest.get(field, {}).items():
