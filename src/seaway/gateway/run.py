@@ -39,7 +39,7 @@ class _State:
 
     def ready(self) -> tuple[int, str]:
         if self.gateway is None:
-            return 503, "another replica is at work\n"
+            return 200, "another replica is at work\n"  # a proxy that asks here is refused, and asks again at once
         return (200, "ok\n") if self.gateway.settled else (503, "the first look at the cluster is not complete\n")
 
 
