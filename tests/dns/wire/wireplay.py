@@ -84,7 +84,7 @@ class Player:
             time.sleep(step.pause)  # time itself is what these are about
             where = f"after {step.name}: " if step.name else ""
             for question in step.questions:
-                self._settled(question, asker, bool(step.files))
+                self._settled(question, asker, bool(number or step.files))
             for question in step.questions:
                 for transport, family in TRANSPORTS:
                     if transport in question.row.get("over", ("udp", "tcp")):
@@ -112,11 +112,11 @@ class Player:
 
     def _settled(self, question: Question, asker: Asker, everywhere: bool) -> None:
         """Waits until the first transport gives the right answer: the watch is on its way. `everywhere`: until all do, as each
-        process looks at files in its own time."""
+        process hears of a change, and looks at files, in its own time."""
         if question.row.get("silence"):
             return
         over = question.row.get("over", ["udp"])
-        ways = TRANSPORTS if everywhere else ((over[0], 4),)
+        ways = [w for w in TRANSPORTS if w[0] in question.row.get("over", ("udp", "tcp"))] if everywhere else [(over[0], 4)]
         begun = time.monotonic()
         while any(self._ask(question, asker, *way) for way in ways):
             if time.monotonic() - begun > min(SETTLE, self.budget):
