@@ -30,7 +30,7 @@ from seaway.labs.proxyrig import Tree
 WRK = Program("wrk", ("wrk",))
 HOST, CLIENTS = "web.example.com", 32
 WITHIN = 60.0
-PROXIES = {"ours": "Envoy, as the gateway sets it up", "quiet": "the same without its access log", "nginx": "nginx", "haproxy": "HAProxy", "none": "no proxy"}
+PROXIES = {"ours": "Envoy, as the gateway sets it up", "quiet": "the same without its access log", "plain": "a plain Envoy", "nginx": "nginx", "haproxy": "HAProxy", "none": "no proxy"}
 BACKEND = """worker_processes 1;
 events { worker_connections 4096; }
 http {
@@ -69,6 +69,30 @@ backend web
   server web BACKEND:80
 """
 
+ENVOY = """static_resources:
+  listeners:
+  - name: http
+    address: {socket_address: {address: 0.0.0.0, port_value: 80}}
+    filter_chains:
+    - filters:
+      - name: http
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: http
+          use_remote_address: true
+          http_filters:
+          - {name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
+          route_config:
+            virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: web}}]}]
+  clusters:
+  - name: web
+    type: STATIC
+    load_assignment:
+      cluster_name: web
+      endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: BACKEND, port_value: 80}}}}]}]
+"""
+ENVOY_IMAGE = "docker.io/envoyproxy/envoy:v1.40.0"
+
 
 class Run(NamedTuple):
     """What one run of wrk told. `cpu`: of the proxy, microseconds a request."""
@@ -80,11 +104,13 @@ class Run(NamedTuple):
     cpu: float
 
 
-def pod(name: str, image: str, file: str, text: str) -> list[Tree]:
+def pod(name: str, image: str, file: str, text: str, *command: str) -> list[Tree]:
     """A pod with a configuration, and its LoadBalancer Service."""
     key = file.rpartition("/")[2]
     mount = {"name": "conf", "mountPath": file, "subPath": key}
-    container = {"name": name, "image": image, "volumeMounts": [mount], "readinessProbe": {"tcpSocket": {"port": 80}, "periodSeconds": 1}}
+    container: Tree = {"name": name, "image": image, "volumeMounts": [mount], "readinessProbe": {"tcpSocket": {"port": 80}, "periodSeconds": 1}}
+    if command:
+        container["command"] = list(command)
     spec = {"terminationGracePeriodSeconds": 0, "containers": [container], "volumes": [{"name": "conf", "configMap": {"name": name}}]}
     meta = {"name": name, "namespace": NAMESPACE}
     return [
@@ -191,6 +217,8 @@ def _requests(cluster: Cluster, wrk: Wrk, seconds: float, rounds: int) -> None:
     kubectl.until(given)
     kubectl.apply(pod("nginx", "nginx", "/etc/nginx/nginx.conf", NGINX.replace("BACKEND", backend[0])))
     kubectl.apply(pod("haproxy", "haproxy", "/usr/local/etc/haproxy/haproxy.cfg", HAPROXY.replace("BACKEND", backend[0])))
+    file = "/etc/envoy/envoy.yaml"
+    kubectl.apply(pod("plain", ENVOY_IMAGE, file, ENVOY.replace("BACKEND", backend[0]), "envoy", "-c", file, "--concurrency", "1", "--disable-hot-restart"))
     kubectl.apply(ours())
     addresses: dict[str, str] = {}
     kubectl.until(lambda: _answers(kubectl, cluster, addresses))
@@ -226,4 +254,6 @@ def tell(found: dict[str, list[Run]], seconds: float, rounds: int) -> None:
     print(f"\nRequests over {CLIENTS} kept connections, medians of {rounds} rounds of {seconds:g} s over all; one worker each, on a processor of its own\n")
     print(table(columns, rows) + "\n")
     ratio = middle["nginx"].cpu / middle["quiet"].cpu if middle["quiet"].cpu else 0.0
+    if middle["quiet"].cpu:
+        row("our Envoy without access log: of a plain Envoy, for a CPU second", f"{middle['plain'].cpu / middle['quiet'].cpu:.2f}", "", None)
     row("our Envoy without access log: of nginx, for a CPU second", f"{ratio:.2f}", "", None)
