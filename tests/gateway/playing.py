@@ -114,6 +114,8 @@ class Stage:
 
         for name in (*PODS, "nobody"):
             self.words[f"pod:{name}"] = until(lambda name=name: address(name), lambda name=name: f"pod {name} is not ready")
+            addresses = [a["ip"] for a in (self.api.get(f"Pod/{name}", BACKENDS) or {})["status"]["podIPs"]]
+            self.words[f"pod6:{name}"] = next((a for a in addresses if ":" in a), "")
         wrong = self.statuses("gateways", world.case, self.words)
         assert not wrong, "\n".join(wrong)
 

@@ -29,6 +29,7 @@ CONTROLLERS = (CONTROLLER, "istio.io/gateway-controller")
 WORDS = {
     "controller": CONTROLLER, "ingress-controller": INGRESS_CONTROLLER, "free": "203.0.113.9",
     **{f"pod:{name}": f"10.1.0.{i}" for i, name in enumerate(("red", "blue", "green", "nobody"), 1)},
+    **{f"pod6:{name}": f"fd00:10:1::{i}" for i, name in enumerate(("red", "blue", "green", "nobody"), 1)},
 }
 CLASS: Tree = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "seaway"},
                "spec": {"controllerName": CONTROLLER}}
