@@ -7,11 +7,16 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from clusters import SEAWAY, Cluster, wait_for
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 Tree = dict[str, Any]
 SYSTEM, CONTROLLER = "seaway-system", "deployment/seaway-gateway"
@@ -61,6 +66,16 @@ spec:
 def secret(name: str, certificate: str, key: str) -> str:
     return "---\n" + json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "kubernetes.io/tls",
                                  "stringData": {"tls.crt": certificate, "tls.key": key}}) + "\n"
+
+
+def self_signed(host: str, curve: ec.EllipticCurve) -> tuple[str, str]:
+    """A certificate of its own authority, and its key."""
+    key, now = ec.generate_private_key(curve), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    made = (x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - timedelta(days=1), now + timedelta(days=30))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), False).sign(key, hashes.SHA256()))
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return made.public_bytes(Encoding.PEM).decode(), private
 
 
 def conditions(tree: Tree) -> dict[str, Tree]:

@@ -72,3 +72,26 @@ def test_a_bad_rule_that_comes_during_a_trial_is_not_blamed_on_the_trial() -> No
     quarantine.accepted("table")  # a and b are let in again
     quarantine.refused("table", "2", ["a", "b", "c"], "bad")
     assert not quarantine.bad and set(quarantine.bans) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("bad", [{"a": ACTION}, {"b": RULE}, {"a": ACTION, "c": RULE}])
+def test_versions_say_what_is_in_them_and_come_again(bad: dict[str, str]) -> None:
+    """A proxy is not asked twice about a version that it refused: the second refusal of it counts all the same."""
+    quarantine: Quarantine[str, str] = Quarantine()
+    rules, served = ["a", "b", "c"], set[str]()
+    for _ in range(50):
+        bans = quarantine.bans
+        refused = [r for r in bad if not (bans.get(r) == RULE or (bans.get(r) == ACTION and bad[r] == ACTION))]
+        version = ",".join(f"{r}:{bans.get(r, 'in')}" for r in rules)
+        suspects = [r for r in rules if r not in served and bans.get(r) != RULE]
+        served = served if refused else {r for r in rules if r not in bans}
+        if not (quarantine.refused("table", version, suspects, "bad") if refused else quarantine.accepted("table")):
+            break
+    assert set(quarantine.bad) == set(bad) and not quarantine.trying
+
+
+def test_each_bad_rule_has_its_own_message() -> None:
+    quarantine: Quarantine[str, str] = Quarantine()
+    quarantine.refused("one", "1", ["a"], "a is bad")
+    quarantine.refused("two", "1", ["b"], "b is bad")
+    assert quarantine.bad == {"a": "a is bad", "b": "b is bad"}

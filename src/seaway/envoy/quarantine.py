@@ -88,6 +88,7 @@ class Quarantine(Generic[N, S]):
         if case is None:
             return False
         case.trial = ()
+        case.version = ""  # a trial of all that was left out is the very version that was refused
         if case.waiting:
             case.trial = case.waiting.pop()
             return True

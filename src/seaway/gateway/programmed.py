@@ -79,7 +79,9 @@ class Programmed:
     def _send(self, change: Change) -> None:
         for resource in change.put:
             held = self._fleets.wanted(self._fleet, resource.name)
-            if held is not None and resource.name.type in JUDGED and resource.name not in self._before:
+            if held is None or resource.name.type not in JUDGED or resource.name in self._before:
+                continue
+            if self._fleets.in_force(self._fleet, resource.name):
                 self._before[resource.name] = held
         for name in change.gone:
             self._before.pop(name, None)
@@ -153,11 +155,14 @@ class Programmed:
         return False
 
     def _suspects(self, name: Name, refused: Resource) -> tuple[Source, ...]:
-        found = suspects(refused, self._before.get(name))
-        if name in self._before:
+        """Where to look first: what differs from what was good, then what is recalled, then everything that is not left out."""
+        out = self._listening.bans.keys() | self._rules.bans.keys()
+        found = tuple(s for s in suspects(refused, self._before[name]) if s not in out) if name in self._before else ()
+        if found:
             return found
-        recalled = tuple(s for s in found if f"{s.kind}/{s.namespace}/{s.name}" in self._recalled)
-        return recalled or found
+        everything = suspects(refused)
+        recalled = (s for s in everything if f"{s.kind}/{s.namespace}/{s.name}" in self._recalled and s not in out)
+        return tuple(recalled) or everything
 
     def _chained(self) -> list[Chain]:
         return [c for s in self._sockets.values() for c in s.chains]

@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 Group = tuple[str, ...]
+_INVALID = "Proto constraint validation failed"
 _ALONE = 16  # so many suspects are tried one by one
+
+
+def reason(error: str) -> str:
+    """What is wrong, of an error that shows the whole message first and then, from the outside in, which field of it is bad
+    (ProtoExceptionUtil::throwProtoValidationException)."""
+    _, found, tail = error.rpartition(_INVALID)
+    if not found:
+        return error
+    return tail.strip().removeprefix("(").removesuffix(")").rpartition("caused by ")[2] or error
 
 
 def groups(names: Sequence[str], error: str) -> list[Group]:

@@ -70,7 +70,7 @@ class Session:
                 if request.error is None:
                     self._acked(found, flight)
                 else:
-                    self._refused(found, flight, request.error[: self._bounds.message])
+                    self._refused(found, flight, request.error)
             self._subscribe(found, request.subscribe)
             self._unsubscribe(found, request.unsubscribe)
         self._free()
@@ -199,7 +199,7 @@ class Session:
             sent = flight.sent[name]
             assert sent is not None
             found.never_held(name, sent)
-            found.refused[name] = Refusal(sent.version, message)
+            found.refused[name] = Refusal(sent.version, blame.reason(message)[: self._bounds.message])
             if found.type == CLUSTER and not found.has(name):
                 self._warming.gone(name)
             found.dirty.add(name)  # it may have changed meanwhile

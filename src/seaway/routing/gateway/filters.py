@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +14,8 @@ from seaway.routing.ir import Cors, HeaderEdits, Mirror, Redirect, Rewrite
 
 Tree = dict[str, Any]
 Mirrored = Callable[[Tree], str]  # a mirror's backendRef -> cluster, "" where there is none
+# What would end a header, or a request's first line (RFC 9110, 5.5; RFC 9112, 3).
+NO_VALUE, NO_PATH = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]"), re.compile(r"[\x00-\x20\x7f]")
 WELL_KNOWN = {"http": 80, "https": 443}
 
 
@@ -31,36 +35,45 @@ class Incompatible(ValueError):
     """Filters that cannot stand together."""
 
 
-def _edits(tree: Tree) -> HeaderEdits:
+def _shown(value: str, bad: re.Pattern[str], field: str, what: str) -> str:
+    found = bad.search(value)
+    if found:
+        raise Unsupported(
+            f"{field}: Invalid value: {json.dumps(value)[:100]}: {what} must not contain {found.group()!a}"
+        )
+    return value
+
+
+def _edits(tree: Tree, field: str) -> HeaderEdits:
     """Of entries with one name only the first counts (HTTPHeaderFilter)."""
 
-    def pairs(entries: Any) -> tuple[tuple[str, str], ...]:
+    def pairs(kind: str) -> tuple[tuple[str, str], ...]:
         found: dict[str, tuple[str, str]] = {}
-        for entry in entries or ():
+        for i, entry in enumerate(tree.get(kind) or ()):
+            _shown(str(entry.get("value") or ""), NO_VALUE, f"{field}.{kind}[{i}].value", "the value of a header")
             found.setdefault(str(entry["name"]).lower(), (str(entry["name"]), str(entry.get("value") or "")))
         return tuple(found.values())
 
-    return HeaderEdits(pairs(tree.get("set")), pairs(tree.get("add")), tuple(str(n) for n in tree.get("remove") or ()))
+    return HeaderEdits(pairs("set"), pairs("add"), tuple(str(n) for n in tree.get("remove") or ()))
 
 
-def _path(tree: Tree | None) -> tuple[str, str]:
+def _path(tree: Tree | None, field: str) -> tuple[str, str]:
     if not tree:
         return "", ""
-    if tree.get("type") == "ReplaceFullPath":
-        return "full", str(tree.get("replaceFullPath") or "")
-    return "prefix", str(tree.get("replacePrefixMatch") or "")
+    name = "replaceFullPath" if tree.get("type") == "ReplaceFullPath" else "replacePrefixMatch"
+    value = _shown(str(tree.get(name) or ""), NO_PATH, f"{field}.{name}", "a path")
+    return "full" if name == "replaceFullPath" else "prefix", value
 
 
-def _redirect(tree: Tree, scheme: str, port: int) -> Redirect:
+def _redirect(tree: Tree, scheme: str, port: int, field: str) -> Redirect:
     """At a listener of `scheme` and `port` (HTTPRequestRedirectFilter.port): a scheme that is named brings its own port, and
     well-known ports are not written."""
     wanted = str(tree.get("scheme") or "")
     number = int(tree.get("port") or 0) or (WELL_KNOWN.get(wanted, 0) if wanted else port)
     if number == WELL_KNOWN.get(wanted or scheme):
         number = 0
-    return Redirect(
-        wanted, str(tree.get("hostname") or ""), number, *_path(tree.get("path")), int(tree.get("statusCode") or 302)
-    )
+    path = _path(tree.get("path"), f"{field}.path")
+    return Redirect(wanted, str(tree.get("hostname") or ""), number, *path, int(tree.get("statusCode") or 302))
 
 
 def _cors(tree: Tree) -> Cors:
@@ -95,15 +108,18 @@ def read(entries: Any, field: str, scheme: str, port: int, mirrored: Mirrored) -
     broken = ""
     for i, entry in enumerate(entries or ()):
         kind = entry["type"]
+        here = f"{field}[{i}].{kind[0].lower()}{kind[1:]}"
         if kind == "RequestHeaderModifier":
-            request = _edits(entry.get("requestHeaderModifier") or {})
+            request = _edits(entry.get("requestHeaderModifier") or {}, here)
         elif kind == "ResponseHeaderModifier":
-            response = _edits(entry.get("responseHeaderModifier") or {})
+            response = _edits(entry.get("responseHeaderModifier") or {}, here)
         elif kind == "RequestRedirect":
-            redirect = _redirect(entry.get("requestRedirect") or {}, scheme, port)
+            redirect = _redirect(entry.get("requestRedirect") or {}, scheme, port, here)
         elif kind == "URLRewrite":
             tree = entry.get("urlRewrite") or {}
-            rewrite = Rewrite(str(tree.get("hostname") or ""), *_path(tree.get("path")))
+            rewrite = Rewrite(
+                str(tree.get("hostname") or ""), *_path(tree.get("path"), f"{field}[{i}].urlRewrite.path")
+            )
         elif kind == "RequestMirror":
             tree = entry.get("requestMirror") or {}
             cluster = mirrored(tree.get("backendRef") or {})
