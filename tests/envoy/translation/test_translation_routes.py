@@ -94,6 +94,7 @@ RULES = [
     rule("/s/cookie", to(WEB, session=Session("cookie", "sid"))),
     rule("/s/lasting", to(WEB, session=Session("cookie", "sid", 3600, "/s", True))),
     rule("/s/header", to(WEB, session=Session("header", "x-session"))),
+    rule("/s/shares", Forward((Target(WEB), Target(OTHER)), session=Session("cookie", "sid"))),
     # CORS
     rule(
         "/c/some",
@@ -259,6 +260,19 @@ def test_sessions_are_kept_by_cookie_or_header(proxy: Proxied) -> None:
     token = proxy.get(HOST, "/s/header").headers["x-session"]
     assert token and proxy.get(HOST, "/s/header", headers=[("x-session", token)]).status == 200
     assert "set-cookie" not in proxy.get(HOST, "/h/rule").headers
+
+
+def test_a_session_stays_with_its_share(proxy: Proxied) -> None:
+    """A cookie names one endpoint; of several backends the same one has to be chosen first."""
+    chosen: collections.Counter[str] = collections.Counter()
+    for _ in range(30):
+        first = proxy.get(HOST, "/s/shares")
+        cookies = [c.partition(";")[0] for c in first.headers["set-cookie"].split(", ") if "=" in c]
+        assert {c.partition("=")[0] for c in cookies} == {"sid", "sid-share"}
+        backends = {proxy.get(HOST, "/s/shares", headers=[("Cookie", "; ".join(cookies))]).body["backend"] for _ in range(6)}
+        assert backends == {first.body["backend"]}
+        chosen.update(backends)
+    assert set(chosen) == {"web", "other"}
 
 
 def _preflight(proxy: Proxied, path: str, origin: str, method: str = "GET", headers: str = "x-q") -> dict[str, str]:

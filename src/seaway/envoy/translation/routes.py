@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 
 from seaway.envoy import messages
-from seaway.envoy.translation import actions, filters, headers, matches
+from seaway.envoy.translation import actions, filters, headers, matches, sticky
 from seaway.envoy.translation.marks import mark
 from seaway.envoy.translation.names import CORS_FILTER, NO_RULE, SESSION_FILTER
 from seaway.envoy.translation.wire import serialised
-from seaway.routing.ir import Forward, Redirect, Respond, Rule
+from seaway.routing.ir import Forward, Redirect, Respond, Rule, Target
 
 NOT_FOUND = 404
 MISDIRECTED = 421
@@ -66,6 +66,14 @@ def _variants(rule: Rule, preflight: bool = False) -> list[Any]:
         actions.respond(route, NO_BACKEND)
         return [route]
     found = []
+    session = sticky.session_of(action, targets)
+    if session is not None:
+        for target in sticky.kept(targets):
+            route = _start(rule, preflight)
+            sticky.match(route.match, session, target)
+            _forward(route, rule, action, (target,))
+            found.append(route)
+        targets = [sticky.told(target, session) for target in targets]
     for share, upto in actions.shares(targets):
         route = _start(rule, preflight)
         if upto < 1_000_000:
@@ -76,11 +84,15 @@ def _variants(rule: Rule, preflight: bool = False) -> list[Any]:
             actions.redirect(route, single.redirect, rule.match)
             actions.edit_both(route, rule.request, headers.then(rule.response, single.response))
         else:
-            actions.forward(route, action, share, rule)
-            if action.session is not None:
-                route.typed_per_filter_config[SESSION_FILTER].CopyFrom(filters.session(action.session))
+            _forward(route, rule, action, share)
         found.append(route)
     return found
+
+
+def _forward(route: Any, rule: Rule, action: Forward, share: tuple[Target, ...]) -> None:
+    actions.forward(route, action, share, rule)
+    if action.session is not None:
+        route.typed_per_filter_config[SESSION_FILTER].CopyFrom(filters.session(action.session))
 
 
 def _start(rule: Rule, preflight: bool) -> Any:
