@@ -11,7 +11,8 @@ PARENT = {"name", "namespace", "sectionName", "port", "kind", "group"}
 
 
 class Judged(NamedTuple):
-    """A wanted status, taken apart. `parents`: of a route's parents or a policy's ancestors: (reference, conditions)."""
+    """A wanted status, taken apart. `parents`: of a route's parents or a policy's ancestors: (reference, conditions); `counted`:
+    there must be no others."""
 
     kind: str
     namespace: str
@@ -20,6 +21,7 @@ class Judged(NamedTuple):
     parents: list[tuple[Tree, dict[str, str | None]]] | None
     listeners: dict[str, Tree]
     rest: Tree
+    counted: bool = True
 
 
 def _conditions(tree: Tree, where: str, known: set[str]) -> tuple[dict[str, str | None], Tree]:
@@ -65,7 +67,8 @@ def judged(tree: Tree, where: str) -> Judged:
     elif routed:
         parents, conditions = [({}, conditions)], {}
     rest.pop("of", None)
-    return Judged(kind, namespace, name, conditions, parents, listeners, rest)
+    counted = entries is not None or kind.endswith("Route")
+    return Judged(kind, namespace, name, conditions, parents, listeners, rest, counted)
 
 
 def problems(wanted: Judged, stored: Tree | None, controllers: tuple[str, ...]) -> list[str]:
@@ -177,8 +180,8 @@ def _parent_problems(where: str, wanted: Judged, status: Tree, generation: Any, 
     entries = [e for e in status.get("ancestors" if policy else "parents") or () if e.get("controllerName") in controllers]
     found = []
     assert wanted.parents is not None
-    if not policy and len(entries) != len(wanted.parents):
-        found.append(f"{where}: {len(entries)} parents have a status of ours, not {len(wanted.parents)}: {[e[reference] for e in entries]}")
+    if wanted.counted and len(entries) != len(wanted.parents):
+        found.append(f"{where}: {len(entries)} {'ancestors' if policy else 'parents'} have a status of ours, not {len(wanted.parents)}: {[e[reference] for e in entries]}")
     for parent, conditions in wanted.parents:
         fits = [e for e in entries if all(e[reference].get(k) == v for k, v in parent.items())]
         exact = [e for e in fits if ("sectionName" in e[reference]) == ("sectionName" in parent) and ("port" in e[reference]) == ("port" in parent)]
