@@ -202,14 +202,19 @@ class Proxied:
         self._write()
 
     def __enter__(self) -> Proxied:
+        try:
+            self._come_up()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _come_up(self) -> None:
         end = time.monotonic() + 30
-        while time.monotonic() < end:
-            if self.process.poll() is not None:
-                raise AssertionError(f"Envoy ended: {self.logged()}")
-            if all(self._open(port) for port in self.ports):
-                return self
+        while not all(self._open(port) for port in self.ports):
+            assert self.process.poll() is None, f"Envoy ended: {self.logged()}"
+            assert time.monotonic() < end, f"Envoy does not listen: {self.logged()}"
             time.sleep(0.02)
-        raise AssertionError(f"Envoy does not listen: {self.logged()}")
 
     def _open(self, port: int) -> bool:
         # A listener that waits for its first scopes is not bound yet.
