@@ -80,7 +80,7 @@ def test_any_process_may_be_killed_and_no_request_fails(loaded: Cluster) -> None
         wait_for(lambda: loaded.get("deployment", "web")["status"].get("replicas") == 4, within=30)
         after = restarts(loaded)
         changed = {p for p in before if p in after and before[p] != after[p]}
-        allowed = {"kube-proxy": "kube-proxy-", "dns": "seaway-dns-"}.get(name)
+        allowed = {"kube-proxy": "kube-proxy-", "dns": "seaway-dns-", "gateway": "seaway-gateway-"}.get(name)
         assert all(allowed and p.startswith(allowed) for p in changed), f"{name}: {changed}"
         results = load.fresh()
         assert len(results) > 10
