@@ -207,7 +207,7 @@ def test_echo_basic_serves_tls_with_its_pods_name(tmp_path: Path) -> None:
     (tmp_path / "crt").write_bytes(pair.certificate)
     (tmp_path / "key").write_bytes(pair.key)
     plain, secure = free_port(), free_port()
-    env = {"HTTP_PORT": str(plain), "HTTPS_PORT": str(secure), "TLS_SERVER_CERT": str(tmp_path / "crt"),
+    env = {"HTTP_PORT": str(plain), "H2C_PORT": str(free_port()), "HTTPS_PORT": str(secure), "TLS_SERVER_CERT": str(tmp_path / "crt"),
            "TLS_SERVER_PRIVKEY": str(tmp_path / "key"), "POD_NAME": "pod-1", "NAMESPACE": "ns"}
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
