@@ -184,19 +184,19 @@ class Gateway:
             self.provisioning.want(fleet, spec)
         if any(changes.specs.values()):
             await self.programming.start()
+        failed: set[Fleet] = set()
         for fleet, pieces in changes.fleets.items():
             try:
                 self.programming.change(fleet, pieces)
             except Exception:  # a fleet that cannot be told something keeps what it has; all others go on
+                failed.add(fleet)
                 log.exception("%s could not be programmed", fleet.title)
             self._learn(fleet)
             self._dirty.set()  # what was learnt may be for statuses
         for fleet, spec in changes.specs.items():
             if spec is None:
-                self.programming.forget(fleet)
-                self._unheard.discard(fleet)
-                self._silent.pop(fleet, None)
-            else:
+                self._forget(fleet)
+            elif fleet not in failed:
                 self.programming.know(fleet)
         for status in changes.statuses:
             self._tell(status)
@@ -207,6 +207,17 @@ class Gateway:
             if self._failed.get(decision) != str(error):
                 log.error("%s could not be decided: %s: %s", decision, type(error).__name__, error, exc_info=error)
         self._failed = {d: str(e) for d, e in changes.failures.items()}
+
+    def _forget(self, fleet: Fleet) -> None:
+        """The fleet is no more: what was known of it is not to be believed of one that comes under its name."""
+        self.programming.forget(fleet)
+        self._unheard.discard(fleet)
+        self._silent.pop(fleet, None)
+        self.engine.fact("in force", *fleet, value=None)
+        self.engine.fact("addresses", *fleet, value=None)
+        for place in self.programming.refusals(fleet):
+            self.engine.fact("refused", place, value=None)
+        self._dirty.set()
 
     def _tell(self, status: Status) -> None:
         """What a front end has to say about an object to its owner, each thing once as long as it stands."""

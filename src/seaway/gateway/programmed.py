@@ -220,7 +220,7 @@ class Programmed:
     @property
     def waiting(self) -> frozenset[str]:
         """Sockets that not all proxies have in force."""
-        listeners = [n for n in self.names if n.type == LISTENER]
+        listeners = [n for s in self._sockets if (n := Name(LISTENER, s)) in self.names]
         return frozenset(n.name for n in listeners if not self._fleets.in_force(self._fleet, n))
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,6 +19,7 @@ from seaway.gateway.kinds import BUILTIN, GATEWAY_API, GROUP, VERSIONS, builtin,
 Tree = dict[str, Any]
 log = logging.getLogger("seaway.gateway")
 ASK_AGAIN = 5.0  # seconds until kinds that are not served are looked for anew
+LOOK = 1.0  # seconds between two looks at what keeps the first lists from being complete
 KEYS_OF_SECRETS = ("tls.crt", "tls.key", "ca.crt", "auth")
 LARGEST_MAP = 1 << 16  # bytes of a ConfigMap that is kept whole; of a larger one the authorities
 
@@ -65,6 +67,8 @@ class Watching:
         self._resources = tuple(resources)
         self.informers: dict[str, Informer] = {}
         self.kinds: dict[str, Kind] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._began = False  # all that was served at first has been listed
         self.complete = asyncio.Event()  # all that is followed has been listed; until then nothing may be decided of it
 
     async def run(self) -> None:
@@ -92,9 +96,24 @@ class Watching:
                 await asyncio.sleep(ASK_AGAIN)
 
     async def _listed(self) -> None:
-        if not self.complete.is_set():
-            await asyncio.gather(*(i.synced.wait() for i in self.informers.values()))
-            self.complete.set()
+        """Waits for the first lists. Kinds that are gone again before theirs are forgotten; for one that came later and cannot be
+        listed what is already at work does not wait."""
+        while not self.complete.is_set():
+            waiting = {r: i for r, i in self.informers.items() if not i.synced.is_set()}
+            for resource, informer in list(waiting.items()):
+                if resource in GATEWAY_API and isinstance(informer.trouble, NotFound):
+                    self._tasks.pop(resource).cancel()
+                    del self.informers[resource], self.kinds[resource], waiting[resource]
+                elif self._began and informer.trouble is not None:
+                    log.warning("%s: %s: going on without them", resource, informer.trouble)
+                    del waiting[resource]
+            if not waiting:
+                self._began = True
+                self.complete.set()
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await asyncio.gather(*(i.synced.wait() for i in waiting.values()))
 
     async def _served(self) -> dict[str, Kind]:
         try:
@@ -116,7 +135,7 @@ class Watching:
 
         informer.listen(changed)
         self.informers[resource], self.kinds[resource] = informer, kind
-        group.create_task(informer.run())
+        self._tasks[resource] = group.create_task(informer.run())
 
     def all(self, resource: str) -> Iterable[Tree]:
         """What there is of a resource."""

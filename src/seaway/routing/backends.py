@@ -78,10 +78,12 @@ def protocol_of(port: ServicePort, fallback: str = "http1") -> str:
 
 
 def cluster_of(
-    namespace: str, service: str, port: ServicePort, protocol: str, tls: BackendTls | None = None
+    namespace: str, service: str, port: ServicePort, protocol: str, tls: BackendTls | None = None, sealed: bool = False
 ) -> Cluster:
-    """The cluster of a Service port. One that speaks otherwise than the port's usual users do has a name of its own."""
+    """The cluster of a Service port. One that speaks otherwise than the port's usual users do has a name of its own: also one
+    whose bytes are `sealed` already, which must not be what others' TLS is left out by."""
     suffix = "" if protocol == protocol_of(port) else protocol  # "tcp", "udp", or a protocol that a route insists on
+    suffix = "sealed" if sealed else suffix
     return Cluster(cluster_name(namespace, service, port.port, suffix), protocol, tls, port.external, port.port)
 
 

@@ -110,7 +110,6 @@ def forward(route: Any, action: Forward, targets: tuple[Target, ...], rule: Rule
         host = headers.host_of(rule.request)
     _rewrite(found, rewrite, rule.match, host)
     _seconds(found.timeout, action.timeout)
-    # gRPC clients name their own deadline; it may shorten, never lengthen.
     if action.retry is not None or action.try_timeout:
         retry_policy(found.retry_policy, action.retry, action.try_timeout)
     for mirror in action.mirrors:

@@ -36,8 +36,9 @@ def manager(gateway: str, chain: Chain) -> Any:
     _limits(found)
     found.upgrade_configs.add(upgrade_type="websocket")
     found.access_log.add().CopyFrom(access_log(gateway, chain.name, True))
-    if chain.tls is not None and chain.tls.client is not None:
-        # Of a client that was checked its backend may know; what the client says itself of that is thrown away.
+    if chain.tls is not None and chain.tls.client is not None and chain.tls.client.required:
+        # Of a client that was checked its backend may know; what the client says itself of that is thrown away. Where bad
+        # certificates are let in nothing is told: Envoy would tell of those, too (conn_manager_utility.cc).
         found.forward_client_cert_details = found.SANITIZE_SET
         details = found.set_current_client_cert_details
         details.subject.value = details.dns = details.uri = True

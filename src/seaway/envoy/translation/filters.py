@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from seaway.envoy import messages
+from seaway.envoy.translation.rewrites import quoted
 from seaway.envoy.translation.wire import packed
 from seaway.routing.ir import Cors, Session
 
@@ -18,9 +19,8 @@ def cors(wanted: Cors) -> Any:
             found.allow_origin_string_match.add().safe_regex.regex = ".*"
         elif "*" in origin:
             # GEP-1767: the wildcard stands for one or more labels.
-            scheme, _, rest = origin.partition("*")
-            quoted = [part.replace(".", "\\.") for part in (scheme, rest)]
-            found.allow_origin_string_match.add().safe_regex.regex = f"{quoted[0]}[^/]+{quoted[1]}"
+            pattern = "[^/]+".join(quoted(part) for part in origin.split("*"))
+            found.allow_origin_string_match.add().safe_regex.regex = pattern
         else:
             one = found.allow_origin_string_match.add()
             one.exact, one.ignore_case = origin, True

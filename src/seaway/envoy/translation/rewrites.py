@@ -15,7 +15,8 @@ from seaway.routing.ir import PathMatch
 _SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text that stands for itself in a regex."""
     return _SPECIAL.sub(r"\\\1", text)
 
 
@@ -35,7 +36,7 @@ def prefix(message: Any, matched: str, replacement: str) -> None:
         return
     if not replacement:
         # "/foo" -> "/", "/foo/bar" -> "/bar"
-        _regex(message, f"^{_quoted(matched)}/*", "/")
+        _regex(message, f"^{quoted(matched)}/*", "/")
     elif not matched:
         _regex(message, "^/", _substitution(replacement) + "/")
     else:

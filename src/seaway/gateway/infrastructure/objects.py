@@ -6,6 +6,7 @@ The order is that in which they are wanted: an Envoy begins when what it reads i
 from __future__ import annotations
 
 import base64
+import contextlib
 import ipaddress
 from typing import Any
 
@@ -50,7 +51,7 @@ def requested(wanted: Wanted) -> tuple[str, ...]:
     """The addresses asked for, in canonical form, one a family: a load balancer has no more."""
     found: dict[int, str] = {}
     for text in wanted.addresses:
-        if text:
+        with contextlib.suppress(ValueError):  # what is no address is told of in the Gateway's status
             address = ipaddress.ip_address(text)
             found.setdefault(address.version, str(address))
     return tuple(found.values())

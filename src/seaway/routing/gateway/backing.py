@@ -64,7 +64,7 @@ def backing(
                 view.ask(client_certificate, fleet.namespace, fleet.name)[0] if fleet.kind == "Gateway" else ""
             )
             tls = BackendTls(policy.tls.hostname, policy.tls.trust, policy.tls.system, policy.tls.names, certificate)
-    return Backing(cluster_of(to.namespace, to.name, port, spoken, tls), None, "", title)
+    return Backing(cluster_of(to.namespace, to.name, port, spoken, tls, sealed), None, "", title)
 
 
 def _none(problem: Problem, title: str) -> Backing:

@@ -30,6 +30,7 @@ from seaway.routing.ir import (
 Tree = dict[str, Any]
 Problem = tuple[str, str]
 KINDS = {"httproutes": "HTTPRoute", "grpcroutes": "GRPCRoute"}
+OF_RULES = ("RequestMirror", "CORS")  # filters that are for all backends of a rule or for none
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -106,6 +107,9 @@ class _Reader:
         weight = int(ref.get("weight", 1))
         if not ref.get("filters"):
             return Target(backed.cluster.name if backed.cluster else "", weight, why=backed.why, title=backed.title)
+        for i, entry in enumerate(ref["filters"]):
+            if entry["type"] in OF_RULES:
+                raise Unsupported(f"{field}.filters[{i}].type: {entry['type']} is a filter of rules, not of backends")
         own = filters.read(ref["filters"], f"{field}.filters", self.scheme, self.port, self._mirror)
         if own.mirrors or own.cors:
             raise Unsupported(f"{field}.filters: RequestMirror and CORS hold for a whole rule: put them among its filters")

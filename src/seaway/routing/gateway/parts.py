@@ -123,15 +123,19 @@ def stream_parts(resource: str) -> Callable[[View, str, str], Parts]:
         found = []
         age = (str(tree["metadata"].get("creationTimestamp") or ""), namespace, name)
         for fleet, places in sorted(_by_fleet(view, resource, namespace, name).items()):
+            known = view.ask(listeners, fleet.namespace, fleet.name) or ()
             ways = []
             clusters: dict[str, Cluster] = {}
             for listener, domains in places:
+                patterns = [li.hostname for li in serving(known, listener.port, False)]
                 sealed = listener.tls is not None and listener.tls.passthrough
                 stream, used, _ = view.ask(stream_of, resource, namespace, name, fleet, sealed)
                 clusters.update((c.name, c) for c in used)
                 for domain in domains:
                     if listener.protocol in ("TLS", "HTTPS") and ROUTES[resource] == "TCPRoute":
                         domain = listener.hostname or "*"
+                    elif listener.protocol == "TLS" and hostnames.owner(patterns, domain) != listener.hostname:
+                        continue  # a more specific listener has these connections; two chains of one name are refused
                     title = f"{listener.title}/{domain}" if listener.protocol == "TLS" else listener.title
                     chain = Chain(title, listener.source, names_of(domain), server_tls(listener), stream=stream)
                     ways.append(Way(listener.port, listener.transport, chain, age))

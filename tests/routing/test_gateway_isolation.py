@@ -1,0 +1,61 @@
+"""Connections of a host name are the most specific listener's; what is passed through never changes what is checked."""
+
+from __future__ import annotations
+
+from routingworld import AUTHORITY, World, documents
+
+from seaway.routing.gateway.frontend import GATEWAY_API
+from seaway.routing.ir import Fleet
+
+FLEET = Fleet("Gateway", "default", "g")
+BEGIN = """
+{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: seaway}, spec: {controllerName: seaway.dev/gateway-controller}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {ports: [{port: 443, protocol: TCP}]}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: g}
+spec:
+  gatewayClassName: seaway
+  listeners:
+  - {name: wide, port: 443, protocol: TLS, hostname: "*.x.test", tls: {mode: Passthrough}}
+  - {name: narrow, port: 443, protocol: TLS, hostname: a.x.test, tls: {mode: Passthrough}}
+  - {name: tcp, port: 444, protocol: TCP}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TLSRoute
+metadata: {name: everywhere}
+spec: {parentRefs: [{name: g}], hostnames: [a.x.test, b.x.test], rules: [{backendRefs: [{name: s, port: 443}]}]}
+"""
+CHECKED = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {name: p}
+spec: {targetRefs: [{group: "", kind: Service, name: s}], validation: {hostname: s.test, caCertificateRefs: [{group: "", kind: ConfigMap, name: ca}]}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: {name: t}
+spec: {parentRefs: [{name: g, sectionName: tcp}], rules: [{backendRefs: [{name: s, port: 443}]}]}
+"""
+
+
+def test_a_server_name_has_one_chain_that_of_the_most_specific_listener() -> None:
+    world = World([GATEWAY_API]).apply(*documents(BEGIN)).settle()
+    chains = world.fleets[FLEET].sockets["tcp-443"].chains
+    assert {c.name: c.names for c in chains} == {"narrow/a.x.test": ("a.x.test",), "wide/b.x.test": ("b.x.test",)}
+
+
+def test_tls_that_is_passed_through_does_not_take_a_policy_from_other_routes() -> None:
+    world = World([GATEWAY_API]).apply(*documents(BEGIN + "---" + CHECKED))
+    authority = AUTHORITY.pair.certificate.decode()
+    world.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ca"}, "data": {"ca.crt": authority}}).settle()
+    fleet = world.fleets[FLEET]
+    tls = {}
+    for socket in fleet.sockets.values():
+        for chain in socket.chains:
+            assert chain.stream is not None
+            tls[chain.name] = fleet.clusters[chain.stream.targets[0].cluster].tls
+    assert tls["narrow/a.x.test"] is None
+    assert tls["tcp"] is not None and tls["tcp"].hostname == "s.test"
