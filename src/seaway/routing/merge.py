@@ -156,11 +156,12 @@ class FleetState:
     def _change_domains(self, owner: Owner, old: tuple[Domain, ...], new: tuple[Domain, ...]) -> None:
         if old == new:
             return
+        before, after = set(old), set(new)  # a Gateway with many listeners has many times as many
         for domain in old:
-            if domain not in new:
+            if domain not in after:
                 self._at(domain.table, domain.domain).reserved.remove((owner, domain.source))
         for domain in new:
-            if domain not in old:
+            if domain not in before:
                 # Whose own domain it is comes before who only knows it as another's.
                 order = (domain.misdirected, domain.source)
                 self._at(domain.table, domain.domain).reserved.put((owner, domain.source), order, domain)
