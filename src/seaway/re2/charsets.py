@@ -96,11 +96,17 @@ def categories() -> dict[str, Ranges]:
 
 
 @functools.cache
+def _first_words() -> frozenset[str]:
+    """The first words of the names of all characters: what is none of them is no script, without a look at each."""
+    return frozenset(unicodedata.name(chr(c), "").partition(" ")[0] for c in range(LAST + 1))
+
+
+@functools.lru_cache(maxsize=256)
 def script(name: str) -> Ranges:
     """The letters of a script, told by the names of the characters: there is no table of scripts here."""
     words = {"Han": ("CJK UNIFIED IDEOGRAPH", "CJK COMPATIBILITY IDEOGRAPH", "CJK RADICAL", "KANGXI RADICAL")}
     starts = words.get(name, (name.upper() + " ",))
-    if not name.isalpha():
+    if not name.isalpha() or not {s.partition(" ")[0] for s in starts} & _first_words():
         return ()
     return normal((c, c) for c in range(LAST + 1) if unicodedata.name(chr(c), "").startswith(starts))
 

@@ -33,11 +33,13 @@ class Regexp:
         self.text = text
         self._tree = parse(text)
         self._longest = _longest(self._tree)
-        self._python = re.compile(_translated(self._tree), re.ASCII) if self._longest else None
+        self._python: re.Pattern[str] | None = None  # made when a text is to be matched: most patterns are only checked
         self._machine: Machine | None = None
 
     def matches(self, text: str) -> bool:
-        if self._python is not None and len(text) <= self._longest:
+        if len(text) <= self._longest:
+            if self._python is None:
+                self._python = re.compile(_translated(self._tree), re.ASCII)
             return self._python.search(text) is not None
         if self._machine is None:
             try:
