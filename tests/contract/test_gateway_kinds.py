@@ -54,7 +54,7 @@ def test_a_new_cluster_serves_the_kinds_and_has_the_classes(server: Server) -> N
     backend = {"service": {"name": "web", "port": {"number": 80}}}
     ingress = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "web"}, "spec": {"defaultBackend": backend}}
     made = server.create("/apis/networking.k8s.io/v1/namespaces/default/ingresses", ingress)
-    assert made["spec"]["ingressClassName"] == "seaway"
+    assert "ingressClassName" not in made["spec"]  # as in a new cluster of any kind: it is not the default class
 
 
 def test_a_cluster_that_is_to_have_none_has_none(tmp_path: Path) -> None:
