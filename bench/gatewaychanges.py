@@ -119,7 +119,12 @@ class Edge:
 
     @staticmethod
     async def _send(raw: Raw, method: str, path: str, tree: Tree, media: str = "application/json") -> None:
-        status = await raw.send(method, path, json.dumps(tree).encode(), media)
+        body = json.dumps(tree).encode()
+        try:
+            status = await raw.send(method, path, body, media)
+        except (asyncio.IncompleteReadError, ConnectionError):  # the server ends connections that are idle for long
+            await raw.open()
+            status = await raw.send(method, path, body, media)
         if status >= 300:
             sys.exit(f"bench: {method} {path} answered {status}")
 
@@ -203,6 +208,8 @@ class Edge:
             await timed(self._send(raw, "DELETE", f"{ROUTES}/{name(number)}", {}), [], status=404)
         if churning is None:
             return found
+        if churning.done():
+            churning.result()  # it ended by itself: whatever ended it ends this too
         churning.cancel()
         await asyncio.gather(churning, return_exceptions=True)
         return found._replace(churn=(len(made) - 1) / (time.monotonic() - began))
