@@ -39,6 +39,18 @@ kind: TCPRoute
 metadata: {name: t}
 spec: {parentRefs: [{name: g, sectionName: tcp}], rules: [{backendRefs: [{name: s, port: 443}]}]}
 """
+GATEWAY = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: {0}}}
+spec: {{gatewayClassName: seaway, listeners: [{{name: http, port: 80, protocol: HTTP}}]}}
+"""
+ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: r}
+spec: {parentRefs: [{name: g}, {name: h}], rules: [{backendRefs: [{name: s, port: 443}]}]}
+"""
 
 
 def test_a_server_name_has_one_chain_that_of_the_most_specific_listener() -> None:
@@ -59,3 +71,12 @@ def test_tls_that_is_passed_through_does_not_take_a_policy_from_other_routes() -
             tls[chain.name] = fleet.clusters[chain.stream.targets[0].cluster].tls
     assert tls["narrow/a.x.test"] is None
     assert tls["tcp"] is not None and tls["tcp"].hostname == "s.test"
+
+
+def test_what_proxies_of_one_gateway_refuse_is_told_of_that_parent_alone() -> None:
+    world = World([GATEWAY_API]).apply(*documents("---".join([BEGIN, GATEWAY.format("g"), GATEWAY.format("h"), ROUTE])))
+    world.fact("refused", *FLEET, "HTTPRoute/default/r", value=("rules[0]: bad",)).settle()
+    status = world.status("httproutes", "default", "r")
+    assert status is not None
+    accepted = {p["parentRef"]["name"]: p["conditions"][0]["status"] for p in status.tree["parents"]}
+    assert accepted == {"g": "False", "h": "True"}

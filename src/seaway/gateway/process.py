@@ -114,8 +114,10 @@ class Gateway:
     async def _versions(self) -> None:
         """Which version of Gateway API's kinds is installed."""
         while True:
-            self.engine.fact("bundle version", value=await bundle_version(self._api))
-            self._dirty.set()
+            found = await bundle_version(self._api)
+            if found is not None:  # while nobody answers it stays what it was
+                self.engine.fact("bundle version", value=found)
+                self._dirty.set()
             await asyncio.sleep(LOOK_AT_VERSION)
 
     async def _settling(self) -> None:
@@ -177,7 +179,7 @@ class Gateway:
         self._unheard.discard(fleet)
         self.engine.fact("in force", *fleet, value=known)
         for place, messages in self.programming.refusals(fleet).items():
-            self.engine.fact("refused", place, value=messages or None)
+            self.engine.fact("refused", *fleet, place, value=messages or None)
 
     async def _carry_out(self, changes: Changes) -> None:
         for fleet, spec in changes.specs.items():
@@ -216,7 +218,7 @@ class Gateway:
         self.engine.fact("in force", *fleet, value=None)
         self.engine.fact("addresses", *fleet, value=None)
         for place in self.programming.refusals(fleet):
-            self.engine.fact("refused", place, value=None)
+            self.engine.fact("refused", *fleet, place, value=None)
         self._dirty.set()
 
     def _tell(self, status: Status) -> None:

@@ -252,14 +252,17 @@ class Engine:
         """Which certificates, authorities and endpoints a fleet now needs, from its sockets and clusters."""
         held = self._held[fleet]
         held.sockets = {n: s for n, s in {**held.sockets, **pieces.sockets}.items() if s is not None}
+        secured = False  # whether TLS to a backend is another
         for name, cluster in pieces.clusters.items():
+            before = held.clusters.get(name)
+            secured = secured or (before.tls if before else None) != (cluster.tls if cluster else None)
             if cluster is None:
                 held.clusters.pop(name, None)
             else:
                 held.clusters[name] = cluster
         for name, cluster in pieces.clusters.items():
             self._want(backends.endpoints, fleet, name, cluster is not None and not cluster.external)
-        if pieces.sockets or pieces.clusters:
+        if pieces.sockets or secured:
             tls = {name: c.tls for name, c in held.clusters.items() if c.tls is not None}
             chains = [c.tls for socket in held.sockets.values() for c in socket.chains if c.tls is not None]
             served = {n for c in chains for n in c.certificates}

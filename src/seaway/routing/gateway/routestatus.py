@@ -51,7 +51,7 @@ def _conditions(view: View, resource: str, namespace: str, name: str, one: Attac
     conditions = [_accepted(one), worst(found.unresolved, "ResolvedRefs", "ResolvedRefs", GOOD)]
     if not one.reason and found.dropped:
         conditions = [*_dropped(found), conditions[1]]
-    refused = view.fact("refused", f"{ROUTES[resource]}/{namespace}/{name}") or ()
+    refused = view.fact("refused", *fleet, f"{ROUTES[resource]}/{namespace}/{name}") or ()
     if refused and not one.reason:
         conditions[0] = Condition("Accepted", False, "UnsupportedValue", f"{REFUSED}: {'; '.join(refused)}")
     return conditions
