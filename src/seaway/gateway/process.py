@@ -169,7 +169,7 @@ class Gateway:
     def _learn(self, fleet: Fleet) -> None:
         """What the fleet's proxies hold and refuse becomes facts."""
         known, lasting = self.programming.in_force(fleet)
-        if lasting:
+        if lasting and (fleet not in self._unheard or self.programming.settled(fleet)):
             self._silent.pop(fleet, None)
         elif fleet not in self._silent:
             self._listen_for(fleet)

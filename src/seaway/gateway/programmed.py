@@ -20,7 +20,6 @@ from seaway.routing.ir import Chain, Fleet, Pieces, Rule, Socket, Source
 
 log = logging.getLogger("seaway.gateway")
 BANS = {ACTION: Ban.ACTION}
-JUDGED = (SCOPES, LISTENER)  # resources that are made of several objects' parts
 
 
 def _secrets(chain: Chain) -> set[str]:
@@ -35,7 +34,6 @@ class Programmed:
     def __init__(self, fleet: Fleet, fleets: Fleets, recalled: Collection[str] = ()) -> None:
         self._fleet, self._fleets, self._recalled = fleet, fleets, recalled
         self._translation = Translation(fleet)
-        self._before: dict[Name, Resource] = {}  # what was good, of resources whose next version is not in force yet
         self._rules: Quarantine[Name, Source] = Quarantine()
         self._listening: Quarantine[Name, Source] = Quarantine(RULE)
         self._chains: dict[str, tuple[Source, str]] = {}  # left out for their certificate, by name; what the proxy said
@@ -77,14 +75,7 @@ class Programmed:
         self._translation = Translation(self._fleet)
 
     def _send(self, change: Change) -> None:
-        for resource in change.put:
-            held = self._fleets.wanted(self._fleet, resource.name)
-            if held is None or resource.name.type not in JUDGED or resource.name in self._before:
-                continue
-            if self._fleets.in_force(self._fleet, resource.name):
-                self._before[resource.name] = held
         for name in change.gone:
-            self._before.pop(name, None)
             self._rules.gone(name)
             self._told.pop(name, None)
         self._fleets.update(self._fleet, change.put, change.gone)
@@ -106,8 +97,6 @@ class Programmed:
             self._socket_again()
         for name in [n for n in self._told if n not in rejected]:
             del self._told[name]
-        for name in [n for n in self._before if n not in rejected and self._fleets.in_force(self._fleet, n)]:
-            del self._before[name]
         for name in self._rules.names():
             if name not in rejected and self._fleets.in_force(self._fleet, name):
                 again = self._rules.accepted(name) or again
@@ -157,7 +146,8 @@ class Programmed:
     def _suspects(self, name: Name, refused: Resource) -> tuple[Source, ...]:
         """Where to look first: what differs from what was good, then what is recalled, then everything that is not left out."""
         out = self._listening.bans.keys() | self._rules.bans.keys()
-        found = tuple(s for s in suspects(refused, self._before[name]) if s not in out) if name in self._before else ()
+        good = self._fleets.held_now(self._fleet, name)
+        found = tuple(s for s in suspects(refused, good) if s not in out) if good is not None else ()
         if found:
             return found
         everything = suspects(refused)
@@ -229,6 +219,13 @@ class Programmed:
         for chain in self._chained() if self._backends else ():
             found += [(chain.source, f"backend {name}: {self._backends[name]}") for name in self._broken(chain)]
         return tuple(sorted((source.title, message) for source, message in found))
+
+    @property
+    def settled(self) -> bool:
+        """Proxies have taken, or refused, all routes."""
+        refused = {r.name for r in self._fleets.rejected(self._fleet)}
+        routes = [n for n in self.names if n.type == SCOPES and n not in refused]
+        return all(self._fleets.in_force(self._fleet, n) for n in routes)
 
     @property
     def trying(self) -> bool:

@@ -126,6 +126,11 @@ class Programming:
         known.review()
         return InForce(proxies, known.waiting, known.refused_listeners), begun and not known.trying
 
+    def settled(self, fleet: Fleet) -> bool:
+        """The fleet's proxies have taken, or refused, all routes."""
+        known = self._programmed.get(fleet)
+        return known is None or known.settled
+
     def refusals(self, fleet: Fleet) -> dict[str, tuple[str, ...]]:
         """What proxies refuse, by the object that it comes from: KIND/NAMESPACE/NAME -> messages, () for nothing any more."""
         known = self._programmed.get(fleet)

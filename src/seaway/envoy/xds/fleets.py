@@ -196,6 +196,15 @@ class Fleets:
             )
         return any(s.begun for s in self._proxies(fleet).values())
 
+    def held_now(self, fleet: Fleet, name: Name) -> Resource | None:
+        """What a proxy has by this name, where its content is known: it is good."""
+        for session in self._proxies(fleet).values():
+            found = session.proxy.types.get(name.type)
+            has = found.held.get(name.name) if found is not None else None
+            if has is not None and has.body:
+                return has
+        return None
+
     def rejected(self, fleet: Fleet) -> tuple[Rejected, ...]:
         found = self._fleets.get(fleet)
         return tuple(found.rejected[n] for n in sorted(found.rejected)) if found is not None else ()
