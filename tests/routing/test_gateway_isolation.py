@@ -80,3 +80,14 @@ def test_what_proxies_of_one_gateway_refuse_is_told_of_that_parent_alone() -> No
     assert status is not None
     accepted = {p["parentRef"]["name"]: p["conditions"][0]["status"] for p in status.tree["parents"]}
     assert accepted == {"g": "False", "h": "True"}
+
+
+def test_an_object_that_is_not_as_its_schema_says_hurts_no_other() -> None:
+    world = World([GATEWAY_API]).apply(*documents(BEGIN))
+    for kind in ("HTTPRoute", "TLSRoute", "ListenerSet", "BackendTLSPolicy"):
+        world.apply({"apiVersion": "gateway.networking.k8s.io/v1", "kind": kind, "metadata": {"name": "odd"}})
+    changes = world.engine.settle()
+    assert any("odd" in failure for failure in changes.failures)
+    pieces = changes.fleets[FLEET]
+    assert pieces is not None and pieces.sockets["tcp-443"] is not None
+    world.delete("HTTPRoute", "default", "odd")

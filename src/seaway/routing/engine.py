@@ -102,6 +102,15 @@ def shaped(resource: str, tree: Tree) -> Tree:
     return found
 
 
+def _values(index: Index, tree: Tree | None) -> set[str]:
+    """What an object is listed under. One that is not as its schema says (stored before that became stricter) is listed nowhere;
+    its own decisions fail, and are told of."""
+    try:
+        return set(index.of(tree)) if tree is not None else set()
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return set()
+
+
 Content = Callable[[View, str], Any]
 CONTENTS: dict[Content, str] = {backends.endpoints: "endpoints", certificate: "certificates", trust: "trusts"}
 
@@ -152,8 +161,7 @@ class Engine:
         old = self.memo.value(name)
         new = shaped(resource, tree) if tree is not None else None
         for index in self._indexes[resource]:
-            before = set(index.of(old)) if old is not None else set()
-            after = set(index.of(new)) if new is not None else set()
+            before, after = _values(index, old), _values(index, new)
             listed = self._listed[index.name]
             for value in before ^ after:
                 keys = listed[value]

@@ -90,6 +90,7 @@ def http_parts(resource: str) -> Callable[[View, str, str], Parts]:
             for fleet, places in sorted(_by_fleet(view, resource, namespace, name).items())
         )
 
+    route_parts.__qualname__ = f"parts of {resource}"  # by which two routes of one name are in order
     return route_parts
 
 
@@ -142,4 +143,5 @@ def stream_parts(resource: str) -> Callable[[View, str, str], Parts]:
             found.append(Part(fleet, tuple(ways), clusters=tuple(clusters[n] for n in sorted(clusters))))
         return tuple(found)
 
+    route_parts.__qualname__ = f"parts of {resource}"
     return route_parts
