@@ -91,3 +91,13 @@ def test_an_object_that_is_not_as_its_schema_says_hurts_no_other() -> None:
     pieces = changes.fleets[FLEET]
     assert pieces is not None and pieces.sockets["tcp-443"] is not None
     world.delete("HTTPRoute", "default", "odd")
+
+
+def test_a_policy_names_the_gateways_whose_routes_only_mirror_to_its_service() -> None:
+    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "s", "port": 443}}}
+    route: dict[str, object] = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "r"}}
+    route["spec"] = {"parentRefs": [{"name": "h"}], "rules": [{"filters": [mirror]}]}
+    world = World([GATEWAY_API]).apply(*documents("---".join([BEGIN, CHECKED, GATEWAY.format("h")])), route).settle()
+    status = world.status("backendtlspolicies", "default", "p")
+    assert status is not None
+    assert [a["ancestorRef"]["name"] for a in status.tree["ancestors"]] == ["g", "h"]

@@ -21,10 +21,11 @@ HTTP = ("httproutes", "grpcroutes")
 
 
 def _services(tree: Tree) -> Iterable[str]:
-    """The Services that a route's backends are, for the index of their users."""
+    """The Services that a route's backends and mirrors are, for the index of their users."""
     own = tree["metadata"]["namespace"]
     for rule in tree["spec"].get("rules") or ():
-        for ref in rule.get("backendRefs") or ():
+        mirrors = [(f.get("requestMirror") or {}).get("backendRef") for f in rule.get("filters") or ()]
+        for ref in (*(rule.get("backendRefs") or ()), *filter(None, mirrors)):
             if not ref.get("group") and ref.get("kind", "Service") == "Service":
                 yield f"{ref.get('namespace') or own}/{ref['name']}"
 

@@ -145,7 +145,7 @@ def _retry(tree: Tree | None) -> Retry | None:
     if tree is None:
         return None
     return Retry(
-        int(tree.get("attempts") or 1),
+        int(tree.get("attempts", 1)),
         tuple(int(c) for c in tree.get("codes") or ()),
         seconds(tree.get("backoff")) or Retry().backoff,
     )
