@@ -104,22 +104,42 @@ def test_what_is_deleted_or_edited_of_a_fleet_comes_back_and_all_goes_with_its_g
 PARAMETERS = """
 apiVersion: v1
 kind: ConfigMap
-metadata: {name: on-nodes}
+metadata: {{name: on-nodes}}
 data:
   kind: DaemonSet
   host: network
   serviceType: ClusterIP
-  tolerations: "- {operator: Exists}"
+  tolerations: "- {{operator: Exists}}"
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {{name: {name}}}
+spec:
+  controllerName: seaway.dev/gateway-controller
+  parametersRef: {{group: "", kind: ConfigMap, name: on-nodes, namespace: {namespace}}}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
-metadata: {name: edge}
+metadata: {{name: edge}}
+spec:
+  gatewayClassName: {name}
+  infrastructure:
+    labels: {{team: shop}}
+  listeners: [{{name: http, port: 8088, protocol: HTTP}}]
+"""
+OWN = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: own}
+data: {host: network, replicas: "1"}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: own}
 spec:
   gatewayClassName: seaway
-  infrastructure:
-    labels: {team: shop}
-    parametersRef: {group: "", kind: ConfigMap, name: on-nodes}
-  listeners: [{name: http, port: 8088, protocol: HTTP}]
+  infrastructure: {parametersRef: {group: "", kind: ConfigMap, name: own}}
+  listeners: [{name: http, port: 80, protocol: HTTP}]
 """
 
 
@@ -137,11 +157,12 @@ def test_parameters_make_a_fleet_of_the_nodes_own_and_a_bad_one_is_told_with_its
     cluster.apply(GATEWAY)
     cluster.kubectl("wait", "--for=condition=Programmed", "gateway/edge", "--timeout=30s")
     assert cluster.get("deployment", "edge-seaway")
-    cluster.apply(PARAMETERS)
+    fleet = f"edge-{cluster.namespace}"
+    cluster.apply(PARAMETERS.format(name=cluster.namespace, namespace=cluster.namespace))
     nodes = cluster.get("nodes")["items"]
     wait_for(lambda: "NotFound" in cluster.kubectl("get", "deployment", "edge-seaway", check=False), 20, "the Deployment goes")
-    wait_for(lambda: cluster.get("daemonset", "edge-seaway")["status"].get("numberReady") == len(nodes), 30)
-    assert cluster.get("daemonset", "edge-seaway")["spec"]["template"]["metadata"]["labels"]["team"] == "shop"
+    wait_for(lambda: cluster.get("daemonset", fleet)["status"].get("numberReady") == len(nodes), 30)
+    assert cluster.get("daemonset", fleet)["spec"]["template"]["metadata"]["labels"]["team"] == "shop"
     for node in nodes:
         address = next(a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP")
         answer = ["curl", "-sS", "-m", "3", "-o", "/dev/null", "-w", "%{http_code}", f"http://{address}:8088/"]
@@ -151,6 +172,13 @@ def test_parameters_make_a_fleet_of_the_nodes_own_and_a_bad_one_is_told_with_its
     assert status == "False" and "data[tolerations][0].operater: Invalid value: unknown field" in message
     cluster.kubectl("patch", "configmap/on-nodes", "--type=merge", "-p", '{"data": {"tolerations": "- {operator: Exists}"}}')
     wait_for(lambda: gateway_condition(cluster, "edge", "Accepted")[0] == "True", 20)
+    # Who may write a Gateway gets no node by it: that is for who may write classes.
+    cluster.apply(OWN)
+    refused = wait_for(lambda: (c := gateway_condition(cluster, "own", "Accepted"))[1] == "InvalidParameters" and c, 20)
+    assert "data[host]: Forbidden: may only be set by the parameters of the class" in refused[2]
+    assert "hostNetwork" not in cluster.get("deployment", "own-seaway")["spec"]["template"]["spec"]
+    cluster.kubectl("delete", "gateway/edge", "gateway/own")
+    cluster.kubectl("delete", f"gatewayclass/{cluster.namespace}")
 
 
 STATIC = """

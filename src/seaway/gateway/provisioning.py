@@ -243,7 +243,9 @@ class Provisioning:
 
     def _parameters(self, spec: FleetSpec) -> Parameters:
         """The parameters; a value that is bad counts as not given, and is told of."""
-        reading = parameters.read(self._base, [{"data": dict(data)} for data in spec.parameters])
+        reading = parameters.read(
+            self._base, [{"data": dict(data)} for data in spec.parameters], spec.of_class
+        )
         problem = "; ".join(str(p) for p in reading.problems)
         where = Place(*spec.fleet)
         if self._known_problems.get(where, "") != problem:

@@ -14,7 +14,8 @@ REFUSED = "the proxy refuses it"  # how messages begin that tell what proxies sa
 class FleetSpec(msgspec.Struct, frozen=True):
     """`ports`: (name of a listener, port, "TCP" or "UDP"), each port once. `addresses`: (type, value) that the owner asks for.
     `labels` and `annotations` for everything that belongs to the fleet. `parameters`: the data of ConfigMaps that are referred
-    to, as sorted pairs, the more general first. `owner_uid` empty: nothing owns it."""
+    to, as sorted pairs, the more general first; the first `of_class` of them are the class's, which may say more. `owner_uid`
+    empty: nothing owns it."""
 
     fleet: Fleet
     owner_uid: str
@@ -24,6 +25,7 @@ class FleetSpec(msgspec.Struct, frozen=True):
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
     parameters: tuple[tuple[tuple[str, str], ...], ...] = ()
+    of_class: int = 1
 
 
 class InForce(NamedTuple):

@@ -194,11 +194,16 @@ class _Plain(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def read(base: Parameters, maps: Iterable[Tree]) -> Reading:
-    """The parameters of ConfigMaps, the later over the earlier, all over `base`. Problems carry `data[key]...`."""
+# What would give who may write a Gateway more than that: the node's network, a program of his own, others' place.
+OF_CLASSES = frozenset(["host", "image", "priorityClassName"])
+
+
+def read(base: Parameters, maps: Iterable[Tree], of_class: int = 99) -> Reading:
+    """The parameters of ConfigMaps, the later over the earlier, all over `base`; the first `of_class` are a class's. Problems
+    carry `data[key]...`."""
     fields: dict[str, Any] = {}
     problems: list[Problem] = []
-    for tree in maps:
+    for number, tree in enumerate(maps):
         for key, text in sorted((tree.get("data") or {}).items()):
             path = f"data[{key}]"
             if key not in READERS:
@@ -206,6 +211,9 @@ def read(base: Parameters, maps: Iterable[Tree]) -> Reading:
                 problems.append(Problem(path, f"Invalid value: unknown parameter; there are: {known}"))
                 continue
             field, reader = READERS[key]
+            if key in OF_CLASSES and number >= of_class:
+                problems.append(Problem(path, "Forbidden: may only be set by the parameters of the class"))
+                continue
             try:
                 fields[field] = reader(_value(text, path) if text else "", path)
             except Problem as e:

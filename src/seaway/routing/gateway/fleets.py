@@ -32,7 +32,7 @@ def fleet_spec(view: View, namespace: str, name: str) -> FleetSpec | None:
         tuple((str(a.get("type") or "IPAddress"), str(a.get("value") or "")) for a in spec.get("addresses") or ()),
         _pairs(infrastructure.get("labels")),
         _pairs(infrastructure.get("annotations")),
-        _parameters(view, tree, class_name, namespace),
+        *_parameters(view, tree, class_name, namespace),
     )
 
 
@@ -40,13 +40,18 @@ def _pairs(tree: Tree | None) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((str(k), str(v)) for k, v in (tree or {}).items()))
 
 
-def _parameters(view: View, gateway: Tree, class_name: str, namespace: str) -> tuple[tuple[tuple[str, str], ...], ...]:
+def _parameters(
+    view: View, gateway: Tree, class_name: str, namespace: str
+) -> tuple[tuple[tuple[tuple[str, str], ...], ...], int]:
+    """The data of the ConfigMaps that the class and the Gateway name, and how many of them are the class's."""
     found = []
     of_class = parameters(view.get("gatewayclasses", "", class_name) or {}, "parametersRef")
     own = parameters(gateway, "infrastructure", "parametersRef")
+    count = 0
     for reference, space in ((of_class, (of_class or ("", "", "", ""))[2]), (own, namespace)):
         if reference is not None and reference[:2] == ("", "ConfigMap"):
             data = (view.get("configmaps", space, reference[3]) or {}).get("data")
             if data:
                 found.append(_pairs(data))
-    return tuple(found)
+                count += reference is of_class
+    return tuple(found), count
