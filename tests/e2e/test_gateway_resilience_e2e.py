@@ -263,7 +263,7 @@ def test_renewed_certificates_are_shown_at_once_and_cut_no_connection(edge: Clus
         shown = time.monotonic()
         wait_for(lambda: "CN=renewed" in edge.seaway("outside", "--name", edge.name, "--", *ask, check=False).stderr.replace(" ", ""), 10)
         assert time.monotonic() - shown < 3, "handshakes see it within a second; starting openssl takes its time, too"
-        told = well(running.told())
+        told = well(running.told(), 50)
         assert len(told["certificates"]) == 2 and told["asked to go"] == 0
 
 
