@@ -147,7 +147,9 @@ class Programmed:
         """Where to look first: what differs from what was good, then what is recalled, then everything that is not left out."""
         out = self._listening.bans.keys() | self._rules.bans.keys()
         good = self._fleets.held_now(self._fleet, name)
-        found = tuple(s for s in suspects(refused, good) if s not in out) if good is not None else ()
+        differing = suspects(refused, good) if good is not None else ()
+        # Where all that differs is left out already, the version that shows it is on its way, and nobody else is to blame.
+        found = tuple(s for s in differing if s not in out) or differing
         if found:
             return found
         everything = suspects(refused)

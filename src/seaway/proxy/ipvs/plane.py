@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Mapping
 
 from seaway.proxy.iptables.tool import Tool
 from seaway.proxy.ipvs import rules, servers, sets
@@ -63,13 +63,18 @@ class IpvsPlane:
         wanted = servers.of_table(table, self._scheduler)
         there = self._there(family, wanted)
         self._enter(family, held, set(members))
-        # The rules come before the virtual servers: a flow whose first packet met no masquerade would have none for good.
+        changed = {**{p: None for p in there}, **wanted}
+        # Rules come before virtual servers: a flow whose first packet met no masquerade would have none for good. Where another
+        # mode's stand under our names, or our own, they hold until the servers are there: no packet meets neither.
+        standing = bool(self._tool.save(family).get("nat", {}).get(rules.SERVICES))
+        if standing:
+            self._serve_all(changed, there)
         self._tool.restore(family, rules.text(facts))
         hooks = rules.hooks(self._tool.save(family))
         if hooks:
             self._tool.restore(family, hooks)
-        for place, server in {**{p: None for p in there}, **wanted}.items():
-            self._serve(place, server, there.get(place))
+        if not standing:
+            self._serve_all(changed, there)
         self._leave(family, held, set(members))
         self._members[family], self._servers[family], self._facts[family] = members, wanted, facts
 
@@ -137,6 +142,10 @@ class IpvsPlane:
         gone = held - wanted
         self._ipset.apply(sets.changed(family, gone, set()))
         self._device.remove(sorted(address for base, address in gone if base == sets.HELD))
+
+    def _serve_all(self, changed: Mapping[Address, Server | None], there: Mapping[Address, Server]) -> None:
+        for place, server in changed.items():
+            self._serve(place, server, there.get(place))
 
     def _serve(self, place: Address, server: Server | None, old: Server | None) -> None:
         if server is None:
