@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from seaway.routing.policy import BackendPolicy, ClientPolicy, RoutePolicy
-
 Struct = msgspec.Struct
 
 
@@ -195,7 +193,6 @@ class Rule(Struct, frozen=True):
     response: HeaderEdits = HeaderEdits()
     cors: Cors | None = None
     name: str = ""
-    policy: RoutePolicy | None = None
 
 
 class Host(Struct, frozen=True):
@@ -247,7 +244,6 @@ class Chain(Struct, frozen=True):
     tls: ServerTls | None = None
     table: str = ""
     stream: Stream | None = None
-    client: ClientPolicy | None = None
 
 
 class Socket(Struct, frozen=True):
@@ -288,7 +284,6 @@ class Cluster(Struct, frozen=True):
     tls: BackendTls | None = None
     external: str = ""
     port: int = 0
-    policy: BackendPolicy | None = None
 
 
 class End(NamedTuple):
