@@ -12,9 +12,7 @@ from seaway.routing.ir import Fleet
 SYSTEM = "seaway-system"
 CONTROLLER = "seaway-gateway"
 XDS_PORT = 18000
-# Of every Envoy, beside the Gateway's own: no listener may have them (reserved for what follows).
-PROBES = 19003
-RESERVED = frozenset([*range(19000, 19010), XDS_PORT])
+PROBES = 19003  # of every Envoy, among the ports that no listener may have (routing/gateway/listeners.py, RESERVED)
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 GATEWAY_CLASS = "gateway.networking.k8s.io/gateway-class-name"
 FLEET = "seaway.dev/fleet"
