@@ -19,7 +19,6 @@ from seaway.gateway.infrastructure.parameters import Parameters, read
 from seaway.gateway.infrastructure.values import (
     FLEET,
     LONGEST,
-    RESERVED,
     Identity,
     Owner,
     Port,
@@ -29,6 +28,7 @@ from seaway.gateway.infrastructure.values import (
     shortened,
 )
 from seaway.pki.authority import Authority
+from seaway.routing.gateway.listeners import RESERVED
 from seaway.routing.ir import Fleet
 
 GOLDEN = Path(__file__).parent / "golden"
