@@ -120,8 +120,7 @@ class IpvsPlane:
         wanted = servers.of_changes(changes, facts, self._scheduler)
         # New addresses and members first, then virtual servers, then what is gone: no packet meets half a Service.
         self._enter(family, before, set(members))
-        for place, server in wanted.items():
-            self._serve(place, server, self._servers[family].get(place))
+        self._serve_all(wanted, self._servers[family])
         self._leave(family, before, set(members))
         for place, server in wanted.items():
             if server is None:
