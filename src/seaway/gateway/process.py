@@ -9,6 +9,7 @@ Facts flow back into the engine: what the proxies hold and refuse, and the addre
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import Any, NamedTuple
@@ -34,7 +35,7 @@ Tree = dict[str, Any]
 log = logging.getLogger("seaway.gateway")
 # Between two settlements: what comes in bursts is decided once. The first change after a quiet time waits for nothing.
 PAUSE = 0.01
-LOOK_AT_VERSION = 60.0  # seconds
+LOOK_AT_VERSION, BETWEEN_LOOKS = 60.0, 1.0  # seconds: at the latest, and at the earliest
 OF_FLEETS = {"secrets": "Secret", "configmaps": "ConfigMap"}  # what fleets have of what is watched anyway
 SILENCE = 10.0  # seconds
 
@@ -71,7 +72,7 @@ class Gateway:
         )
         self.measures = measures
         self._events = events
-        self._dirty = asyncio.Event()
+        self._dirty, self._classes_changed = asyncio.Event(), asyncio.Event()
         self._addresses: dict[Fleet, Addresses] = {}
         self._unheard: set[Fleet] = set()  # whose proxies have not told yet what they hold, since this process began
         self._late: set[Fleet] = set()
@@ -91,7 +92,9 @@ class Gateway:
             self._said.pop((resource, key), None)
         else:
             self.writer.look(resource, key)
-        if resource == "services":
+        if resource == "gatewayclasses":
+            self._classes_changed.set()
+        elif resource == "services":
             self.provisioning.service_changed(key, tree)
         elif resource in OF_FLEETS:
             self.provisioning.data_changed(OF_FLEETS[resource], key, tree)
@@ -112,13 +115,17 @@ class Gateway:
             group.create_task(self._versions())
 
     async def _versions(self) -> None:
-        """Which version of Gateway API's kinds is installed."""
+        """Which version of Gateway API's kinds is installed: looked at when classes change, for they come after their kind."""
         while True:
             found = await bundle_version(self._api)
             if found is not None:  # while nobody answers it stays what it was
                 self.engine.fact("bundle version", value=found)
                 self._dirty.set()
-            await asyncio.sleep(LOOK_AT_VERSION)
+            self._classes_changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AT_VERSION):
+                    await self._classes_changed.wait()
+            await asyncio.sleep(BETWEEN_LOOKS)
 
     async def _settling(self) -> None:
         while True:
