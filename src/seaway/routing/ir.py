@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from seaway.routing.policy import BackendPolicy, ClientPolicy, RoutePolicy
+
 Struct = msgspec.Struct
 
 
@@ -193,6 +195,7 @@ class Rule(Struct, frozen=True):
     response: HeaderEdits = HeaderEdits()
     cors: Cors | None = None
     name: str = ""
+    policy: RoutePolicy | None = None
 
 
 class Host(Struct, frozen=True):
@@ -244,6 +247,7 @@ class Chain(Struct, frozen=True):
     tls: ServerTls | None = None
     table: str = ""
     stream: Stream | None = None
+    client: ClientPolicy | None = None
 
 
 class Socket(Struct, frozen=True):
@@ -284,6 +288,7 @@ class Cluster(Struct, frozen=True):
     tls: BackendTls | None = None
     external: str = ""
     port: int = 0
+    policy: BackendPolicy | None = None
 
 
 class End(NamedTuple):
