@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from seaway.api.gateway.definitions import definitions
+from seaway.api.gateway.definitions import definitions as of_gateway_api
+from seaway.api.policies.definitions import definitions as of_policies
 from seaway.cluster.apiserver import gatewayapi
 
 FOLDER = Path(__file__).resolve().parents[1] / "src" / "seaway" / "deploy" / "gatewayapi"
@@ -18,6 +19,10 @@ FOLDER = Path(__file__).resolve().parents[1] / "src" / "seaway" / "deploy" / "ga
 class Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+def definitions() -> list[dict[str, Any]]:
+    return [*of_gateway_api(), *of_policies()]
 
 
 def rendered() -> dict[str, bytes]:

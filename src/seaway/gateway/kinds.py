@@ -38,17 +38,24 @@ def builtin(resource: str) -> Kind:
     return kind_of(BUILTIN[resource])
 
 
-def custom(resource: str, version: str) -> Kind:
-    """A kind of Gateway API."""
-    kind, namespaced = GATEWAY_API[resource]
-    return Kind(GROUP, version, resource, kind, namespaced, VERBS)
+POLICY_GROUP = "policy.seaway.dev"
+POLICIES = {
+    "backendtrafficpolicies": ("BackendTrafficPolicy", True),
+    "clienttrafficpolicies": ("ClientTrafficPolicy", True),
+    "securitypolicies": ("SecurityPolicy", True),
+}
+# group -> its kinds, and its versions, the best first
+CUSTOM = {GROUP: (GATEWAY_API, VERSIONS), POLICY_GROUP: (POLICIES, ("v1alpha1",))}
+KINDS = {**GATEWAY_API, **POLICIES}
 
 
-def served(resources: Mapping[str, Iterable[str]]) -> dict[str, Kind]:
-    """Of what discovery says, version -> resources: each kind in the best version."""
+def served(group: str, resources: Mapping[str, Iterable[str]]) -> dict[str, Kind]:
+    """Of what discovery says of a group, version -> resources: each kind in the best version."""
+    known, versions = CUSTOM[group]
     found: dict[str, Kind] = {}
-    for version in VERSIONS:
+    for version in versions:
         for resource in resources.get(version, ()):
-            if resource in GATEWAY_API:
-                found.setdefault(resource, custom(resource, version))
+            if resource in known:
+                kind, namespaced = known[resource]
+                found.setdefault(resource, Kind(group, version, resource, kind, namespaced, VERBS))
     return found

@@ -30,6 +30,7 @@ from seaway.routing.gateway.frontend import GATEWAY_API
 from seaway.routing.ingress.classes import Settings as IngressSettings
 from seaway.routing.ingress.frontend import ingress_front_end, left_behind
 from seaway.routing.ir import Fleet
+from seaway.routing.policies.frontend import POLICIES
 
 Tree = dict[str, Any]
 log = logging.getLogger("seaway.gateway")
@@ -59,7 +60,7 @@ class Gateway:
     ) -> None:
         self._api, self.settings = api, settings
         ingress = ingress_front_end(IngressSettings(frozenset(settings.ingress_controllers)))
-        self.engine = Engine([GATEWAY_API, ingress])
+        self.engine = Engine([GATEWAY_API, POLICIES, ingress])
         self.engine.fact("controllers", value=settings.controllers)
         self.programming, self.provisioning = programming, provisioning
         self.watching = Watching(api, self.engine.resources, self._changed)

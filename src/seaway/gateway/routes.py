@@ -15,31 +15,24 @@ from typing import Any
 from seaway.api.kinds import Kind
 from seaway.api.tree import get, key_of
 from seaway.client import kubeconfig
-from seaway.client.errors import ApiStatusError, NotFound, Unavailable
+from seaway.client.errors import ApiStatusError, Unavailable
 from seaway.client.kubeconfig import CredentialsError
 from seaway.client.rest import Rest
-from seaway.gateway.kinds import BUILTIN, GATEWAY_API, GROUP, VERSIONS, builtin, served
+from seaway.gateway.kinds import BUILTIN, GATEWAY_API, builtin
 from seaway.gateway.listing import Row, rows
+from seaway.gateway.watching import discovered
 from seaway.routing.engine import Engine
 from seaway.routing.gateway.frontend import GATEWAY_API as FRONT_END
 from seaway.routing.ingress.classes import Settings
 from seaway.routing.ingress.frontend import ingress_front_end
+from seaway.routing.policies.frontend import POLICIES
 
 Tree = dict[str, Any]
 
 
 async def _objects(api: Rest, resources: list[str]) -> dict[str, list[Tree]]:
     """All objects, resource by resource; kinds that are not served have none."""
-    versions: dict[str, list[str]] = {}
-    try:
-        group = await api.request("GET", f"/apis/{GROUP}")
-        for version in [v["version"] for v in group.get("versions") or ()]:
-            if version in VERSIONS:
-                found = await api.request("GET", f"/apis/{GROUP}/{version}")
-                versions[version] = [r["name"] for r in found.get("resources") or ()]
-    except NotFound:
-        pass
-    known: dict[str, Kind] = {**served(versions), **{r: builtin(r) for r in BUILTIN}}
+    known: dict[str, Kind] = {**await discovered(api), **{r: builtin(r) for r in BUILTIN}}
     listed = {}
     for resource in resources:
         if resource in known:
@@ -68,7 +61,7 @@ def states(objects: dict[str, list[Tree]]) -> dict[str, str]:
 
 
 async def _main(args: argparse.Namespace) -> int:
-    engine = Engine([FRONT_END, ingress_front_end(Settings())])
+    engine = Engine([FRONT_END, POLICIES, ingress_front_end(Settings())])
     async with Rest(kubeconfig.find(args.kubeconfig), "seaway") as api:
         objects = await _objects(api, engine.resources)
     names = {str(get(c, "spec", "controllerName")) for c in objects.get("gatewayclasses", ())}

@@ -14,7 +14,7 @@ from seaway.client.errors import ApiStatusError, NotFound, Unavailable
 from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import Rest
-from seaway.gateway.kinds import BUILTIN, GATEWAY_API, GROUP, VERSIONS, builtin, served
+from seaway.gateway.kinds import BUILTIN, CUSTOM, GROUP, KINDS, builtin, served
 
 Tree = dict[str, Any]
 log = logging.getLogger("seaway.gateway")
@@ -32,7 +32,8 @@ def kept(resource: str, tree: Tree) -> Tree:
         meta["annotations"].pop("kubectl.kubernetes.io/last-applied-configuration", None)
     if resource == "secrets":
         data = tree.get("data") or {}
-        tree["data"] = {k: data[k] for k in KEYS_OF_SECRETS if k in data}
+        if tree.get("type") != "Opaque" or sum(map(len, data.values())) > LARGEST_MAP:
+            tree["data"] = {k: data[k] for k in KEYS_OF_SECRETS if k in data}
     elif resource == "configmaps":
         data = tree.get("data") or {}
         tree.pop("binaryData", None)
@@ -59,6 +60,23 @@ async def bundle_version(api: Rest) -> str | None:
     return str((tree["metadata"].get("annotations") or {}).get(BUNDLE_VERSION) or "")
 
 
+async def discovered(api: Rest) -> dict[str, Kind]:
+    """The custom kinds that an API server serves."""
+    found: dict[str, Kind] = {}
+    for group, (_, versions) in CUSTOM.items():
+        try:
+            said = await api.request("GET", f"/apis/{group}")
+        except NotFound:
+            continue
+        resources = {}
+        for version in [v["version"] for v in said.get("versions") or ()]:
+            if version in versions:
+                listed = await api.request("GET", f"/apis/{group}/{version}")
+                resources[version] = [r["name"] for r in listed.get("resources") or ()]
+        found.update(served(group, resources))
+    return found
+
+
 class Watching:
     """`tell(resource, key, tree or None)` is called for each change, and once for each object that is there."""
 
@@ -78,11 +96,11 @@ class Watching:
                 if resource in BUILTIN:
                     self._follow(group, resource, builtin(resource))
             while True:
-                missing = [r for r in self._resources if r in GATEWAY_API and r not in self.informers]
+                missing = [r for r in self._resources if r in KINDS and r not in self.informers]
                 known = False
                 if missing:
                     try:
-                        found = await self._served()
+                        found = await discovered(self._api)
                         known = True
                         for resource in missing:
                             if resource in found:
@@ -90,7 +108,7 @@ class Watching:
                                 self.complete.clear()
                                 self._follow(group, resource, found[resource])
                     except (ApiStatusError, Unavailable) as e:
-                        log.warning("kinds of %s: %s; asking again in %.0f s", GROUP, e, ASK_AGAIN)
+                        log.warning("what kinds are served: %s; asking again in %.0f s", e, ASK_AGAIN)
                 if known or not missing:
                     await self._listed()
                 await asyncio.sleep(ASK_AGAIN)
@@ -101,7 +119,7 @@ class Watching:
         while not self.complete.is_set():
             waiting = {r: i for r, i in self.informers.items() if not i.synced.is_set()}
             for resource, informer in list(waiting.items()):
-                if resource in GATEWAY_API and isinstance(informer.trouble, NotFound):
+                if resource not in BUILTIN and isinstance(informer.trouble, NotFound):
                     self._tasks.pop(resource).cancel()
                     del self.informers[resource], self.kinds[resource], waiting[resource]
                 elif self._began and informer.trouble is not None:
@@ -114,18 +132,6 @@ class Watching:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):
                     await asyncio.gather(*(i.synced.wait() for i in waiting.values()))
-
-    async def _served(self) -> dict[str, Kind]:
-        try:
-            group = await self._api.request("GET", f"/apis/{GROUP}")
-        except NotFound:
-            return {}
-        resources = {}
-        for version in [v["version"] for v in group.get("versions") or ()]:
-            if version in VERSIONS:
-                found = await self._api.request("GET", f"/apis/{GROUP}/{version}")
-                resources[version] = [r["name"] for r in found.get("resources") or ()]
-        return served(resources)
 
     def _follow(self, group: asyncio.TaskGroup, resource: str, kind: Kind) -> None:
         informer = Informer(self._api, kind, transform=lambda tree: kept(resource, tree))

@@ -101,7 +101,7 @@ class RateLimit(Struct, frozen=True):
 
 
 class BasicAuth(Struct, frozen=True):
-    """`users` names a Secret's htpasswd; the file's text travels as a secret. `header`: who it was, for the backend."""
+    """`users`: an htpasswd file, its hashes SHA. `header`: who it was, for the backend."""
 
     users: str
     realm: str = ""
@@ -109,9 +109,9 @@ class BasicAuth(Struct, frozen=True):
 
 
 class ApiKeys(Struct, frozen=True):
-    """`keys` names Secrets: client -> key. Looked for in order: ("header"|"query"|"cookie", name)."""
+    """`keys`: (client, key). Looked for in order: ("header"|"query"|"cookie", name). `header`: who it was, for the backend."""
 
-    keys: tuple[str, ...]
+    keys: tuple[tuple[str, str], ...]
     places: tuple[tuple[str, str], ...]
     header: str = ""
 

@@ -21,16 +21,16 @@ APPROVAL = {
 Fields = Mapping[str, Tree]
 
 
-def _column(name: str, path: str, kind: str = "string", **more: int) -> Tree:
+def column(name: str, path: str, kind: str = "string", **more: int) -> Tree:
     return {"name": name, "type": kind, "jsonPath": path, **more}
 
 
-def _condition(name: str) -> Tree:
-    return _column(name, f'.status.conditions[?(@.type=="{name}")].status')
+def condition_column(name: str) -> Tree:
+    return column(name, f'.status.conditions[?(@.type=="{name}")].status')
 
 
-AGE = _column("Age", ".metadata.creationTimestamp", "date")
-HOSTS = _column("Hostnames", ".spec.hostnames")
+AGE = column("Age", ".metadata.creationTimestamp", "date")
+HOSTS = column("Hostnames", ".spec.hostnames")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ KINDS = (
         "A class of Gateways, which one controller looks after.",
         _newest(CLASS, Version("v1beta1", CLASS)),
         (
-            _column("Controller", ".spec.controllerName"),
-            _condition("Accepted"),
+            column("Controller", ".spec.controllerName"),
+            condition_column("Accepted"),
             AGE,
-            _column("Description", ".spec.description", priority=1),
+            column("Description", ".spec.description", priority=1),
         ),
         "gc",
         False,
@@ -86,9 +86,9 @@ KINDS = (
         "An entry for traffic: addresses, and listeners that routes attach to.",
         _newest(GATEWAY_FIELDS, Version("v1beta1", GATEWAY_FIELDS)),
         (
-            _column("Class", ".spec.gatewayClassName"),
-            _column("Address", ".status.addresses[*].value"),
-            _condition("Programmed"),
+            column("Class", ".spec.gatewayClassName"),
+            column("Address", ".status.addresses[*].value"),
+            condition_column("Programmed"),
             AGE,
         ),
         "gtw",
@@ -106,7 +106,7 @@ KINDS = (
         "listenersets",
         "Listeners that join a Gateway of somebody else.",
         _newest(LISTENER_SET),
-        (_condition("Accepted"), _condition("Programmed"), AGE),
+        (condition_column("Accepted"), condition_column("Programmed"), AGE),
         "lset",
     ),
     Kind(
@@ -137,22 +137,24 @@ KINDS = (
 )
 
 
-def _version(kind: Kind, version: Version) -> Tree:
+def _version(kind: Kind, version: Version, group: str) -> Tree:
     fields = {"apiVersion": text(), "kind": text(), "metadata": {"type": "object"}, **version.fields}
     found: Tree = {"name": version.name, "served": True, "storage": version.stored}
     if version.old:
         found["deprecated"] = True
-        found["deprecationWarning"] = f"{kind.name} {version.name} has been deprecated: use {GROUP_NAME}/v1"
+        found["deprecationWarning"] = f"{kind.name} {version.name} has been deprecated: use {group}/v1"
     found["schema"] = {"openAPIV3Schema": told(record(fields), kind.about)}
     found["subresources"] = {"status": {}} if "status" in version.fields else {}
     found["additionalPrinterColumns"] = list(kind.columns)
     return found
 
 
-def definition(kind: Kind) -> Tree:
+def definition(
+    kind: Kind, group: str = GROUP_NAME, category: str = "gateway-api", annotations: Mapping[str, str] = APPROVAL
+) -> Tree:
     """The CustomResourceDefinition of a kind."""
     names: Tree = {
-        "categories": ["gateway-api"],
+        "categories": [category],
         "kind": kind.name,
         "listKind": f"{kind.name}List",
         "plural": kind.plural,
@@ -163,12 +165,15 @@ def definition(kind: Kind) -> Tree:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"annotations": APPROVAL, "name": f"{kind.plural}.{GROUP_NAME}"},
+        "metadata": {
+            **({"annotations": dict(annotations)} if annotations else {}),
+            "name": f"{kind.plural}.{group}",
+        },
         "spec": {
-            "group": GROUP_NAME,
+            "group": group,
             "names": names,
             "scope": "Namespaced" if kind.namespaced else "Cluster",
-            "versions": [_version(kind, v) for v in kind.versions],
+            "versions": [_version(kind, v, group) for v in kind.versions],
         },
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from seaway.api.tree import Key
-from seaway.routing.gateway.conditions import GROUP
+from seaway.routing.conditions import GROUP
 from seaway.routing.gateway.hostnames import covers, intersection
 from seaway.routing.gateway.listeners import Listener, Where, is_ours, listeners, selected, set_allowed, set_parent
 from seaway.routing.gateway.rivals import OTHER, rivals

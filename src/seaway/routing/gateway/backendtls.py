@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from seaway.api.tree import Key
 from seaway.routing.certificates import checked_certificate, checked_trust
+from seaway.routing.conditions import GROUP, Condition, rendered
 from seaway.routing.engine import Status
 from seaway.routing.gateway.attaching import ROUTES, attachments
-from seaway.routing.gateway.conditions import GROUP, Condition, rendered
-from seaway.routing.gateway.references import permitted, reference
 from seaway.routing.incremental import View
 from seaway.routing.ir import BackendTls
+from seaway.routing.references import permitted, reference
 
 Tree = dict[str, Any]
 POLICIES = "backend tls by service"  # index: "NAMESPACE/SERVICE"

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from seaway.routing.backends import cluster_of, protocol_of, service_port, service_ports
 from seaway.routing.gateway.backendtls import client_certificate, policy_of
-from seaway.routing.gateway.references import permitted, reference
 from seaway.routing.incremental import View
 from seaway.routing.ir import BackendTls, Cluster, Fleet
+from seaway.routing.references import permitted, reference
 
 Tree = dict[str, Any]
 Problem = tuple[str, str]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from seaway.routing.conditions import Condition, rendered
 from seaway.routing.engine import Status
-from seaway.routing.gateway.conditions import Condition, rendered
 from seaway.routing.gateway.features import FEATURES
 from seaway.routing.incremental import View
 

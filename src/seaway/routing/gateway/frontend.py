@@ -12,9 +12,9 @@ from seaway.routing.gateway.fleets import fleet_spec
 from seaway.routing.gateway.gatewaystatus import gateway_status, set_status
 from seaway.routing.gateway.listeners import SETS, set_parent
 from seaway.routing.gateway.parts import gateway_parts, http_parts, stream_parts
-from seaway.routing.gateway.references import GRANTS
 from seaway.routing.gateway.routestatus import route_status
 from seaway.routing.incremental import View
+from seaway.routing.references import GRANTS
 
 Tree = dict[str, Any]
 HTTP = ("httproutes", "grpcroutes")

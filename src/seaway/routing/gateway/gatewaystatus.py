@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from seaway.routing.conditions import GROUP, Condition, rendered, worst
 from seaway.routing.engine import Status
 from seaway.routing.fleets import REFUSED, Addresses, InForce
 from seaway.routing.gateway.backendtls import client_certificate
 from seaway.routing.gateway.classes import parameters, unknown_parameters
-from seaway.routing.gateway.conditions import GROUP, Condition, rendered, worst
 from seaway.routing.gateway.listeners import KINDS, Listener, is_ours, listeners, set_allowed, set_keys, set_parent
 from seaway.routing.gateway.listenertls import validation
 from seaway.routing.incremental import View

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
+from seaway.routing.durations import seconds
 from seaway.routing.gateway import filters
 from seaway.routing.gateway.backing import Backing, backing
-from seaway.routing.gateway.durations import seconds
 from seaway.routing.gateway.filters import Filters, Incompatible
 from seaway.routing.gateway.matches import Unsupported, grpc_matches, http_matches
 from seaway.routing.incremental import View
@@ -26,6 +26,8 @@ from seaway.routing.ir import (
     Source,
     Target,
 )
+from seaway.routing.policies.rules import ForRules, RulePolicies
+from seaway.routing.policies.targets import Target as On
 
 Tree = dict[str, Any]
 Problem = tuple[str, str]
@@ -44,12 +46,14 @@ class Compiled(msgspec.Struct, frozen=True):
     count: int = 0
 
 
-def compiled(view: View, resource: str, namespace: str, name: str, fleet: Fleet, scheme: str, port: int) -> Compiled:
-    """A decision: a route's rules at listeners of `scheme` and `port` of a fleet."""
+def compiled(
+    view: View, resource: str, namespace: str, name: str, fleet: Fleet, scheme: str, port: int, listener: str = ""
+) -> Compiled:
+    """A decision: a route's rules at a listener of a fleet."""
     tree = view.get(resource, namespace, name)
     if tree is None:
         return Compiled()
-    reader = _Reader(view, KINDS[resource], namespace, name, fleet, scheme, port)
+    reader = _Reader(view, KINDS[resource], namespace, name, fleet, scheme, port, listener)
     rules: list[tuple[tuple[int, int], Rule]] = []
     dropped = []
     entries: list[Tree] = tree["spec"].get("rules") or [{}]
@@ -65,7 +69,19 @@ def compiled(view: View, resource: str, namespace: str, name: str, fleet: Fleet,
 
 
 class _Reader:
-    def __init__(self, view: View, kind: str, namespace: str, name: str, fleet: Fleet, scheme: str, port: int) -> None:
+    def __init__(
+        self,
+        view: View,
+        kind: str,
+        namespace: str,
+        name: str,
+        fleet: Fleet,
+        scheme: str,
+        port: int,
+        listener: str,
+    ) -> None:
+        wider = On(*fleet, listener), On(*fleet)
+        self.policies = ForRules(view, On(kind, namespace, name), wider)
         self.view, self.kind, self.namespace, self.name = view, kind, namespace, name
         self.fleet, self.scheme, self.port = fleet, scheme, port
         self.clusters: dict[str, Cluster] = {}
@@ -77,13 +93,16 @@ class _Reader:
         matches = list((http_matches if self.kind == "HTTPRoute" else grpc_matches)(entry, field))
         found = filters.read(entry.get("filters"), f"{field}.filters", self.scheme, self.port, self._mirror)
         title = str(entry.get("name") or "")
-        action = self._action(entry, field, found)
+        policies = self.policies.rule(title)
+        action = policies.action(self._action(entry, field, found, policies), entry, f"{self.name}/{title or field}")
+        self.clusters.update((c.name, c) for c in policies.clusters)
+        cors = found.cors or policies.cors
         return [
-            Rule(match, _for_match(action, match), source, found.request, found.response, found.cors, title)
+            Rule(match, _for_match(action, match), source, found.request, found.response, cors, title, policies.route)
             for match in matches
         ]
 
-    def _action(self, entry: Tree, field: str, found: Filters) -> Action:
+    def _action(self, entry: Tree, field: str, found: Filters, policies: RulePolicies) -> Action:
         if found.broken:
             self.problems.append(("InvalidKind", f"{field}: {found.broken}"))
             return Respond(500)
@@ -92,7 +111,8 @@ class _Reader:
         timeouts = entry.get("timeouts") or {}
         return Forward(
             tuple(
-                self._target(ref, f"{field}.backendRefs[{i}]") for i, ref in enumerate(entry.get("backendRefs") or ())
+                self._target(ref, f"{field}.backendRefs[{i}]", policies)
+                for i, ref in enumerate(entry.get("backendRefs") or ())
             ),
             found.mirrors,
             seconds(timeouts.get("request")),
@@ -102,8 +122,8 @@ class _Reader:
             found.rewrite,
         )
 
-    def _target(self, ref: Tree, field: str) -> Target:
-        backed = self._backing(ref)
+    def _target(self, ref: Tree, field: str, policies: RulePolicies) -> Target:
+        backed = self._backing(ref, policies)
         weight = int(ref.get("weight", 1))
         if not ref.get("filters"):
             return Target(backed.cluster.name if backed.cluster else "", weight, why=backed.why, title=backed.title)
@@ -131,9 +151,11 @@ class _Reader:
         backed = self._backing(ref)
         return backed.cluster.name if backed.cluster is not None else ""
 
-    def _backing(self, ref: Tree) -> Backing:
+    def _backing(self, ref: Tree, policies: RulePolicies | None = None) -> Backing:
         insisted = "h2" if self.kind == "GRPCRoute" else ""
         backed = backing(self.view, self.kind, self.namespace, ref, self.fleet, insisted)
+        if backed.cluster is not None and policies is not None:
+            backed = backed._replace(cluster=policies.cluster(backed.cluster))
         if backed.problem is not None:
             self.problems.append(backed.problem)
         if backed.cluster is not None:

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from seaway.api.selectors import Selector, SelectorError, label_selector
+from seaway.routing.conditions import GROUP
 from seaway.routing.gateway.classes import controller_of
-from seaway.routing.gateway.conditions import GROUP
 from seaway.routing.gateway.hostnames import covers
 from seaway.routing.gateway.listenertls import Tls, tls_of
 from seaway.routing.incremental import View

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from seaway.routing.certificates import checked_certificate, checked_trust
-from seaway.routing.gateway.references import permitted, reference
 from seaway.routing.incremental import View
 from seaway.routing.ir import ClientCheck
+from seaway.routing.references import permitted, reference
 
 Tree = dict[str, Any]
 Problem = tuple[str, str]

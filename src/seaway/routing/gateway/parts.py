@@ -14,6 +14,10 @@ from seaway.routing.gateway.streams import stream_of
 from seaway.routing.incremental import View
 from seaway.routing.ir import Chain, Cluster, Fleet, ServerTls
 from seaway.routing.parts import Domain, Entry, Part, Parts, Way, order
+from seaway.routing.policies.clients import certificates, client
+from seaway.routing.policies.targets import CLIENTS, Won, fields
+from seaway.routing.policies.targets import Target as On
+from seaway.routing.policies.traffic import value
 
 Tree = dict[str, Any]
 
@@ -24,12 +28,23 @@ def serving(found: Iterable[Listener], port: int, plaintext: bool) -> list[Liste
     return [li for li in found if li.port == port and li.protocol in protocols and li.serves]
 
 
-def server_tls(listener: Listener) -> ServerTls | None:
+def client_fields(view: View, listener: Listener, fleet: Fleet) -> dict[str, Won]:
+    """What client policies say for a listener: those on it, then those on its Gateway."""
+    own = (On(*fleet, listener.name),) if listener.where.kind == "Gateway" else ()
+    return fields(view, CLIENTS, (*own, On(*fleet)))
+
+
+def server_tls(view: View, listener: Listener, policies: dict[str, Won]) -> tuple[ServerTls | None, bool]:
+    """How a listener speaks TLS; and whether it may serve at all: not where clients' certificates are to be checked against
+    authorities that are not there. Those that the Gateway itself names come first."""
     tls = listener.tls
     if tls is None or tls.passthrough:
-        return None
+        return None, True
+    check, problem = certificates(view, policies)
+    wanted = value(policies, "tls")
     alpn = ("h2", "http/1.1") if listener.protocol == "HTTPS" else ()
-    return ServerTls(tls.certificates, tls.client, alpn)
+    versions = str(wanted.get("minVersion") or ""), str(wanted.get("maxVersion") or "")
+    return ServerTls(tls.certificates, tls.client or check, alpn, *versions), not problem or tls.client is not None
 
 
 def names_of(hostname: str) -> tuple[str, ...]:
@@ -47,11 +62,24 @@ def gateway_parts(view: View, namespace: str, name: str) -> Parts:
     for listener in found:
         if not listener.serves or listener.protocol not in ("HTTP", "HTTPS"):
             continue
+        policies = client_fields(view, listener, fleet_of(namespace, name))
         if listener.protocol == "HTTP":
-            chain = Chain("http", _shared(found, listener), table=listener.table)
+            first = serving(found, listener.port, True)[
+                0
+            ]  # all HTTP listeners of a port share a chain, and what the first has
+            policies = client_fields(view, first, fleet_of(namespace, name))
+            chain = Chain("http", first.source, table=listener.table, client=client(policies))
         else:
+            tls, may = server_tls(view, listener, policies)
+            if not may:
+                continue
             chain = Chain(
-                listener.title, listener.source, names_of(listener.hostname), server_tls(listener), listener.table
+                listener.title,
+                listener.source,
+                names_of(listener.hostname),
+                tls,
+                listener.table,
+                client=client(policies),
             )
             # A client may use a connection for another host that its certificate covers: 421 sends it to the right one.
             for other in serving(found, listener.port, False):
@@ -62,11 +90,6 @@ def gateway_parts(view: View, namespace: str, name: str) -> Parts:
             ways.append(way)
         domains.append(Domain(listener.table, listener.hostname or "*", listener.source))
     return (Part(fleet_of(namespace, name), tuple(ways), tuple(domains)),)
-
-
-def _shared(found: Iterable[Listener], listener: Listener) -> Any:
-    """The source of the chain that all HTTP listeners of a port share: the first one's."""
-    return serving(found, listener.port, True)[0].source
 
 
 def _by_fleet(view: View, resource: str, namespace: str, name: str) -> dict[Fleet, list[Place]]:
@@ -138,7 +161,11 @@ def stream_parts(resource: str) -> Callable[[View, str, str], Parts]:
                     elif listener.protocol == "TLS" and hostnames.owner(patterns, domain) != listener.hostname:
                         continue  # a more specific listener has these connections; two chains of one name are refused
                     title = f"{listener.title}/{domain}" if listener.protocol == "TLS" else listener.title
-                    chain = Chain(title, listener.source, names_of(domain), server_tls(listener), stream=stream)
+                    policies = client_fields(view, listener, fleet)
+                    tls, may = server_tls(view, listener, policies)
+                    if not may:
+                        continue
+                    chain = Chain(title, listener.source, names_of(domain), tls, stream=stream, client=client(policies))
                     ways.append(Way(listener.port, listener.transport, chain, age))
             found.append(Part(fleet, tuple(ways), clusters=tuple(clusters[n] for n in sorted(clusters))))
         return tuple(found)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from seaway.routing.conditions import Condition, rendered, worst
 from seaway.routing.engine import Status
 from seaway.routing.fleets import REFUSED
 from seaway.routing.gateway.attaching import ROUTES, Attachment, attachments
-from seaway.routing.gateway.conditions import Condition, rendered, worst
 from seaway.routing.gateway.httprules import Compiled, compiled
 from seaway.routing.gateway.listeners import fleet_of
 from seaway.routing.gateway.streams import stream_of
@@ -44,10 +44,11 @@ def _conditions(view: View, resource: str, namespace: str, name: str, one: Attac
     if resource not in ("httproutes", "grpcroutes"):
         unresolved = view.ask(stream_of, resource, namespace, name, fleet).unresolved
         return [_accepted(one), worst(unresolved, "ResolvedRefs", "ResolvedRefs", GOOD)]
-    scheme, port = "http", 80
+    scheme, port, section = "http", 80, ""
     for place in one.places:
         scheme, port = ("http" if place.listener.protocol == "HTTP" else "https"), place.listener.port
-    found = view.ask(compiled, resource, namespace, name, fleet, scheme, port)
+        section = place.listener.name if place.listener.where.kind == "Gateway" else ""
+    found = view.ask(compiled, resource, namespace, name, fleet, scheme, port, section)
     conditions = [_accepted(one), worst(found.unresolved, "ResolvedRefs", "ResolvedRefs", GOOD)]
     if not one.reason and found.dropped:
         conditions = [*_dropped(found), conditions[1]]

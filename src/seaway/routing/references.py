@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from seaway.routing.gateway.conditions import GROUP
+from seaway.routing.conditions import GROUP
 from seaway.routing.incremental import View
 
 Tree = dict[str, Any]
@@ -32,14 +32,14 @@ def reference(tree: Tree, namespace: str, kind: str) -> Reference:
     )
 
 
-def permitted(view: View, kind: str, namespace: str, to: Reference) -> bool:
-    """Whether a Gateway API object of `kind` in `namespace` may refer to `to`: its own namespace, or by a grant there."""
+def permitted(view: View, kind: str, namespace: str, to: Reference, group: str = GROUP) -> bool:
+    """Whether an object of `kind` in `namespace` may refer to `to`: in its own namespace, or by a grant there."""
     if namespace == to.namespace:
         return True
     for key in view.find(GRANTS, to.namespace):
         spec = (view.get("referencegrants", *key) or {}).get("spec") or {}
         comes = any(
-            f.get("group") == GROUP and f.get("kind") == kind and f.get("namespace") == namespace
+            f.get("group") == group and f.get("kind") == kind and f.get("namespace") == namespace
             for f in spec.get("from") or ()
         )
         goes = any(
