@@ -101,7 +101,7 @@ class RateLimit(Struct, frozen=True):
 
 
 class BasicAuth(Struct, frozen=True):
-    """`users`: an htpasswd file, its hashes SHA. `header`: who it was, for the backend."""
+    """`users`: an htpasswd file, its hashes {SHA} or $apr1$. `header`: who it was, for the backend."""
 
     users: str
     realm: str = ""
@@ -129,15 +129,24 @@ class JwtProvider(Struct, frozen=True):
 
 
 class External(Struct, frozen=True):
-    """Each request is asked about first; who does not answer in `timeout` has said no."""
+    """Each request is asked about first; who does not answer in `timeout` has said no.
+
+    `kind`: "http" asks with the request's own method, and its path behind `path`; "grpc" is Envoy's ext_authz service; "request"
+    asks as nginx's auth_request does: `method` of `path` alone, with all headers, without a body, as host `host`. `headers_in`
+    of the request go to whom is asked ("request": all do), `headers_out` of the answer to the backend, in place of what the
+    client sent under these names. `body`: so many bytes of the request's are shown. `signin`: where who is not known is sent
+    to ("request" only), the URL that was asked for in its parameter `rd`."""
 
     cluster: str
-    kind: str = "http"  # "http" | "grpc"
+    kind: str = "http"
     path: str = ""
     timeout: float = 2.0
     headers_in: tuple[str, ...] = ()
     headers_out: tuple[str, ...] = ()
     body: int = 0
+    method: str = "GET"
+    host: str = ""
+    signin: str = ""
 
 
 class RoutePolicy(Struct, frozen=True):
