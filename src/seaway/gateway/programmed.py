@@ -10,9 +10,9 @@ import msgspec
 
 from seaway.envoy.quarantine import ACTION, RULE, Quarantine
 from seaway.envoy.translation.fleet import Ban, Change, Translation
+from seaway.envoy.translation.parts import parts, sources
 from seaway.envoy.translation.routes import used
 from seaway.envoy.translation.streams import clusters
-from seaway.envoy.translation.suspects import suspects
 from seaway.envoy.translation.tls import secrets_of_server
 from seaway.envoy.xds.fleets import Fleets, Rejected
 from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, SCOPES, SECRET, Name, Resource
@@ -41,6 +41,8 @@ class Programmed:
         self._sockets: dict[str, Socket] = {}
         self._banned: dict[Source, tuple[Rule, ...]] = {}
         self._told: dict[Name, str] = {}
+        self._proven: dict[Name, str] = {}  # while it is looked for bad ones: versions whose parts are known to be good
+        self._good: set[bytes] = set()  # these parts
 
     @property
     def names(self) -> Collection[Name]:
@@ -63,10 +65,12 @@ class Programmed:
         for name in lifted:
             del self._chains[name]
         if self._listening.changed({c.source for c in fresh}) or lifted:
+            self._listening.take()
             pieces.sockets = {**self._sockets, **pieces.sockets}
         pieces.sockets = {n: self._without(s) for n, s in pieces.sockets.items()}
         self._send(self._translation.apply(pieces))
-        if (self._banned and self._rules.changed(self._rewritten(pieces))) or (self._backends and pieces.hosts):
+        others = self._rewritten(pieces) | {s for s in self._banned if not self._translation.has(s)}
+        if self._rules.changed(others) or (self._backends and pieces.hosts):
             self._ban()
 
     def clear(self) -> None:
@@ -85,25 +89,53 @@ class Programmed:
     def review(self) -> None:
         """Something that proxies hold or refuse has changed."""
         rejected = {r.name: r for r in self._fleets.rejected(self._fleet)}
-        again = False
+        fresh = [one for name, one in rejected.items() if self._told.get(name) != one.version]
+        for one in fresh:
+            log.warning("%s: %s is refused: %s", self._fleet.title, one.name.title, one.message)
+        self._told = {name: one.version for name, one in rejected.items()}
+        self._prove()
+        # What is refused for no fault that can be found holds nobody else up; neither does what waits for what is not there.
+        idle = {h.name for h in self._fleets.held(self._fleet)} if self._rules.names or self._listening.names else set()
+        again, chained = False, self._blame(fresh)
         for name, one in rejected.items():
-            if self._told.get(name) != one.version:
-                self._told[name] = one.version
-                log.warning("%s: %s is refused: %s", self._fleet.title, name.title, one.message)
-                again = self._judge(name, one) or again
+            now = self._translation.resources.get(name)
+            if now is None or now.version != one.version:
+                continue
+            if name.type == SCOPES and self._rules.refused(name, self._suspects(now, self._rules), one.message):
+                again = True
+            elif name.type == LISTENER and self._listening.refused(
+                name, self._suspects(now, self._listening), one.message
+            ):
+                chained = True
+            else:
+                idle.add(name)
         backends = self._refused_backends(rejected.values())
         if backends != self._backends:
-            self._backends, again = backends, True
-            self._socket_again()
-        for name in [n for n in self._told if n not in rejected]:
-            del self._told[name]
-        for name in self._rules.names():
-            if name not in rejected and self._fleets.in_force(self._fleet, name):
-                again = self._rules.accepted(name) or again
+            self._backends, again, chained = backends, True, True
         if again:
             self._ban()
-        if self._listen(rejected):
+        if chained:
             self._socket_again()
+        while self._through(self._rules, idle) and self._rules.accepted():
+            self._ban()
+        while self._through(self._listening, idle) and self._listening.accepted():
+            self._socket_again()
+        if not self._rules.names and not self._listening.names:
+            self._proven.clear()
+            self._good.clear()
+
+    def _through(self, search: Quarantine[Name, Source], idle: Collection[Name]) -> bool:
+        """All that a search has changed is in force, and tells no more. A socket all of whose chains are left out is, too."""
+        names = [n for n in search.names if n in self.names and n not in idle]
+        return bool(search.names or search.trying) and all(self._fleets.in_force(self._fleet, n) for n in names)
+
+    def _prove(self) -> None:
+        """While it is looked for bad ones: what is in force on all proxies is good."""
+        for name in (*self._rules.names, *self._listening.names):
+            now = self._translation.resources.get(name)
+            if now and self._proven.get(name) != now.version and self._fleets.in_force(self._fleet, name):
+                self._proven[name] = now.version
+                self._good.update(part.body for part in parts(now))
 
     def _refused_backends(self, rejected: Iterable[Rejected]) -> dict[str, str]:
         """Clusters that are refused themselves, or that need a secret, or endpoints, that are."""
@@ -118,43 +150,32 @@ class Programmed:
                 found.update(dict.fromkeys(users, one.message))
         return found
 
-    def _listen(self, rejected: Collection[Name]) -> bool:
-        """Goes on with looking for bad chains; a socket of which all are left out is as good as accepted."""
-        again = False
-        for name in self._listening.names():
-            if name not in rejected and (name not in self.names or self._fleets.in_force(self._fleet, name)):
-                again = self._listening.accepted(name) or again
-        return again
+    def _blame(self, refused: Iterable[Rejected]) -> bool:
+        """Chains with certificates that proxies will not have are left out; whether there are more of them."""
+        found = {
+            c.name: (c.source, one.message)
+            for one in refused
+            if one.name.type == SECRET and one.version == self._version(one.name)
+            for c in self._chained()
+            if one.name.name in _secrets(c)
+        }
+        self._chains.update(found)
+        return bool(found)
 
-    def _judge(self, name: Name, one: Rejected) -> bool:
-        """Looks for whose fault a refusal is; whether rules are to be left out for it."""
-        refused = self._translation.resources.get(name)
-        if refused is None or refused.version != one.version:
-            return False
-        if name.type == SCOPES:
-            return self._rules.refused(name, one.version, self._suspects(name, refused), one.message)
-        if name.type == LISTENER:
-            if self._listening.refused(name, one.version, self._suspects(name, refused), one.message):
-                self._socket_again()
-        elif name.type == SECRET:
-            users = [c for c in self._chained() if name.name in _secrets(c)]
-            self._chains.update((c.name, (c.source, one.message)) for c in users)
-            if users:
-                self._socket_again()
-        return False
+    def _version(self, name: Name) -> str:
+        now = self._translation.resources.get(name)
+        return now.version if now is not None else ""
 
-    def _suspects(self, name: Name, refused: Resource) -> tuple[Source, ...]:
-        """Where to look first: what differs from what was good, then what is recalled, then everything that is not left out."""
-        out = self._listening.bans.keys() | self._rules.bans.keys()
-        good = self._fleets.held_now(self._fleet, name)
-        differing = suspects(refused, good) if good is not None else ()
-        # Where all that differs is left out already, the version that shows it is on its way, and nobody else is to blame.
-        found = tuple(s for s in differing if s not in out) or differing
-        if found:
+    def _suspects(self, refused: Resource, search: Quarantine[Name, Source]) -> tuple[Source, ...]:
+        """Where to look: in what no proxy has taken yet; where that does not tell, in what is recalled first, then everywhere."""
+        now = parts(refused)
+        held = [part for one in self._fleets.held_now(self._fleet, refused.name) for part in parts(one)]
+        good = {part.body for part in held} | self._good
+        found = sources(part for part in now if part.body not in good)
+        if held and found:
             return found
-        everything = suspects(refused)
-        recalled = (s for s in everything if f"{s.kind}/{s.namespace}/{s.name}" in self._recalled and s not in out)
-        return tuple(recalled) or everything
+        recalled = [s for s in found or sources(now) if f"{s.kind}/{s.namespace}/{s.name}" in self._recalled]
+        return tuple(s for s in recalled if s not in search.bans) or found or sources(now)
 
     def _chained(self) -> list[Chain]:
         return [c for s in self._sockets.values() for c in s.chains]
@@ -164,6 +185,7 @@ class Programmed:
         return chain.name in self._chains and not changed.isdisjoint(_secrets(chain))
 
     def _socket_again(self) -> None:
+        self._listening.take()
         self._send(self._translation.apply(Pieces(sockets={n: self._without(s) for n, s in self._sockets.items()})))
 
     def _without(self, socket: Socket | None) -> Socket | None:
@@ -180,9 +202,12 @@ class Programmed:
         return sorted(self._backends.keys() & clusters(chain.stream)) if chain.stream and self._backends else []
 
     def _ban(self) -> None:
-        bans = {source: BANS.get(how, Ban.RULE) for source, how in self._rules.bans.items()}
+        bans = {source: BANS.get(how, Ban.RULE) for source, how in self._rules.take().items()}
         self._banned = {source: self._of(source) for source in self._rules.bad}
-        self._send(self._translation.ban({**dict.fromkeys(self._led_astray(), Ban.ACTION), **bans}))
+        change = self._translation.ban({**dict.fromkeys(self._led_astray(), Ban.ACTION), **bans})
+        if self._rules.names:
+            self._rules.concerns(r.name for r in change.put if r.name.type == SCOPES)
+        self._send(change)
 
     def _led_astray(self) -> dict[Source, str]:
         """Rules that lead to clusters that are refused, with what proxies say of these."""

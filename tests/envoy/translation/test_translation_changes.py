@@ -14,8 +14,8 @@ from translated import TABLE, host, http, rule, source, to
 
 from seaway.envoy.translation import shards
 from seaway.envoy.translation.fleet import Ban, Change, Translation
-from seaway.envoy.translation.suspects import suspects
-from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, SCOPES, SECRET, Name, resource
+from seaway.envoy.translation.parts import parts, sources
+from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, SCOPES, Name
 from seaway.routing.ir import (
     Cluster,
     End,
@@ -153,33 +153,20 @@ def test_shares_that_get_nothing_need_nothing() -> None:
     assert change.put[0].needs == {Name(CLUSTER, "shop/live/80")}
 
 
-def test_suspects_are_the_sources_of_what_differs() -> None:
-    def of(*rules: tuple[str, str]) -> Host:
-        return host("a.example.com", *(rule(path, to(WEB), name=name) for path, name in rules))
-
+def test_the_parts_of_a_scope_and_of_a_listener_tell_where_they_come_from() -> None:
+    rules = [rule(path, to(WEB), name=name) for path, name in (("/a", "one"), ("/b", "two"), ("/c", "two"))]
     translation = Translation(FLEET)
-    accepted = translation.apply(hosts(of(("/a", "one"), ("/b", "two"), ("/c", "three")))).put[0]
-    refused = translation.apply(hosts(of(("/a", "one"), ("/b2", "two"), ("/c", "three"), ("/d", "four")))).put[0]
-    assert suspects(refused, accepted) == (source("two"), source("four"))
-    assert suspects(refused) == tuple(source(n) for n in ("one", "two", "three", "four"))
-    # Only an order that differs: nobody alone is to blame.
-    turned = Translation(FLEET).apply(hosts(of(("/c", "three"), ("/b", "two"), ("/a", "one")))).put[0]
-    assert suspects(turned, accepted) == tuple(source(n) for n in ("three", "two", "one"))
-
-
-def test_suspects_of_everything_else_are_its_objects() -> None:
-    translation = Translation(FLEET)
+    accepted = translation.apply(hosts(host("a.example.com", *rules))).put[0]
+    assert sources(parts(accepted)) == (source("one"), source("two"))
+    assert [part.source for part in parts(accepted)] == [source("one"), source("two"), source("two"), None], "the last: no rule"
+    other = translation.apply(hosts(host("a.example.com", rule("/b2", to(WEB), name="two"), *rules[2:], rules[0]))).put[0]
+    held = {part.body for part in parts(accepted)}
+    assert sources(p for p in parts(other) if p.body not in held) == (source("two"),), "what is as it was is known again"
     for case in CASES.values():
         translation.apply(case())
-    found = {n.title: suspects(r) for n, r in translation.resources.items()}
-    assert found["Listener tcp-443"] == (Source("Gateway", "shop", "edge", "http"),)
-    assert found["Listener udp-53"] == (Source("Gateway", "shop", "edge", "http"),)
-    assert found["Cluster shop/raw/443/tcp"] == (Source("Service", "shop", "raw", "ports[443]"),)
-    assert found["ClusterLoadAssignment shop/web/80"] == (Source("Service", "shop", "web", "ports[80]"),)
-    assert found["Secret shop/client"] == (Source("Secret", "shop", "client"),)
-    assert found["Secret ConfigMap/shop/ca"] == (Source("ConfigMap", "shop", "ca"),)
-    both = resource(SECRET, "ConfigMap/shop/ca,Secret/shop/more", b"")
-    assert suspects(both) == (Source("ConfigMap", "shop", "ca"), Source("Secret", "shop", "more"))
+    found = {n.title: sources(parts(r)) for n, r in translation.resources.items() if n.type == LISTENER}
+    assert found["Listener tcp-443"] == found["Listener udp-53"] == (Source("Gateway", "shop", "edge", "http"),)
+    assert parts(translation.resources[Name(CLUSTER, "shop/raw/443/tcp")]) == ()
 
 
 def test_a_banned_rule_fails_or_is_left_out_and_comes_back() -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seaway.envoy.xds.messages import Request, Response
-from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, ROUTES, SCOPES
+from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, ROUTES, SCOPES, Resource
 
 WHAT = {CLUSTER: "cluster(s)", LISTENER: "listener(s)"}
 
@@ -105,12 +105,17 @@ class FakeEnvoy:
 
     # Responses
 
+    def read(self, resource: Resource) -> dict[str, Any]:
+        """What a resource says, in the words above."""
+        body: dict[str, Any] = json.loads(resource.body)
+        return body
+
     def receive(self, response: Response) -> None:
         type = response.type
         self.received += len(response.resources) + len(response.removed)
         names = [r.name.name for r in response.resources] + list(response.removed)
         assert len(names) == len(set(names)), "a name twice in a response"
-        bodies = {r.name.name: json.loads(r.body) for r in response.resources}
+        bodies = {r.name.name: self.read(r) for r in response.resources}
         error: str | None = None
         if any(b.get("bad") == "whole" for b in bodies.values()):
             error = "Proto constraint validation failed (field: value length must be at least 1 characters)"

@@ -97,6 +97,10 @@ class Translation:
                 self._scope(scope)
         return self._taken()
 
+    def has(self, source: Source) -> bool:
+        """There are rules of the object that this is a part of."""
+        return source[:3] in self._objects
+
     def rules(self) -> Iterator[Rule]:
         """All rules that there are, also those that are banned."""
         for hosts in self._scopes.values():

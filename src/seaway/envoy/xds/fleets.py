@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from seaway.envoy.xds.messages import Request
 from seaway.envoy.xds.proxy import Bounds
-from seaway.envoy.xds.resources import LISTENER, Name, Resource
+from seaway.envoy.xds.resources import LISTENER, SCOPES, Name, Resource
 from seaway.envoy.xds.session import Session
 from seaway.routing.ir import Fleet
 
@@ -196,14 +196,22 @@ class Fleets:
             )
         return any(s.begun for s in self._proxies(fleet).values())
 
-    def held_now(self, fleet: Fleet, name: Name) -> Resource | None:
-        """What a proxy has by this name, where its content is known: it is good."""
+    def held_now(self, fleet: Fleet, name: Name) -> tuple[Resource, ...]:
+        """What a proxy has by this name, where its content is known: it is good. Of a shard that no proxy has: all that it has of
+        the same scope, otherwise split, or not at all."""
         for session in self._proxies(fleet).values():
             found = session.proxy.types.get(name.type)
             has = found.held.get(name.name) if found is not None else None
             if has is not None and has.body:
-                return has
-        return None
+                return (has,)
+        scope, shard, _ = name.name.partition("#")
+        for session in self._proxies(fleet).values() if shard and name.type == SCOPES else ():
+            found = session.proxy.types.get(name.type)
+            all_held = found.held.items() if found is not None else ()
+            kin = tuple(r for n, r in all_held if r.body and n.partition("#")[0] == scope)
+            if kin:
+                return kin
+        return ()
 
     def rejected(self, fleet: Fleet) -> tuple[Rejected, ...]:
         found = self._fleets.get(fleet)

@@ -1,0 +1,234 @@
+"""Rules that a proxy refuses, played against a model of it in any order of messages: these are found, and no other."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from fakeenvoy import FakeEnvoy
+from transcripts import FLEET, Stream
+
+from seaway.envoy import messages
+from seaway.envoy.xds.fleets import Fleets
+from seaway.envoy.xds.resources import CLUSTER, LISTENER, SCOPES, Resource
+from seaway.gateway.programmed import Programmed
+from seaway.routing.ir import (
+    Action,
+    Chain,
+    Cluster,
+    Endpoints,
+    Forward,
+    Host,
+    Match,
+    PathMatch,
+    Pieces,
+    Redirect,
+    Rule,
+    Socket,
+    Source,
+    Target,
+)
+
+WEB = "shop/web/80"
+SHARED = "shared.example.com"
+NO_MATCH, NO_ACTION = "(large){1,1000}", "no-such-place.example.com"  # what the model refuses: of a match, of an action
+
+
+class StrictEnvoy(FakeEnvoy):
+    """Reads what we really send, and refuses scopes for their routes."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__(chance)
+        self.served: dict[str, set[str]] = {}
+
+    def read(self, resource: Resource) -> dict[str, Any]:
+        name = resource.name
+        if name.type == CLUSTER:
+            return {"eds": name.name}
+        if name.type == LISTENER:
+            chains = messages.Listener.FromString(resource.body).filter_chains
+            return {"scopes": True, **({"bad": "alone"} if any("bad" in c.name for c in chains) else {})}
+        if name.type != SCOPES:
+            return {}
+        routes = [
+            route
+            for host in messages.ScopedRouteConfiguration.FromString(resource.body).route_configuration.virtual_hosts
+            for route in host.routes
+        ]
+        bad = any(NO_MATCH in r.match.safe_regex.regex or r.redirect.host_redirect == NO_ACTION for r in routes)
+        return {"bad": "alone"} if bad else {}
+
+
+def rule(name: str, path: str, action: Action | None = None, kind: str = "prefix") -> Rule:
+    return Rule(Match(PathMatch(kind, path)), action or Forward((Target(WEB),)), Source("HTTPRoute", "shop", name, "rules[0]"))
+
+
+def bad_match(name: str) -> Rule:
+    return rule(name, f"/{name}/{NO_MATCH}", kind="regex")
+
+
+def bad_action(name: str) -> Rule:
+    return rule(name, f"/{name}", Redirect(host=NO_ACTION))
+
+
+def hosts(**rules: list[Rule]) -> dict[str, dict[str, Host | None]]:
+    names = {"shared": SHARED, "other": "other.example.com", "wild": "*.example.com"}
+    return {"http": {names[n]: Host(names[n], tuple(r)) for n, r in rules.items()}}
+
+
+def beginning(**rules: list[Rule]) -> Pieces:
+    return Pieces(
+        sockets={"tcp-80": Socket(80, "tcp", (Chain("http", Source("Gateway", "shop", "edge", "http"), table="http"),))},
+        hosts=hosts(**rules),
+        clusters={WEB: Cluster(WEB)},
+        endpoints={WEB: Endpoints(WEB, ())},
+    )
+
+
+class Play:
+    """A fleet's proxies; each message, and each look at what they said, comes when chance has it."""
+
+    def __init__(self, seed: int, proxies: int = 2) -> None:
+        self.chance = random.Random(seed)
+        self.fleets = Fleets()
+        self.programmed = Programmed(FLEET, self.fleets)
+        self.streams = [Stream(self.fleets, StrictEnvoy(self.chance), f"p{n}") for n in range(proxies)]
+
+    def some(self, steps: int) -> None:
+        for _ in range(steps):
+            stream = self.chance.choice(self.streams)
+            self.chance.choice([stream.ask, stream.hear, stream.say, stream.take, self.look])()
+
+    def look(self) -> bool:
+        """As the process does: at all that came since the last look, in one."""
+        if not self.fleets.changes():
+            return False
+        self.programmed.review()
+        return True
+
+    def settle(self) -> None:
+        for _ in range(20_000):
+            moved = [
+                step()
+                for s in self.chance.sample(self.streams, len(self.streams))
+                for step in (s.ask, s.hear, s.say, s.take)
+            ]
+            if self.chance.random() < 0.3 or not any(moved):
+                moved.append(self.look())
+                if not any(moved):
+                    return
+        raise AssertionError("it does not come to an end")
+
+    @property
+    def accused(self) -> set[str]:
+        return {place.rpartition("/")[2] for place in self.programmed.refusals}
+
+    def in_force(self) -> bool:
+        return all(self.fleets.in_force(FLEET, n) for n in self.programmed.names)
+
+
+def many(n: int) -> list[Rule]:
+    return [rule(f"r{i}", f"/r{i}") for i in range(n)]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_refused_rules_of_a_host_in_shards_are_found_together_and_no_good_one_is_accused(seed: int) -> None:
+    """Regexes are in every shard of their host; each shard is refused, and taken, for itself."""
+    play = Play(seed)
+    good, other = many(300), [rule("o", "/")]
+    play.programmed.change(beginning(shared=good, other=other))
+    play.settle()
+    assert play.in_force()
+    fresh = [bad_match("b0"), bad_match("b1"), rule("late", "/late"), bad_action("b2")]
+    wrong = [bad_match("b3"), rule("later", "/later")]
+    play.programmed.change(Pieces(hosts=hosts(shared=[*fresh, *good], other=[*wrong, *other])))
+    play.settle()
+    assert play.accused == {"b0", "b1", "b2", "b3"} and not play.programmed.trying
+    assert play.in_force(), "everything else is served"
+    assert all("no such thing" in message for said in play.programmed.refusals.values() for message in said)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rules_that_come_while_it_is_looked_for_bad_ones_are_judged_for_themselves(seed: int) -> None:
+    play = Play(100 + seed)
+    good = many(300)
+    play.programmed.change(beginning(shared=good, other=[rule("o", "/")]))
+    play.settle()
+    fresh: list[Rule] = []
+    bad = set[str]()
+    for turn in range(12):
+        name = f"n{turn}"
+        made = play.chance.choice([bad_match, bad_action, lambda n: rule(n, f"/{n}"), lambda n: rule(n, f"/{n}.*", kind="regex")])
+        fresh = [made(name), *fresh]
+        if made in (bad_match, bad_action):
+            bad.add(name)
+        if turn % 4 == 3:  # one is mended
+            name = play.chance.choice(sorted(bad)) if bad else name
+            fresh = [rule(name, f"/{name}/mended") if r.source.name == name else r for r in fresh]
+            bad.discard(name)
+        play.programmed.change(Pieces(hosts=hosts(shared=[*fresh, *good])))
+        play.some(play.chance.choice([0, 5, 60, 400]))
+    play.settle()
+    assert play.accused == bad and not play.programmed.trying
+    assert play.in_force()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_host_that_grows_into_shards_with_a_bad_rule_loses_no_good_one_for_ever(seed: int) -> None:
+    play = Play(200 + seed, proxies=1)
+    good = many(200)
+    play.programmed.change(beginning(shared=good))
+    play.settle()
+    play.programmed.change(Pieces(hosts=hosts(shared=[bad_match("b0"), bad_match("b1"), *many(300)])))
+    play.settle()
+    assert play.accused == {"b0", "b1"} and play.in_force()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_new_controller_finds_the_same_bad_rules_in_what_proxies_hold(seed: int) -> None:
+    """Its first versions are others than those that the proxies hold, of which it knows nothing."""
+    play = Play(300 + seed)
+    wild = [bad_match("b0"), *many(40)]
+    play.programmed.change(beginning(wild=wild, other=[rule("o", "/")]))
+    play.settle()
+    play.fleets = Fleets()
+    play.programmed = Programmed(FLEET, play.fleets)
+    play.streams = [Stream(play.fleets, s.proxy, f"p{n}") for n, s in enumerate(play.streams)]
+    play.programmed.change(beginning(wild=[bad_match("b1"), *wild], other=[rule("o", "/")]))
+    play.settle()
+    assert play.accused == {"b0", "b1"} and play.in_force()
+
+
+def test_a_rule_that_is_gone_while_it_is_looked_for_leaves_no_search_behind() -> None:
+    play = Play(1)
+    play.programmed.change(beginning(shared=many(3)))
+    play.settle()
+    play.programmed.change(Pieces(hosts=hosts(shared=[bad_match("b0"), rule("late", "/late"), *many(3)])))
+    while not play.programmed.trying:
+        play.some(1)
+    play.programmed.change(Pieces(hosts=hosts(shared=many(3))))
+    play.settle()
+    assert not play.programmed.trying and not play.accused and play.in_force()
+
+
+def test_a_bad_rule_whose_route_is_gone_is_told_of_no_more() -> None:
+    play = Play(2)
+    play.programmed.change(beginning(shared=[bad_match("b0"), *many(3)]))
+    play.settle()
+    assert play.accused == {"b0"}
+    play.programmed.change(Pieces(hosts=hosts(shared=many(3))))
+    play.settle()
+    assert not play.accused and play.in_force()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_chains_that_are_refused_are_found_and_the_others_listen(seed: int) -> None:
+    play = Play(400 + seed)
+    chains = [Chain(n, Source("Gateway", "shop", "edge", n), names=(f"{n}.example.com",), table="http")
+              for n in ("a", "bad-1", "c", "bad-2", "e")]
+    play.programmed.change(beginning(shared=many(3)))
+    play.programmed.change(Pieces(sockets={"tcp-443": Socket(443, "tcp", tuple(chains))}))
+    play.settle()
+    assert [place for place, _ in play.programmed.refused_listeners] == [f"Gateway/shop/edge/bad-{n}" for n in (1, 2)]
+    assert not play.programmed.waiting and not play.programmed.trying and play.in_force()
