@@ -139,12 +139,13 @@ class Respond(Struct, frozen=True):
 
 class Retry(Struct, frozen=True):
     """`codes`: upstream answers that are tried again. `connect`: also what failed to connect or was reset before an
-    answer."""
+    answer. `idempotent`: never a POST, LOCK or PATCH. No attempts: nothing is tried again."""
 
     attempts: int = 1
     codes: tuple[int, ...] = ()
     backoff: float = 0.025
     connect: bool = True
+    idempotent: bool = False
 
 
 class Cors(Struct, frozen=True):
@@ -160,18 +161,19 @@ class Cors(Struct, frozen=True):
 
 class Session(Struct, frozen=True):
     """Session persistence, by a cookie or a header of the proxy's making. `seconds` 0: the session's own life. `permanent`:
-    the cookie outlives the browser."""
+    the cookie outlives the browser. `attributes`: what else the cookie says, as ("SameSite", "Lax") or ("Secure", "")."""
 
     kind: str  # "cookie" | "header"
     name: str
     seconds: int = 0
     path: str = "/"
     permanent: bool = False
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 class Forward(Struct, frozen=True):
     """To one of several targets by weight; no target at all, or none with weight: 500. `timeout` is the whole request's, 0
-    for none, `try_timeout` each attempt's."""
+    for none, `try_timeout` each attempt's; `read_timeout`: how long a backend may say nothing."""
 
     targets: tuple[Target, ...]
     mirrors: tuple[Mirror, ...] = ()
@@ -180,6 +182,7 @@ class Forward(Struct, frozen=True):
     retry: Retry | None = None
     session: Session | None = None
     rewrite: Rewrite = Rewrite()
+    read_timeout: float = 0.0
 
 
 Action = Forward | Redirect | Respond
@@ -213,10 +216,11 @@ class Host(Struct, frozen=True):
 
 class ClientCheck(NamedTuple):
     """Validation of client certificates. `trust`: name of a Trust. `required` false: a bad or missing certificate is let
-    in."""
+    in, unless it is `checked`: then it may be missing, not bad."""
 
     trust: str
     required: bool = True
+    checked: bool = False
 
 
 class ServerTls(Struct, frozen=True):

@@ -91,13 +91,14 @@ class LimitKey(NamedTuple):
 
 class RateLimit(Struct, frozen=True):
     """`requests` in `seconds`, with `burst` more at once, for each of what `keys` tell apart (none: for all together). `scope`:
-    "local" counts a proxy at a time, "global" over all proxies of the fleet."""
+    "local" counts a proxy at a time, "global" over all proxies of the fleet. `exempt`: networks whose clients are not counted."""
 
     requests: int
     seconds: int = 1
     burst: int = 0
     keys: tuple[LimitKey, ...] = ()
     scope: str = "local"
+    exempt: tuple[str, ...] = ()
 
 
 class BasicAuth(Struct, frozen=True):
@@ -150,7 +151,9 @@ class External(Struct, frozen=True):
 
 
 class RoutePolicy(Struct, frozen=True):
-    """`closed`: why nobody may pass (a security policy that cannot be carried out never leaves its route open)."""
+    """`closed`: why nobody may pass (a security policy that cannot be carried out never leaves its route open). `peer`: headers
+    that tell the backend of the client's certificate, (name, "certificate" | "subject" | "issuer"); whatever the client itself
+    sends under these names is taken away."""
 
     limits: tuple[RateLimit, ...] = ()
     hash_on: tuple[HashOn, ...] = ()
@@ -162,6 +165,7 @@ class RoutePolicy(Struct, frozen=True):
     deny: tuple[str, ...] = ()
     largest_body: int = 0
     closed: str = ""
+    peer: tuple[tuple[str, str], ...] = ()
 
 
 # Of clients

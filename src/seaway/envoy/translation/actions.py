@@ -40,7 +40,11 @@ def _seconds(duration: Any, value: float) -> None:
     duration.FromNanoseconds(round(value * 1e9))
 
 
-def retry_policy(policy: Any, retry: Retry | None, try_timeout: float = 0.0) -> None:
+# nginx's proxy_next_upstream, "non_idempotent": these are never sent twice.
+NOT_IDEMPOTENT = "POST|LOCK|PATCH"
+
+
+def retry_policy(policy: Any, retry: Retry | None, try_timeout: float = 0.0, read_timeout: float = 0.0) -> None:
     """Without a Retry only what no backend has seen is tried again."""
     policy.retry_on = UNSENT
     policy.num_retries.value = 2
@@ -54,11 +58,16 @@ def retry_policy(policy: Any, retry: Retry | None, try_timeout: float = 0.0) -> 
             policy.retriable_status_codes.extend(retry.codes)
         policy.retry_on = ",".join(conditions) or UNSENT
         policy.num_retries.value = retry.attempts
+        if retry.idempotent:
+            method = policy.retriable_request_headers.add(name=":method", invert_match=True)
+            method.string_match.safe_regex.regex = NOT_IDEMPOTENT
         if retry.backoff > 0:
             _seconds(policy.retry_back_off.base_interval, max(retry.backoff, 0.001))
             _seconds(policy.retry_back_off.max_interval, max(retry.backoff * 10, 0.001))
     if try_timeout:
         _seconds(policy.per_try_timeout, try_timeout)
+    if read_timeout:
+        _seconds(policy.per_try_idle_timeout, read_timeout)
     policy.retry_host_predicate.add(
         name="envoy.retry_host_predicates.previous_hosts", typed_config=packed(messages.PreviousHostsPredicate())
     )
@@ -110,8 +119,8 @@ def forward(route: Any, action: Forward, targets: tuple[Target, ...], rule: Rule
         host = headers.host_of(rule.request)
     _rewrite(found, rewrite, rule.match, host)
     _seconds(found.timeout, action.timeout)
-    if action.retry is not None or action.try_timeout:
-        retry_policy(found.retry_policy, action.retry, action.try_timeout)
+    if action.retry is not None or action.try_timeout or action.read_timeout:
+        retry_policy(found.retry_policy, action.retry, action.try_timeout, action.read_timeout)
     for mirror in action.mirrors:
         if mirror.cluster and mirror.numerator > 0:
             one = found.request_mirror_policies.add(cluster=mirror.cluster, disable_shadow_host_suffix_append=True)

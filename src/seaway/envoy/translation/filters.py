@@ -47,5 +47,7 @@ def session(wanted: Session) -> Any:
     kept.cookie.name, kept.cookie.path = wanted.name, wanted.path or "/"
     if wanted.permanent and wanted.seconds:
         kept.cookie.ttl.FromSeconds(wanted.seconds)
+    for name, value in wanted.attributes:
+        kept.cookie.attributes.add(name=name, value=value)
     state.typed_config.CopyFrom(packed(kept))
     return packed(found)

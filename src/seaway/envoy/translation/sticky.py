@@ -45,7 +45,8 @@ def told(target: Target, session: Session) -> Target:
     if not target.cluster or target.redirect is not None:
         return target
     lasting = f"; Max-Age={session.seconds}" if session.permanent and session.seconds else ""
-    value = f"{_cookie(session)}={_token(target)}; Path={session.path or '/'}{lasting}; HttpOnly"
+    more = "".join(f"; {name}={value}" if value else f"; {name}" for name, value in session.attributes)
+    value = f"{_cookie(session)}={_token(target)}; Path={session.path or '/'}{lasting}; HttpOnly{more}"
     return Target(
         target.cluster,
         target.weight,

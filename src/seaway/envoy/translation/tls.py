@@ -39,7 +39,7 @@ def server(wanted: ServerTls) -> Any:
         _secret(combined.validation_context_sds_secret_config, wanted.client.trust)
         combined.default_validation_context.SetInParent()
         found.require_client_certificate.value = wanted.client.required
-        if not wanted.client.required:
+        if not wanted.client.required and not wanted.client.checked:
             # GEP-91, AllowInsecureFallback: a bad certificate is let in too, and the backend is told of none.
             context = combined.default_validation_context
             context.trust_chain_verification = context.ACCEPT_UNTRUSTED

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import msgspec
+
 from seaway.api.tree import get
 from seaway.routing.incremental import View
 from seaway.routing.ingress.annotations import Annotations
@@ -24,9 +26,11 @@ from seaway.routing.ingress.hosts import (
     wildcards,
 )
 from seaway.routing.ingress.problems import Problem
-from seaway.routing.ingress.targets import served
-from seaway.routing.ir import Action, Cluster, Match, PathMatch, Redirect, Rule, Source, ValueMatch
+from seaway.routing.ingress.targets import Served, served
+from seaway.routing.ir import Action, Cluster, Forward, Match, PathMatch, Redirect, Rule, Source, ValueMatch
 from seaway.routing.parts import Domain, Entry, order
+from seaway.routing.policies.rules import ForRules, RulePolicies
+from seaway.routing.policies.targets import Target as On
 
 Tree = dict[str, Any]
 HTTP, HTTPS = "http", "https"
@@ -92,30 +96,48 @@ def build(
     entries: list[Entry] = []
     clusters: dict[str, Cluster] = {}
     problems: dict[str, Problem] = {}
+    policies = ForRules(view, On("Ingress", namespace, name), (On("IngressClass", "", class_name),)).rule("")
+    clusters.update((c.name, c) for c in policies.clusters)
     for line in lines(tree):
         answer = served(view, namespace, line.backend, line.field if line.late else f"{line.field}.backend")
-        if answer.cluster is not None:
-            clusters[answer.cluster.name] = answer.cluster
         if answer.problem is not None:
             problems[line.field] = answer.problem
+        forwarded = _under(policies, answer, f"{name}/{line.field}", clusters)
         source = Source("Ingress", namespace, name, line.field.removeprefix("spec."))
         redirected = _redirected(view, settings, class_name, line, annotations)
         for table in tables:
-            action: Action = TO_HTTPS if redirected and table == HTTP else answer.action
+            action: Action = TO_HTTPS if redirected and table == HTTP else forwarded
             own = (one_label(line.domain),) if is_wildcard(line.domain) else ()
             places: list[tuple[str, tuple[ValueMatch, ...], int]] = [(line.domain, own, line.late)]
             if line.domain == ALL:
                 places += [(w, (deeper(w),), 2 + line.late) for w in view.ask(wildcards, class_name)]
             for domain, headers, late in places:
-                rule = _rule(line.path, headers, action, source)
+                rule = _rule(line.path, headers, action, source, policies)
                 entries.append(Entry(table, domain, order(rule, created, line.place, late), rule))
     owner = Source("Ingress", namespace, name)
     domains = (Domain(table, d, owner) for table in tables for d in rule_domains(tree) if d != ALL)
     return Built(tuple(domains), tuple(entries), tuple(clusters.values()), tuple(problems.values()))
 
 
-def _rule(path: PathMatch, headers: tuple[ValueMatch, ...], action: Action, source: Source) -> Rule:
-    return Rule(Match(path=path, headers=headers), action, source)
+def _under(policies: RulePolicies, answer: Served, title: str, clusters: dict[str, Cluster]) -> Action:
+    """What comes of the requests for a backend, as policies have it; notes the clusters that this takes."""
+    action: Action = answer.action
+    if answer.cluster is not None and isinstance(action, Forward):
+        cluster = policies.cluster(answer.cluster)
+        clusters[cluster.name] = cluster
+        targets = tuple(msgspec.structs.replace(t, cluster=cluster.name) for t in action.targets)
+        action = msgspec.structs.replace(action, targets=targets)
+    return policies.action(action, {}, title)
+
+
+def _rule(
+    path: PathMatch, headers: tuple[ValueMatch, ...], action: Action, source: Source, policies: RulePolicies
+) -> Rule:
+    """Who is redirected is not asked who he is: it is the same request that comes again."""
+    match = Match(path=path, headers=headers)
+    if isinstance(action, Redirect):
+        return Rule(match, action, source)
+    return Rule(match, action, source, cors=policies.cors, policy=policies.route)
 
 
 def _redirected(view: View, settings: Settings, class_name: str, line: Line, annotations: Annotations) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,12 +20,26 @@ Tree = dict[str, Any]
 ANY_TRAFFIC, ANY_SECURITY = "any traffic policy", "any security policy"  # indexes that tell whether there are any
 
 
-class ForRules:
-    """`route` is what the rules belong to, `wider` what holds where it says nothing, the more specific first. Without a
-    policy in the cluster nothing is looked for."""
+class Given(NamedTuple):
+    """What the route itself says in fields of policies (an Ingress's annotations): the route's policies come before it, field
+    by field. A value is the field's tree, or what the tree would become. `closed`: why nobody may pass; `clusters`: what the
+    values refer to."""
 
-    def __init__(self, view: View, route: Target, wider: tuple[Target, ...]) -> None:
-        self._view, self._route, self._wider = view, route, wider
+    traffic: Mapping[str, Won] = {}
+    security: Mapping[str, Won] = {}
+    closed: str = ""
+    clusters: tuple[Cluster, ...] = ()
+
+
+NOTHING = Given()
+
+
+class ForRules:
+    """`route` is what the rules belong to, `wider` what holds where it says nothing, the more specific first; `given`: what the
+    route says itself. Without a policy in the cluster nothing is looked for."""
+
+    def __init__(self, view: View, route: Target, wider: tuple[Target, ...], given: Given = NOTHING) -> None:
+        self._view, self._route, self._wider, self._given = view, route, wider, given
         self._any = view.has(ANY_TRAFFIC) or view.has(ANY_SECURITY)
         self._known: dict[str, RulePolicies] = {}
 
@@ -35,12 +50,19 @@ class ForRules:
         return self._known[name]
 
     def _made(self, name: str) -> RulePolicies:
+        given = self._given
         if not self._any:
-            return RulePolicies(self._view, False, {}, {}, {})
+            said = given != NOTHING
+            return RulePolicies(self._view, said, dict(given.traffic), {}, dict(given.security), given)
         own = (*((self._route._replace(section=name),) if name else ()), self._route)
-        of_route = fields(self._view, TRAFFIC, own)
+        of_route = {**given.traffic, **fields(self._view, TRAFFIC, own)}
         of_wider = fields(self._view, TRAFFIC, self._wider)
-        return RulePolicies(self._view, True, of_route, of_wider, fields(self._view, SECURITY, (*own, *self._wider)))
+        of_security = {
+            **fields(self._view, SECURITY, self._wider),
+            **given.security,
+            **fields(self._view, SECURITY, own),
+        }
+        return RulePolicies(self._view, True, of_route, of_wider, of_security, given)
 
 
 class RulePolicies:
@@ -53,15 +75,19 @@ class RulePolicies:
         of_route: dict[str, Won],
         of_wider: dict[str, Won],
         of_security: dict[str, Won],
+        given: Given = NOTHING,
     ) -> None:
         self._view, self._any, self._of_route, self._of_wider = view, any_policy, of_route, of_wider
         self._traffic = {**of_wider, **of_route}
         self._security = security(view, of_security) if of_security else Security()
+        if given.closed and not self._security.closed:
+            self._security = Security(closed=given.closed)
+        self._given = given
 
     @property
     def clusters(self) -> tuple[Cluster, ...]:
         """Those that the policies themselves use."""
-        return self._security.clusters
+        return (*self._security.clusters, *self._given.clusters)
 
     @property
     def cors(self) -> Cors | None:

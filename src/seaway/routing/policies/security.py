@@ -65,8 +65,8 @@ class _Reader:
         self.clusters: list[Cluster] = []
 
     def cors(self, won: Won | None) -> Cors | None:
-        if won is None:
-            return None
+        if won is None or isinstance(won.value, Cors):
+            return won and won.value
         tree: Tree = won.value
 
         def words(name: str) -> tuple[str, ...]:
@@ -88,8 +88,8 @@ class _Reader:
         return secret.get("data") or {}
 
     def basic(self, won: Won | None) -> BasicAuth | None:
-        if won is None:
-            return None
+        if won is None or isinstance(won.value, BasicAuth):
+            return won and won.value
         name = str(won.value["users"]["name"])
         text = _text(self._secret(won.policy.namespace, name, "basicAuth.users").get("auth"))
         lines = [line.strip() for line in (text or "").splitlines() if line.strip() and not line.startswith("#")]
@@ -149,8 +149,8 @@ class _Reader:
         return tuple(found)
 
     def external(self, won: Won | None) -> External | None:
-        if won is None:
-            return None
+        if won is None or isinstance(won.value, External):
+            return won and won.value
         tree: Tree = won.value
         grpc = tree.get("protocol") == "GRPC"
         cluster = self._backend(won, tree["backendRef"], "externalAuth.backendRef", "h2" if grpc else "")

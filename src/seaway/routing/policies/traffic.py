@@ -111,7 +111,9 @@ def hash_on(fields: Fields) -> tuple[HashOn, ...]:
 def limits(fields: Fields) -> tuple[RateLimit, ...]:
     won = fields.get("rateLimits")
     return tuple(
-        RateLimit(
+        entry
+        if isinstance(entry, RateLimit)
+        else RateLimit(
             int(entry["requests"]),
             UNITS[str(entry.get("unit") or "Second")],
             int(entry.get("burst") or 0),
@@ -131,8 +133,8 @@ def limits(fields: Fields) -> tuple[RateLimit, ...]:
 
 def retry(fields: Fields) -> Retry | None:
     tree = value(fields, "retry")
-    if "retry" not in fields:
-        return None
+    if "retry" not in fields or isinstance(fields["retry"].value, Retry):
+        return fields["retry"].value if "retry" in fields else None
     return Retry(
         int(tree.get("attempts") or 1),
         tuple(int(c) for c in tree.get("codes") or ()),
@@ -143,9 +145,10 @@ def retry(fields: Fields) -> Retry | None:
 
 def session(fields: Fields, fallback: str) -> Session | None:
     """`fallback`: the session's name where none is given."""
+    won = fields.get("sessionPersistence")
+    if won is None or isinstance(won.value, Session):
+        return won and won.value
     tree = value(fields, "sessionPersistence")
-    if "sessionPersistence" not in fields:
-        return None
     kind = "header" if tree.get("type") == "Header" else "cookie"
     lifetime = int(seconds(tree.get("lifetime")))
     return Session(kind, str(tree.get("name") or fallback), lifetime, str(tree.get("path") or "/"), lifetime > 0)
