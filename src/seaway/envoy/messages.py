@@ -27,6 +27,8 @@ FILES = {
     "envoy.extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2": "HeaderMutation@EarlyHeaderMutation",
     "envoy.extensions.http.stateful_session.cookie.v3.cookie_pb2": "CookieBasedSessionState",
     "envoy.extensions.http.stateful_session.header.v3.header_pb2": "HeaderBasedSessionState",
+    "envoy.extensions.load_balancing_policies.maglev.v3.maglev_pb2": "Maglev",
+    "envoy.extensions.load_balancing_policies.ring_hash.v3.ring_hash_pb2": "RingHash",
     "envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2": "SourcePortInput",
     "envoy.extensions.matching.input_matchers.runtime_fraction.v3.runtime_fraction_pb2": (
         "RuntimeFraction@RuntimeFractionMatcher"
@@ -49,9 +51,12 @@ FILES = {
     "envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2": (
         "HttpConnectionManager HttpFilter Rds ScopedRds ScopedRoutes"
     ),
+    "envoy.extensions.transport_sockets.proxy_protocol.v3.upstream_proxy_protocol_pb2": "ProxyProtocolUpstreamTransport",
+    "envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer_pb2": "RawBuffer",
     "envoy.extensions.transport_sockets.tls.v3.tls_pb2": "CommonTlsContext DownstreamTlsContext UpstreamTlsContext",
     "envoy.extensions.transport_sockets.tls.v3.common_pb2": "CertificateValidationContext TlsCertificate",
     "envoy.extensions.transport_sockets.tls.v3.secret_pb2": "SdsSecretConfig Secret",
+    "envoy.extensions.upstreams.tcp.v3.tcp_protocol_options_pb2": "TcpProtocolOptions",
     "envoy.extensions.upstreams.http.v3.http_protocol_options_pb2": "HttpProtocolOptions@UpstreamHttpProtocolOptions",
     "envoy.service.discovery.v3.discovery_pb2": "DeltaDiscoveryRequest DeltaDiscoveryResponse",
     "google.protobuf.any_pb2": "Any",

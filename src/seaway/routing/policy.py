@@ -26,12 +26,14 @@ class HashOn(NamedTuple):
 
 
 class Balancing(Struct, frozen=True):
-    """`algorithm`: "least-request", "round-robin", "random", "ring-hash", "maglev"; the last two go by a rule's `hash_on`.
-    `slow_start`: how long a new endpoint takes to its full share."""
+    """`algorithm`: "least-request", "round-robin", "random", "ring-hash", "maglev"; the last two go by a rule's `hash_on`,
+    or where the cluster has its own by that (no cookie is made then). `slow_start`: how long a new endpoint takes to its full
+    share."""
 
     algorithm: str = "least-request"
     table_size: int = 0
     slow_start: float = 0.0
+    hash_on: tuple[HashOn, ...] = ()
 
 
 class Breaker(Struct, frozen=True):

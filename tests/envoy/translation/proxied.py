@@ -253,9 +253,9 @@ class Proxied:
         counters = (line.rpartition(": ") for line in self.admin("/stats?filter=update_rejected").splitlines())
         return {name: int(value) for name, _, value in counters if value != "0"}
 
-    def raw(self, text: bytes, port: int = 0) -> bytes:
-        """Bytes sent as they are on a connection, and what comes back until it is closed or quiet."""
-        with socket.create_connection(("127.0.0.1", port or self.ports[0]), 20) as s:
+    def raw(self, text: bytes, port: int = 0, by: str = "") -> bytes:
+        """Bytes sent as they are on a connection from the address `by`, and what comes back until it is closed or quiet."""
+        with socket.create_connection(("127.0.0.1", port or self.ports[0]), 20, (by, 0) if by else None) as s:
             s.sendall(text)
             found = b""
             try:
@@ -268,12 +268,13 @@ class Proxied:
             return found
 
     def get(
-        self, host: str, path: str = "/", method: str = "GET", headers: Iterable[tuple[str, str]] = (), port: int = 0, body: str = ""
+        self, host: str, path: str = "/", method: str = "GET", headers: Iterable[tuple[str, str]] = (), port: int = 0, body: str = "",
+        by: str = "", before: bytes = b"",
     ) -> Answer:
         lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", *(f"{k}: {v}" for k, v in headers)]
         if body:
             lines.append(f"Content-Length: {len(body)}")
-        return parsed(self.raw(("\r\n".join(lines) + "\r\n\r\n" + body).encode(), port))
+        return parsed(self.raw(before + ("\r\n".join(lines) + "\r\n\r\n" + body).encode(), port, by))
 
 
 def _whole(found: bytes) -> bool:

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import policypieces
 import pytest
 from proxied import FLEET, tree_of
 from translated import GATEWAY, host, http, rule, source, to
@@ -123,7 +124,7 @@ def _clusters() -> Pieces:
     )
 
 
-CASES = {"listeners": _listeners, "routes": _routes, "clusters": _clusters}
+CASES = {"listeners": _listeners, "routes": _routes, "clusters": _clusters, "backend-policies": policypieces.backends}
 
 
 def _readable(tree: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seaway.envoy import messages
-from seaway.envoy.translation import headers, rewrites
+from seaway.envoy.translation import hashing, headers, rewrites
 from seaway.envoy.translation.names import NOWHERE
 from seaway.envoy.translation.wire import packed
 from seaway.routing.ir import Forward, HeaderEdits, Match, Redirect, Respond, Retry, Rewrite, Rule, Target
@@ -117,6 +117,12 @@ def forward(route: Any, action: Forward, targets: tuple[Target, ...], rule: Rule
             edit_both(route, rule.request, rule.response)
         _weighted(found.weighted_clusters, targets, rule if edited else None)
         host = headers.host_of(rule.request)
+    if rule.policy is not None and rule.policy.hash_on:
+        hashing.write(found.hash_policy, rule.policy.hash_on)
+        if len(targets) > 1:
+            # Who always gets the same endpoint of a cluster always gets the same cluster, too. (But for the request for which a
+            # cookie is made: Envoy chooses its cluster by chance.)
+            found.weighted_clusters.use_hash_policy.value = True
     _rewrite(found, rewrite, rule.match, host)
     _seconds(found.timeout, action.timeout)
     if action.retry is not None or action.try_timeout or action.read_timeout:

@@ -29,6 +29,7 @@ def tcp(gateway: str, listener: str, stream: Stream) -> Any:
     else:
         found.cluster = (targets[0].cluster if targets else "") or NOWHERE
     found.max_connect_attempts.value = 3
+    found.hash_policy.add().source_ip.SetInParent()  # for clusters that go by it; others do not look
     found.access_log.add().CopyFrom(
         access_log(gateway, listener, False, f"{source.kind}/{source.namespace}/{source.name}")
     )
@@ -55,6 +56,7 @@ def udp(gateway: str, listener: str, stream: Stream) -> Any:
         single.custom_match.typed_config.CopyFrom(packed(share))
         _to(one.on_match.action, target)
     _to(found.matcher.on_no_match.action, targets[-1] if targets else None)
+    found.hash_policies.add().source_ip = True
     found.access_log.add().CopyFrom(
         access_log(gateway, listener, False, f"{source.kind}/{source.namespace}/{source.name}")
     )
