@@ -29,7 +29,7 @@ from google.protobuf import json_format
 
 from seaway.envoy import messages
 from seaway.envoy.translation.fleet import Translation
-from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, SCOPES, SECRET, Resource
+from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, EXTENSION, LISTENER, SCOPES, SECRET, Resource
 from seaway.gateway.infrastructure.bootstrap import REGEX_SIZE
 from seaway.routing.ir import Fleet, Pieces
 
@@ -39,6 +39,7 @@ MESSAGES = {
     LISTENER: "Listener",
     SCOPES: "ScopedRouteConfiguration",
     SECRET: "Secret",
+    EXTENSION: "TypedExtensionConfig",
 }
 FLEET = Fleet("Gateway", "shop", "edge")
 
@@ -175,6 +176,8 @@ class Proxied:
                     value = self._path(self._file("sds", tree["name"]))
                 elif key == "eds_config":
                     value = self._path(self._file("eds", name))
+                elif key == "config_source":
+                    value = self._path("ecds")
                 else:
                     value = self._path("srds")
             found[key] = self._sourced(value, name)
@@ -182,15 +185,15 @@ class Proxied:
 
     def _write(self) -> None:
         self.rounds += 1
-        files: dict[str, list[dict[str, Any]]] = {"lds": [], "cds": [], "srds": []}
+        files: dict[str, list[dict[str, Any]]] = {"lds": [], "cds": [], "ecds": [], "srds": []}
         for name, resource in sorted(self.translation.resources.items()):
             tree = self._sourced(tree_of(resource), name.name) | {"@type": name.type}
             if name.type in (ENDPOINT, SECRET):
                 files.setdefault(self._file("eds" if name.type == ENDPOINT else "sds", name.name), []).append(tree)
             else:
-                files[{LISTENER: "lds", CLUSTER: "cds", SCOPES: "srds"}[name.type]].append(tree)
+                files[{LISTENER: "lds", CLUSTER: "cds", SCOPES: "srds", EXTENSION: "ecds"}[name.type]].append(tree)
         # What is routed to before what routes.
-        for name in sorted(files, key=lambda n: ("eds", "sds", "cds", "srds", "lds").index(n.partition("-")[0])):
+        for name in sorted(files, key=lambda n: ("eds", "sds", "cds", "ecds", "srds", "lds").index(n.partition("-")[0])):
             text = json.dumps({"version_info": str(self.rounds), "resources": files[name]}, sort_keys=True)
             fresh = self.home / f"{name}.new"
             fresh.write_text(text)

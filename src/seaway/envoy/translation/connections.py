@@ -11,14 +11,20 @@ from seaway.envoy import messages
 from seaway.envoy.translation.accesslog import access_log
 from seaway.envoy.translation.headers import literal
 from seaway.envoy.translation.names import (
+    ADDRESS_FILTER,
+    AUTHZ_FILTER,
     CORS_FILTER,
     FALLBACK_FILTER,
+    GATE_FILTER,
+    GUARD_FILTER,
     HOST_HEADER,
     SESSION_FILTER,
     SHARD_FILTER,
     TABLE_HEADER,
+    TOKEN_FILTER,
 )
 from seaway.envoy.translation.scripts import FALLBACK, SHARD
+from seaway.envoy.translation.security import GUARD, authorizer_default
 from seaway.envoy.translation.tls import by_ads
 from seaway.envoy.translation.wire import packed
 from seaway.routing.ir import Chain
@@ -106,11 +112,30 @@ def _filters(found: Any) -> None:
     for name, config in (
         (FALLBACK_FILTER, _script(FALLBACK, "fallback")),
         (SHARD_FILTER, _script(SHARD, "shard")),
+        # A preflight has no credentials (Fetch 4.8): it is answered before anybody is asked for some.
         (CORS_FILTER, messages.Cors()),
+        (ADDRESS_FILTER, messages.Rbac()),
+        (GUARD_FILTER, _script(GUARD, "guard")),
+        (GATE_FILTER, messages.Rbac()),
+        (TOKEN_FILTER, None),
+        (AUTHZ_FILTER, authorizer_default()),
         (SESSION_FILTER, messages.StatefulSession()),
         ("envoy.filters.http.router", messages.Router()),
     ):
-        found.http_filters.add(name=name, typed_config=packed(config))
+        one = found.http_filters.add(name=name)
+        if config is not None:
+            one.typed_config.CopyFrom(packed(config))
+        else:
+            _discovered(one.config_discovery)
+
+
+def _discovered(found: Any) -> None:
+    """Issuers of tokens come by themselves. Until then none is known, and a route that requires one of them lets nobody pass."""
+    by_ads(found.config_source)
+    none = packed(messages.JwtAuthentication())
+    found.default_config.CopyFrom(none)
+    found.apply_default_config_without_warming = True
+    found.type_urls.append(none.type_url)
 
 
 def _script(code: str, prefix: str) -> Any:

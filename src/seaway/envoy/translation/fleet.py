@@ -7,14 +7,27 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from seaway.envoy.translation import clusters, listeners, scopes, secrets, shards, tls
-from seaway.envoy.translation.names import ANY, Scope
+from seaway.envoy.translation import clusters, listeners, scopes, secrets, shards, tls, tokens
+from seaway.envoy.translation.names import ANY, TOKEN_FILTER, Scope
 from seaway.envoy.translation.routes import portless, routes, used
-from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, SCOPES, SECRET, Name, Resource, resource
+from seaway.envoy.xds.resources import (
+    CLUSTER,
+    ENDPOINT,
+    EXTENSION,
+    LISTENER,
+    SCOPES,
+    SECRET,
+    Name,
+    Resource,
+    resource,
+)
 from seaway.routing.ir import Fleet, Host, Pieces, Respond, Rule, Source
 
 # Route objects of a fleet that have counters of their own; where there are more none has, so that metrics stay bounded.
 MOST_MEASURED = 200
+
+
+TOKENS = Name(EXTENSION, TOKEN_FILTER)
 
 
 class Change(NamedTuple):
@@ -57,6 +70,8 @@ class Translation:
         self._bans: dict[Source, Ban] = {}
         self._objects: Counter[tuple[str, str, str]] = Counter()  # the route objects that there are rules of
         self._measured = True
+        self._issuers: Counter[tokens.Providers] = Counter()  # what routes require of tokens
+        self._required: frozenset[tokens.Providers] = frozenset()
         self._put: dict[Name, Resource] = {}
         self._gone: set[Name] = set()
 
@@ -81,8 +96,10 @@ class Translation:
                 body = listeners.listener(self.fleet, socket, self.address)
                 needs = frozenset(Name(SECRET, s) for s in listeners.secrets(socket))
                 needs |= {Name(CLUSTER, c) for c in listeners.clusters(socket)}
+                needs |= {TOKENS} if any(chain.table for chain in socket.chains) else set()
             self._one(Name(LISTENER, name), body, needs)
         self._hosts(pieces.hosts)
+        self._tokens()
         return self._taken()
 
     def ban(self, bans: Mapping[Source, Ban]) -> Change:
@@ -134,7 +151,26 @@ class Translation:
         for scope in sorted(touched):
             self._scope(scope)
 
+    def _tokens(self) -> None:
+        """Issuers that no route requires any more stay until the next change: proxies learn of routes after issuers."""
+        now = frozenset(self._issuers)
+        if now == self._required and (TOKENS in self.resources or not self._serving()):
+            return
+        wanted = sorted(now | self._required, key=tokens.requirement)
+        self._required = now
+        needs = frozenset(Name(CLUSTER, c) for c in tokens.clusters(wanted))
+        self._one(TOKENS, tokens.tokens(wanted), needs)
+
+    def _serving(self) -> bool:
+        return any(name.type == LISTENER and TOKENS in r.needs for name, r in self.resources.items())
+
     def _count(self, old: Sequence[Rule], new: Sequence[Rule]) -> None:
+        self._issuers.update(rule.policy.jwt for rule in new if rule.policy is not None and rule.policy.jwt)
+        for rule in old:
+            if rule.policy is not None and rule.policy.jwt:
+                self._issuers[rule.policy.jwt] -= 1
+                if not self._issuers[rule.policy.jwt]:
+                    del self._issuers[rule.policy.jwt]
         self._objects.subtract(rule.source[:3] for rule in old)
         self._objects.update(rule.source[:3] for rule in new)
         for name in {rule.source[:3] for rule in old}:
@@ -184,6 +220,8 @@ class Translation:
         # What is left out needs nothing: its cluster may be what was refused.
         served = (rule for host in hosts for rule in host.rules if rule.source not in self._bans)
         needs = frozenset(Name(CLUSTER, c) for rule in served for c in used(rule))
+        if any(rule.policy is not None and rule.policy.jwt for host in hosts for rule in host.rules):
+            needs |= {TOKENS}
         self._one(name, scopes.whole(scope, hosts, rendered), needs)
         self._parts[name] = _Part(hosts, routes)
         return name

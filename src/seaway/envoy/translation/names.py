@@ -12,6 +12,11 @@ FALLBACK_FILTER = "seaway.fallback"
 SHARD_FILTER = "seaway.shard"
 CORS_FILTER = "envoy.filters.http.cors"
 SESSION_FILTER = "envoy.filters.http.stateful_session"
+ADDRESS_FILTER = "seaway.addresses"
+GUARD_FILTER = "seaway.guard"
+GATE_FILTER = "seaway.gate"
+TOKEN_FILTER = "seaway.tokens"
+AUTHZ_FILTER = "envoy.filters.http.ext_authz"
 # A cluster that never exists: what is sent there is answered with 500, datagrams and connections are dropped.
 NOWHERE = "seaway.nowhere"
 MARK = "seaway"  # the namespace of marks in metadata

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from seaway.envoy import messages
-from seaway.envoy.translation import actions, filters, headers, matches, sticky
+from seaway.envoy.translation import actions, filters, headers, matches, security, sticky
 from seaway.envoy.translation.marks import mark
 from seaway.envoy.translation.names import CORS_FILTER, NO_RULE, SESSION_FILTER
 from seaway.envoy.translation.wire import serialised
@@ -101,15 +101,18 @@ def _start(rule: Rule, preflight: bool) -> Any:
     mark(route.metadata, rule.source, rule=rule.name)
     if rule.cors is not None:
         route.typed_per_filter_config[CORS_FILTER].CopyFrom(filters.cors(rule.cors))
+    if rule.policy is not None:
+        security.write(route, rule.policy)
     return route
 
 
 def used(rule: Rule) -> set[str]:
-    """The clusters that a rule sends requests to."""
+    """The clusters that a rule sends requests to, or asks about them."""
+    asked = security.clusters(rule.policy)
     if not isinstance(rule.action, Forward):
-        return set()
+        return asked
     named = {t.cluster for t in actions.live(rule.action.targets) if t.redirect is None}
-    return (named | {m.cluster for m in rule.action.mirrors if m.numerator > 0}) - {""}
+    return (asked | named | {m.cluster for m in rule.action.mirrors if m.numerator > 0}) - {""}
 
 
 def answer(name: str, code: int) -> bytes:

@@ -10,7 +10,9 @@ from seaway.envoy.translation import shards
 from seaway.envoy.translation.actions import retry_policy
 from seaway.envoy.translation.names import (
     ANY,
+    AUTHZ_FILTER,
     FALLBACK_FILTER,
+    GUARD_FILTER,
     HOST_HEADER,
     SHARD_FILTER,
     SHARDED,
@@ -19,6 +21,7 @@ from seaway.envoy.translation.names import (
     is_exact,
 )
 from seaway.envoy.translation.routes import no_rule, used
+from seaway.envoy.translation.security import authorizer_off, is_guarded
 from seaway.envoy.translation.wire import field, fields, number_of, packed, serialised
 from seaway.routing.ir import Host, Respond, Rule
 
@@ -31,13 +34,17 @@ def scope_of(table: str, domain: str) -> Scope:
 
 
 @cache
-def _common(sharded: bool) -> bytes:
-    """What all route configurations say: the scripts are off where the scope is right, our own headers go no further."""
+def _common(sharded: bool, guarded: bool) -> bytes:
+    """What all route configurations say: scripts are off where the scope is right and nothing is there for them to do, our own
+    headers go no further, and nobody is asked about a request unless its route says so."""
     found = messages.RouteConfiguration()
     off = packed(messages.FilterConfig(disabled=True))
     found.typed_per_filter_config[FALLBACK_FILTER].CopyFrom(off)
     if not sharded:
         found.typed_per_filter_config[SHARD_FILTER].CopyFrom(off)
+    if not sharded and not guarded:
+        found.typed_per_filter_config[GUARD_FILTER].CopyFrom(off)
+    found.typed_per_filter_config[AUTHZ_FILTER].CopyFrom(authorizer_off())
     found.request_headers_to_remove.extend((HOST_HEADER, TABLE_HEADER))
     found.response_headers_to_remove.append("x-envoy-upstream-service-time")
     found.ignore_port_in_host_matching = True
@@ -69,13 +76,15 @@ def _virtual_host(name: str, domain: str, routes: Iterable[bytes]) -> bytes:
     )
 
 
-def _scope(scope: Scope, hosts: Iterable[bytes], sharded: bool = False, body: int = 0) -> bytes:
+def _scope(
+    scope: Scope, hosts: Iterable[bytes], sharded: bool = False, guarded: bool = False, body: int = 0
+) -> bytes:
     kind = messages.RouteConfiguration
     routes = field(number_of(kind, "name"), scope.name.encode())
     routes += fields(number_of(kind, "virtual_hosts"), hosts)
     if body > 4096:  # Envoy's own bound on the body of an answer
         routes += serialised(kind(max_direct_response_body_size_bytes={"value": body}))
-    routes += _common(sharded)
+    routes += _common(sharded, guarded)
     head = messages.ScopedRouteConfiguration(name=scope.name)
     for part in scope.key:
         head.key.fragments.add(string_key=part)
@@ -92,7 +101,8 @@ def whole(scope: Scope, hosts: Sequence[Host], rendered: Rendered) -> bytes:
         # Its name is also that of counters, in which a dot ends a word (RFC 1123 has no underscores to be taken for it).
         name = host.domain.replace(".", "_")
         found.append(_virtual_host(name, host.domain if scope.domain == ANY else "*", routes))
-    return _scope(scope, found, body=_largest_body(hosts))
+    guarded = any(is_guarded(rule.policy) for host in hosts for rule in host.rules)
+    return _scope(scope, found, guarded=guarded, body=_largest_body(hosts))
 
 
 def sharded(scope: Scope, depth: int) -> bytes:

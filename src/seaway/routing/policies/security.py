@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -14,13 +13,15 @@ from seaway.routing.backends import cluster_of, protocol_of, service_port
 from seaway.routing.durations import seconds
 from seaway.routing.incremental import View
 from seaway.routing.ir import Cluster, Cors
+from seaway.routing.policies.keysets import usable
 from seaway.routing.policies.targets import Won
 from seaway.routing.policies.traffic import size
 from seaway.routing.policy import ApiKeys, BasicAuth, External, JwtProvider
 from seaway.routing.references import Reference, permitted
 
 Tree = dict[str, Any]
-_HTPASSWD = re.compile(r"[^:\s]+:\{SHA\}[A-Za-z0-9+/]{27}=\Z")  # what Envoy's basic_auth reads
+# What the proxy's guard can check (guard.lua): {SHA} of `htpasswd -s`, and $apr1$, which htpasswd makes unless told otherwise.
+_HTPASSWD = re.compile(r"[^:\s]+:(\{SHA\}[A-Za-z0-9+/]{27}=|\$apr1\$[./0-9A-Za-z]{0,8}\$[./0-9A-Za-z]{22})\Z")
 
 
 class Unusable(ValueError):
@@ -98,7 +99,7 @@ class _Reader:
             raise Unusable(f"{where} has no users in its entry auth")
         for number, line in enumerate(lines, 1):
             if not _HTPASSWD.match(line):
-                raise Unusable(f"{where}, line {number} of auth is not USER:{{SHA}}HASH, as `htpasswd -s` makes it")
+                raise Unusable(f"{where}, line {number} of auth is not USER:HASH with a hash of `htpasswd -m` or `htpasswd -s`")
         return BasicAuth(
             "\n".join(lines) + "\n", str(won.value.get("realm") or ""), _lower(won.value.get("forwardUserAs"))
         )
@@ -130,18 +131,16 @@ class _Reader:
             cluster = path = ""
             if keys:
                 try:
-                    known = json.loads(keys)
-                except ValueError:
-                    known = None
-                if not isinstance(known, dict) or not isinstance(known.get("keys"), list) or not known["keys"]:
-                    raise Unusable(f"spec.jwt.providers[{entry['name']}].jwks is not a JWKS")
+                    keys = usable(keys)
+                except ValueError as e:
+                    raise Unusable(f"spec.jwt.providers[{entry['name']}].jwks: {e}") from None
             else:
                 assert won is not None
                 cluster = self._backend(
                     won, entry["remote"]["backendRef"], f"jwt.providers[{entry['name']}].remote", ""
                 )
                 path = str(entry["remote"]["path"])
-            headers = tuple((str(c["claim"]), str(c["header"])) for c in entry.get("claimsToHeaders") or ())
+            headers = tuple((_claim(c["claim"], entry["name"]), str(c["header"])) for c in entry.get("claimsToHeaders") or ())
             audiences = tuple(str(a) for a in entry.get("audiences") or ())
             found.append(
                 JwtProvider(str(entry["name"]), str(entry.get("issuer") or ""), audiences, keys, cluster, path, headers)
@@ -184,6 +183,14 @@ class _Reader:
             except ValueError as e:
                 raise Unusable(f"spec.{field}.addresses[{i}]: {e}") from None
         return tuple(found)
+
+
+def _claim(name: object, provider: object) -> str:
+    """A claim's name, with dots between the names of nested ones. Envoy's formatter has no way to say some of them."""
+    text = str(name)
+    if any(c in text for c in ":()%") or "" in text.split("."):
+        raise Unusable(f"spec.jwt.providers[{provider}].claimsToHeaders: a claim's name cannot be {text!r}")
+    return text
 
 
 def _text(data: object) -> str | None:
