@@ -9,11 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from seaway.pki.keysets import usable
 from seaway.routing.backends import cluster_of, protocol_of, service_port
 from seaway.routing.durations import seconds
 from seaway.routing.incremental import View
 from seaway.routing.ir import Cluster, Cors
-from seaway.routing.policies.keysets import usable
 from seaway.routing.policies.targets import Won
 from seaway.routing.policies.traffic import size
 from seaway.routing.policy import ApiKeys, BasicAuth, External, JwtProvider

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from seaway.routing.policies.keysets import usable
+from seaway.pki.keysets import usable
 
 
 def number(value: int) -> str:
