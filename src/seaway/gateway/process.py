@@ -39,6 +39,7 @@ PAUSE = 0.01
 LOOK_AT_VERSION, BETWEEN_LOOKS = 60.0, 1.0  # seconds: at the latest, and at the earliest
 OF_FLEETS = {"secrets": "Secret", "configmaps": "ConfigMap"}  # what fleets have of what is watched anyway
 SILENCE = 10.0  # seconds
+OWNERS = {"Gateway": ("gateways", "gatewayclasses"), "IngressClass": ("ingresses", "ingressclasses")}  # of fleets
 
 
 class Settings(NamedTuple):
@@ -144,10 +145,13 @@ class Gateway:
                 self.engine.fact("addresses", *fleet, value=addresses)
             for place, problem in self.provisioning.problems().items():
                 self.engine.fact("parameters problem", *place, value=problem or None)
+            known = [kind for kind, resources in OWNERS.items() if all(map(self.watching.listed, resources))]
             changes = self.engine.settle()
             if not self.settled:
                 self._recall(changes)
             await self._carry_out(changes)
+            if not changes.failures:
+                self.provisioning.know(known)
             self.measures.settled(time.perf_counter() - began, self.engine.memo.decided)
             self.settled = time.monotonic()
             await asyncio.sleep(PAUSE)
@@ -190,8 +194,7 @@ class Gateway:
             self.engine.fact("refused", *fleet, place, value=messages or None)
 
     async def _carry_out(self, changes: Changes) -> None:
-        for fleet, spec in changes.specs.items():
-            self.provisioning.want(fleet, spec)
+        self.provisioning.want(changes.specs)
         if any(changes.specs.values()):
             await self.programming.start()
         failed: set[Fleet] = set()

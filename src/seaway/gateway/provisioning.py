@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from seaway.api import kinds
@@ -22,7 +22,8 @@ from seaway.gateway.identity import Authorities
 from seaway.gateway.infrastructure import objects, parameters
 from seaway.gateway.infrastructure.addresses import addresses
 from seaway.gateway.infrastructure.parameters import Parameters
-from seaway.gateway.infrastructure.values import FLEET, MANAGED, Owner, Port, Wanted, place
+from seaway.gateway.infrastructure.values import FLEET, MANAGED, Owner, Port, Wanted
+from seaway.gateway.places import Places
 from seaway.routing.fleets import Addresses, FleetSpec
 from seaway.routing.ir import Fleet
 
@@ -56,7 +57,7 @@ class Provisioning:
         self._api, self._own, self._base, self._controller = api, own, base, controller
         self._secret: Callable[[Key], Tree | None] = lambda key: None
         self._specs: dict[Fleet, FleetSpec] = {}
-        self._places: dict[Key, Fleet] = {}  # of a fleet's objects
+        self._places = Places(own, self._owner)
         self._applied: dict[Fleet, dict[str, str]] = {}
         self._data: dict[tuple[str, Key], Tree] = {}  # of Secrets and ConfigMaps, as applied
         self._services: dict[Key, Tree] = {}
@@ -64,13 +65,16 @@ class Provisioning:
         self._news: dict[Fleet, Addresses] = {}
         self._problems: dict[Place, str] = {}
         self._known_problems: dict[Place, str] = {}
-        self._left: dict[Fleet, tuple[str, str]] = {}  # where a fleet's objects are, until they are removed
         self._swept: dict[Fleet, set[str]] = {}
         self._heard: Callable[[], None] = lambda: None
         self._trust_changed: Callable[[], None] = lambda: None
         self._trusted: dict[str, Any] = {}
         self._applied_at: dict[Fleet, float] = {}
+        self._watched: tuple[Informer, ...] = ()
+        self._known: frozenset[str] = frozenset()  # kinds of owners of which all that there are is known
+        self._more_known = asyncio.Event()
         self.queue: Reconciler[Fleet] = Reconciler("fleet", self._reconcile)
+        self.orphans: Reconciler[Key] = Reconciler("orphan", self._remove, 1)
 
     # what others ask
 
@@ -81,17 +85,32 @@ class Provisioning:
         another, or trusted together with another."""
         self._heard, self._secret, self._trust_changed = heard, secret, trust_changed
 
-    def want(self, fleet: Fleet, spec: FleetSpec | None) -> None:
-        old = self._specs.pop(fleet, None)
-        if spec is not None:
-            self._specs[fleet] = spec
-            self._places[Key(*place(fleet, spec.class_name, self._own))] = fleet
-        if old is not None and (spec is None or spec.class_name != old.class_name):
-            self._places.pop(Key(*place(fleet, old.class_name, self._own)), None)
-        self.queue.add(fleet)
-        self._look(fleet)
-        if spec is not None:
-            self._parameters(spec)
+    def want(self, specs: Mapping[Fleet, FleetSpec | None]) -> None:
+        """What these fleets are to be now; None: nobody wants them any more."""
+        for fleet, spec in specs.items():
+            if spec is None:
+                self._specs.pop(fleet, None)
+            else:
+                self._specs[fleet] = spec
+        self._places.want(specs, self._specs)
+        for fleet, spec in specs.items():
+            self.queue.add(fleet)
+            self._look(fleet)
+            if spec is not None:
+                self._parameters(spec)
+
+    def know(self, kinds: Iterable[str]) -> None:
+        """Of these kinds of owners all that there are is known, and what they want: what is there for others may go."""
+        found = frozenset(kinds)
+        if not found <= self._known:
+            self._known |= found
+            self._more_known.set()
+
+    def _owner(self, at: Key) -> str:
+        """The uid of the object that owns the fleet at a place, as its Secret says."""
+        secret = self._secret(Key(at.namespace, at.name + objects.OF_SECRET))
+        owners = (secret["metadata"].get("ownerReferences") or ()) if secret is not None else ()
+        return next((str(owner["uid"]) for owner in owners if owner.get("controller")), "")
 
     def service_changed(self, key: Key, tree: Tree | None) -> None:
         labels = (tree["metadata"].get("labels") or {}) if tree is not None else {}
@@ -99,7 +118,7 @@ class Provisioning:
             self._services[key] = tree
         elif self._services.pop(key, None) is None:
             return
-        fleet = self._places.get(key)
+        fleet = self._places.fleet(key)
         if fleet is not None:
             self._look(fleet)
             if tree is None:
@@ -116,7 +135,7 @@ class Provisioning:
                     self.queue.add(fleet)
             return
         ours = self._data.get((kind, key))
-        found = self._places.get(Key(key.namespace, key.name.removesuffix(objects.OF_SECRET)))
+        found = self._places.fleet(Key(key.namespace, key.name.removesuffix(objects.OF_SECRET)))
         if ours is not None and found is not None and (tree is None or tree.get("data") != ours):
             self._applied.pop(found, None)
             self.queue.add(found)
@@ -152,12 +171,11 @@ class Provisioning:
     # at work
 
     async def run(self) -> None:
-        watched = [
-            Informer(self._api, kind_of(r), query={"labelSelector": f"{MANAGED[0]}={MANAGED[1]}"}) for r in OWNED
-        ]
+        query = {"labelSelector": f"{MANAGED[0]}={MANAGED[1]}"}
+        self._watched = tuple(Informer(self._api, kind_of(r), query=query) for r in OWNED)
 
         def changed(change: Change) -> None:
-            fleet = self._places.get(change.key)
+            fleet = self._places.fleet(change.key)
             # What others change of a spec, or delete, comes back.
             touched = change.new is None or (
                 change.old is not None
@@ -168,17 +186,36 @@ class Provisioning:
                 self.queue.add(fleet)
 
         async with asyncio.TaskGroup() as group:
-            for informer in watched:
+            for informer in self._watched:
                 informer.listen(changed)
                 group.create_task(informer.run())
             group.create_task(self.queue.run())
+            group.create_task(self.orphans.run())
+            group.create_task(self._tidying())
+
+    async def _tidying(self) -> None:
+        """What this controller made for those who went to others while it was not at work is removed."""
+        for informer in self._watched:
+            await informer.synced.wait()
+        while True:
+            await self._more_known.wait()
+            self._more_known.clear()
+            trees = (tree for informer in self._watched for tree in informer.all())
+            for at in {found for tree in trees if (found := self._places.orphan(tree, self._known)) is not None}:
+                self.orphans.add(at)
+
+    async def _remove(self, at: Key) -> None:
+        if self._places.fleet(at) is None:
+            log.info("%s/%s: nobody wants this fleet any more; it is removed", *at)
+            await self._sweep(*at, set())
 
     def _look(self, fleet: Fleet) -> None:
         """What the fleet's Service says of its addresses."""
         spec = self._specs.get(fleet)
         if spec is None:
             return
-        service = self._services.get(Key(*place(fleet, spec.class_name, self._own)))
+        at = self._places.of(fleet)
+        service = self._services.get(at) if at is not None else None
         strange = sorted({kind for kind, _ in spec.addresses if kind != "IPAddress"})
         wanted = [value for kind, value in spec.addresses if kind == "IPAddress"]
         found = addresses(service, wanted)
@@ -190,20 +227,17 @@ class Provisioning:
         self._heard()
 
     async def _reconcile(self, fleet: Fleet) -> float | None:
-        spec = self._specs.get(fleet)
-        if spec is None:
-            self._applied.pop(fleet, None)
-            old = self._left.pop(fleet, None)
-            if old is not None:
-                self._data.pop(("ConfigMap", Key(*old)), None)
-                self._data.pop(("Secret", Key(old[0], old[1] + objects.OF_SECRET)), None)
-                await self._sweep(*old, set())
-            return None
-        namespace, name = place(fleet, spec.class_name, self._own)
-        old = self._left.get(fleet)
-        if old is not None and old != (namespace, name):
+        spec, at = self._specs.get(fleet), self._places.of(fleet)
+        for old in self._places.left(fleet):
+            self._data.pop(("ConfigMap", old), None)
+            self._data.pop(("Secret", Key(old.namespace, old.name + objects.OF_SECRET)), None)
             await self._sweep(*old, set())
-        self._left[fleet] = namespace, name
+            self._places.swept(old)
+        if spec is None or at is None:
+            self._applied.pop(fleet, None)
+            self._swept.pop(fleet, None)
+            return None
+        namespace, name = at
         by = await self.authorities()
         place_of_secret = Key(namespace, name + objects.OF_SECRET)
         secret = self._secret(place_of_secret) or {"data": self._data.get(("Secret", place_of_secret))}
@@ -221,6 +255,7 @@ class Provisioning:
             spec.annotations,
             self._controller,
             spec.class_name if fleet.kind == "Gateway" else "",
+            self._own,
         )
         trees = objects.objects(wanted)
         if time.monotonic() - self._applied_at.get(fleet, -LOOK_AGAIN) >= LOOK_AGAIN:

@@ -143,6 +143,11 @@ class Watching:
         self.informers[resource], self.kinds[resource] = informer, kind
         self._tasks[resource] = group.create_task(informer.run())
 
+    def listed(self, resource: str) -> bool:
+        """All that there is of a resource is known."""
+        informer = self.informers.get(resource)
+        return informer is not None and informer.synced.is_set()
+
     def all(self, resource: str) -> Iterable[Tree]:
         """What there is of a resource."""
         informer = self.informers.get(resource)

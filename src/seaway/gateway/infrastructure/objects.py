@@ -11,7 +11,7 @@ import ipaddress
 from typing import Any
 
 from seaway.gateway.infrastructure import bootstrap
-from seaway.gateway.infrastructure.values import Wanted, labels, selector
+from seaway.gateway.infrastructure.values import INSTANCE, Wanted, labels, selector
 from seaway.gateway.infrastructure.workload import workload
 
 Tree = dict[str, Any]
@@ -31,9 +31,8 @@ ADDRESSES = "seaway.dev/load-balancer-ips"  # an address a family; spec.loadBala
 
 def _metadata(wanted: Wanted, name: str = "", annotations: Tree | None = None) -> Tree:
     found: Tree = {"name": name or wanted.name, "namespace": wanted.namespace, "labels": labels(wanted)}
-    notes = {**dict(wanted.annotations), **(annotations or {})}
-    if notes:
-        found["annotations"] = dict(sorted(notes.items()))
+    notes = {**dict(wanted.annotations), **(annotations or {}), INSTANCE: wanted.own}
+    found["annotations"] = dict(sorted(notes.items()))
     if wanted.owner:
         found["ownerReferences"] = [
             {

@@ -16,6 +16,7 @@ PROBES = 19003  # of every Envoy, among the ports that no listener may have (rou
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 GATEWAY_CLASS = "gateway.networking.k8s.io/gateway-class-name"
 FLEET = "seaway.dev/fleet"
+INSTANCE = "seaway.dev/controller"  # which controller made it, by its namespace: of several each removes its own alone
 MANAGED = ("app.kubernetes.io/managed-by", CONTROLLER)
 LONGEST = 63  # of a Service's name, and of a label's value
 _LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
@@ -49,7 +50,7 @@ class Identity(NamedTuple):
 class Wanted(NamedTuple):
     """A fleet as it is to be. `name`: of its objects; `labels` and `annotations`: of spec.infrastructure, for all of them;
     `addresses`: what the Gateway asks for; `drain_key`: what the kubelet shows to have an Envoy drained; `controller`: where
-    xDS is served; `gateway_class`: for a label, empty for an IngressClass."""
+    xDS is served; `gateway_class`: for a label, empty for an IngressClass; `own`: the controller's namespace."""
 
     fleet: Fleet
     namespace: str
@@ -64,6 +65,7 @@ class Wanted(NamedTuple):
     annotations: tuple[tuple[str, str], ...] = ()
     controller: tuple[str, int] = (f"{CONTROLLER}.{SYSTEM}.svc", XDS_PORT)
     gateway_class: str = ""
+    own: str = SYSTEM
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:
@@ -74,11 +76,11 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     return f"{text[: longest - len(digest) - 1].rstrip('-.')}-{digest}"
 
 
-def object_name(gateway: str, gateway_class: str) -> str:
+def object_name(gateway: str, gateway_class: str, apart: bool = False) -> str:
     """GEP-1762: `<gateway>-<class>`. What cannot be a Service's name (too long, with dots, a digit at the beginning) goes
-    by a hash, so that no two Gateways of a namespace meet in one name."""
+    by a hash; and with `apart`, where another Gateway of the namespace has the plain name."""
     text = f"{gateway}-{gateway_class}"
-    if len(text) <= LONGEST and _LABEL.match(text):
+    if len(text) <= LONGEST and _LABEL.match(text) and not apart:
         return text
     digest = hashlib.sha256(f"{gateway}\0{gateway_class}".encode()).hexdigest()[:10]
     plain = text.replace(".", "-")
@@ -89,13 +91,13 @@ def object_name(gateway: str, gateway_class: str) -> str:
 INGRESS_NAME = "seaway-ingress"
 
 
-def place(fleet: Fleet, gateway_class: str, own: str = SYSTEM) -> tuple[str, str]:
+def place(fleet: Fleet, gateway_class: str, own: str = SYSTEM, apart: bool = False) -> tuple[str, str]:
     """(namespace, name) of a fleet's objects: a Gateway's beside it, an IngressClass's in the controller's `own` namespace."""
     if fleet.kind == "Gateway":
-        return fleet.namespace, object_name(fleet.name, gateway_class)
-    if fleet.name == "seaway":
+        return fleet.namespace, object_name(fleet.name, gateway_class, apart)
+    if fleet.name == "seaway" and not apart:
         return own, INGRESS_NAME
-    return own, object_name(INGRESS_NAME, fleet.name)
+    return own, object_name(INGRESS_NAME, fleet.name, apart)
 
 
 def selector(wanted: Wanted) -> dict[str, str]:
