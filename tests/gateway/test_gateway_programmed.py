@@ -11,7 +11,7 @@ from transcripts import FLEET, Stream
 
 from seaway.envoy import messages
 from seaway.envoy.xds.fleets import Fleets
-from seaway.envoy.xds.resources import CLUSTER, LISTENER, SCOPES, Resource
+from seaway.envoy.xds.resources import CLUSTER, EXTENSION, LISTENER, SCOPES, Resource
 from seaway.gateway.programmed import Programmed
 from seaway.routing.ir import (
     Action,
@@ -48,7 +48,8 @@ class StrictEnvoy(FakeEnvoy):
             return {"eds": name.name}
         if name.type == LISTENER:
             chains = messages.Listener.FromString(resource.body).filter_chains
-            return {"scopes": True, **({"bad": "alone"} if any("bad" in c.name for c in chains) else {})}
+            fetched = [need.name for need in resource.needs if need.type == EXTENSION]
+            return {"scopes": True, "extensions": fetched, **({"bad": "alone"} if any("bad" in c.name for c in chains) else {})}
         if name.type != SCOPES:
             return {}
         routes = [
