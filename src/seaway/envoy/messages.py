@@ -32,7 +32,9 @@ FILES = {
     "envoy.extensions.http.stateful_session.header.v3.header_pb2": "HeaderBasedSessionState",
     "envoy.extensions.load_balancing_policies.maglev.v3.maglev_pb2": "Maglev",
     "envoy.extensions.load_balancing_policies.ring_hash.v3.ring_hash_pb2": "RingHash",
-    "envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2": "SourcePortInput",
+    "envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2": "SourceIPInput SourcePortInput",
+    "envoy.extensions.matching.input_matchers.ip.v3.ip_pb2": "Ip@IpMatcher",
+    "envoy.extensions.filters.network.rbac.v3.rbac_pb2": "RBAC@NetworkRbac",
     "envoy.extensions.matching.input_matchers.runtime_fraction.v3.runtime_fraction_pb2": (
         "RuntimeFraction@RuntimeFractionMatcher"
     ),

@@ -235,10 +235,13 @@ class ServerTls(Struct, frozen=True):
 
 
 class Stream(Struct, frozen=True):
-    """Bytes or datagrams passed on, without a look inside. No target: connections are closed."""
+    """Bytes or datagrams passed on, without a look inside. No target: connections are closed. `allow`, `deny`: by address of the
+    client, as of RoutePolicy."""
 
     targets: tuple[Target, ...]
     source: Source
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
 
 
 class Chain(Struct, frozen=True):

@@ -28,6 +28,15 @@ MOST_MEASURED = 200
 
 
 TOKENS = Name(EXTENSION, TOKEN_FILTER)
+UNSPEAKABLE = (ValueError, TypeError, OverflowError)
+
+
+def _refusing(rule: Rule) -> tuple[bytes, ...]:
+    """What the rule would have taken is answered with an error: it must not fall to another, which may ask less of it."""
+    try:
+        return routes(Rule(rule.match, Respond(500), rule.source, name=rule.name))
+    except UNSPEAKABLE:
+        return ()
 
 
 class Change(NamedTuple):
@@ -230,14 +239,14 @@ class Translation:
         ban = self._bans.get(rule.source)
         if ban is Ban.RULE:
             return ()
+        if ban is Ban.ACTION:
+            return _refusing(rule)
         try:
-            if ban is Ban.ACTION:
-                return routes(Rule(rule.match, Respond(500), rule.source, name=rule.name))
             found = routes(rule if domain == ANY else portless(rule, domain), self._measured)
-        except (ValueError, TypeError, OverflowError) as e:
+        except UNSPEAKABLE as e:
             # What Envoy's messages cannot hold: told like what a proxy refuses, and no other rule has to suffer for it.
             self.unspeakable[rule.source] = str(e)
-            return ()
+            return _refusing(rule)
         self.unspeakable.pop(rule.source, None)
         return found
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from seaway.envoy import messages
-from seaway.envoy.translation import connections, streams, tls
+from seaway.envoy.translation import addresses, connections, streams, tls
 from seaway.envoy.translation.marks import mark
 from seaway.envoy.translation.wire import packed, serialised
 from seaway.routing.ir import Chain, Fleet, Socket
@@ -54,6 +54,9 @@ def _chain(found: Any, gateway: str, chain: Chain) -> None:
         found.transport_socket.typed_config.CopyFrom(packed(tls.server(chain.tls)))
         found.transport_socket_connect_timeout.FromSeconds(15)
     if chain.stream is not None:
+        if chain.stream.allow or chain.stream.deny:
+            checked = addresses.connections(chain.stream.allow, chain.stream.deny)
+            found.filters.add(name="envoy.filters.network.rbac", typed_config=packed(checked))
         proxy = streams.tcp(gateway, chain.name, chain.stream)
         found.filters.add(name="envoy.filters.network.tcp_proxy", typed_config=packed(proxy))
     else:

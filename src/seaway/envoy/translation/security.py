@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
-from ipaddress import ip_network
 from typing import Any
 
 from seaway.envoy import messages
+from seaway.envoy.translation import addresses
 from seaway.envoy.translation.names import (
     ADDRESS_FILTER,
     AUTHZ_FILTER,
@@ -130,25 +130,9 @@ def _gate() -> Any:
 
 @lru_cache(maxsize=1024)
 def _addresses(allow: tuple[str, ...], deny: tuple[str, ...]) -> Any:
-    """By the client's address as the chain trusts it; who is both allowed and denied is denied."""
     found = messages.RbacPerRoute()
-    rules = found.rbac.rules
-    rules.action = rules.ALLOW
-    policy = rules.policies["addresses"]
-    policy.permissions.add(any=True)
-    both = policy.principals.add().and_ids.ids
-    if allow:
-        _any_of(both.add().or_ids.ids, allow)
-    if deny:
-        _any_of(both.add().not_id.or_ids.ids, deny)
+    addresses.rules(found.rbac.rules, allow, deny)
     return packed(found)
-
-
-def _any_of(ids: Any, addresses: Iterable[str]) -> None:
-    for address in addresses:
-        network = ip_network(address, strict=False)
-        one = ids.add().remote_ip
-        one.address_prefix, one.prefix_len.value = str(network.network_address), network.prefixlen
 
 
 @lru_cache(maxsize=1024)

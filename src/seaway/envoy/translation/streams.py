@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seaway.envoy import messages
+from seaway.envoy.translation import addresses
 from seaway.envoy.translation.accesslog import access_log
 from seaway.envoy.translation.actions import live
 from seaway.envoy.translation.names import NOWHERE
@@ -41,6 +42,8 @@ def udp(gateway: str, listener: str, stream: Stream) -> Any:
     source = stream.source
     found = messages.UdpProxyConfig(stat_prefix=listener)
     targets = live(stream.targets)
+    if stream.allow or stream.deny:
+        _to(addresses.refused(found.matcher.matcher_list.matchers, stream.allow, stream.deny), None)
     total, upto = sum(t.weight for t in targets), 0
     for target in targets[:-1]:
         upto += target.weight
