@@ -17,6 +17,7 @@ from seaway.cluster.apiserver import openapi_v2
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 GROUP = "gateway.networking.k8s.io"
+POLICY_GROUP = "policy.seaway.dev"
 Tree = dict[str, Any]
 BORN = {"gateway_api": True, "folders": ["gateway"]}
 
@@ -150,8 +151,9 @@ def published(channel: str) -> dict[str, Tree]:
 
 
 def served(client: Client) -> dict[str, Tree]:
-    """name -> definition, of those there are."""
-    return {d["metadata"]["name"]: d for d in client.ask("GET", CRDS)[1]["items"]}
+    """name -> definition, of those there are, but for our own policies, which nobody else brings."""
+    found = (d for d in client.ask("GET", CRDS)[1]["items"] if d["spec"]["group"] != POLICY_GROUP)
+    return {d["metadata"]["name"]: d for d in found}
 
 
 def other_than(client: Client, wanted: dict[str, Tree]) -> list[str]:

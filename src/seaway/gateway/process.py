@@ -30,7 +30,7 @@ from seaway.routing.gateway.frontend import GATEWAY_API
 from seaway.routing.ingress.classes import Settings as IngressSettings
 from seaway.routing.ingress.frontend import ingress_front_end, left_behind
 from seaway.routing.ir import Fleet
-from seaway.routing.policies.frontend import POLICIES
+from seaway.routing.policies.frontend import policies_front_end
 
 Tree = dict[str, Any]
 log = logging.getLogger("seaway.gateway")
@@ -60,15 +60,15 @@ class Gateway:
         events: Events,
     ) -> None:
         self._api, self.settings = api, settings
-        ingress = ingress_front_end(IngressSettings(frozenset(settings.ingress_controllers)))
-        self.engine = Engine([GATEWAY_API, POLICIES, ingress])
+        of_ingress = IngressSettings(frozenset(settings.ingress_controllers))
+        self.engine = Engine([GATEWAY_API, policies_front_end(of_ingress), ingress_front_end(of_ingress)])
         self.engine.fact("controllers", value=settings.controllers)
         self.programming, self.provisioning = programming, provisioning
         self.watching = Watching(api, self.engine.resources, self._changed)
         self.writer = StatusWriter(
             api,
             self.watching,
-            lambda: settings.controllers,
+            lambda: (*settings.controllers, *settings.ingress_controllers),
             wrote=measures.statuses.inc,
             unknown=lambda: bool(self._unheard),
         )

@@ -12,7 +12,7 @@ Tree = dict[str, Any]
 # The condition types that are ours wherever we write conditions; those of other parties stay.
 OURS = frozenset(
     "Accepted Programmed ResolvedRefs Conflicted OverlappingTLSConfig PartiallyInvalid InsecureFrontendValidationMode"
-    " SupportedVersion".split()
+    " SupportedVersion Overridden".split()
 )
 SHARED = {"parents": "parentRef", "ancestors": "ancestorRef"}  # lists in which every controller has entries of its own
 MOST_ENTRIES = {"parents": 32, "ancestors": 16}

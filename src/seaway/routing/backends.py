@@ -94,9 +94,9 @@ def _end(endpoint: Endpoint) -> End:
 def endpoints(view: View, cluster: str) -> Endpoints:
     """A decision: who answers for a cluster. Endpoints that are ready; only where none is, those that terminate and still serve
     (KEP-1669), so that the last pods of a Service carry its requests to their end."""
-    namespace, service, port, *_ = cluster.split("/")
+    namespace, service, port, *suffixes = cluster.split("/")
     ports = view.ask(service_ports, namespace, service) or ()
-    protocol = "UDP" if cluster.endswith("/udp") else "TCP"  # a Service may have both on one port
+    protocol = "UDP" if "udp" in suffixes else "TCP"  # a Service may have both on one port
     known = next((p for p in ports if p.port == int(port) and p.protocol == protocol), None)
     if known is None or known.external:
         return Endpoints(cluster, ())

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 from seaway.api.gateway.conditions import POLICY_STATUS
-from seaway.api.gateway.schema import Tree, choice, defaulted, flag, listing, record, rule, text, told, unique, whole
+from seaway.api.gateway.schema import Tree, choice, defaulted, flag, listing, record, rule, told, unique, whole
 from seaway.api.policies.shared import (
     AUTHORITY,
     CIDR,
     COUNT,
     GATEWAY_GROUP,
+    LASTING_DURATION,
     NETWORKING,
-    SHORT_DURATION,
     targets,
 )
 
 _TLS_VERSION = choice("1.2", "1.3")
+# Those that BoringSSL knows: a proxy refuses a listener with any other, as a whole.
+CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+    "ECDHE-ECDSA-AES128-SHA",
+    "ECDHE-RSA-AES128-SHA",
+    "ECDHE-ECDSA-AES256-SHA",
+    "ECDHE-RSA-AES256-SHA",
+    "AES128-GCM-SHA256",
+    "AES256-GCM-SHA384",
+    "AES128-SHA",
+    "AES256-SHA",
+)
 FIELDS: dict[str, Tree] = {
     "tls": record(
         {
             "minVersion": _TLS_VERSION,
             "maxVersion": _TLS_VERSION,
-            "ciphers": told(unique(text(1, 64, "^[A-Z0-9-]+$"), 32), "Of TLS 1.2, by OpenSSL's names."),
+            "ciphers": told(unique(choice(*CIPHERS), 32), "Of TLS 1.2, by OpenSSL's names."),
             "clientCertificates": record(
                 {"caCertificateRefs!": listing(AUTHORITY, 1, 8), "optional": defaulted(flag(), False)}
             ),
@@ -41,12 +58,11 @@ FIELDS: dict[str, Tree] = {
     "http2": record({"maxConcurrentStreams": whole(1, 2147483647, "int64")}),
     "http3": told(flag(), "Also served over QUIC, on the same port by UDP."),
     "maxHeaderKiB": whole(1, 8192),
-    "timeouts": record({"idle": SHORT_DURATION, "request": told(SHORT_DURATION, "To receive a request, whole.")}),
+    "timeouts": record({"idle": LASTING_DURATION, "request": told(LASTING_DURATION, "To receive a request, whole.")}),
     "maxConnections": COUNT,
 }
+TARGETS = ((GATEWAY_GROUP, "Gateway"), (NETWORKING, "IngressClass"))
 CLIENT_TRAFFIC_POLICY = {
-    "spec!": record(
-        {"targetRefs!": targets((GATEWAY_GROUP, "Gateway"), (NETWORKING, "IngressClass")), **FIELDS},
-    ),
+    "spec!": record({"targetRefs!": targets(TARGETS), **FIELDS}),
     "status": POLICY_STATUS,
 }

@@ -11,11 +11,12 @@ from seaway.api.policies.shared import (
     CIDR,
     COOKIE_NAME,
     GATEWAY_GROUP,
+    IDENTITY_HEADER,
+    LASTING_DURATION,
     NETWORKING,
     PATH,
     QUANTITY,
     SECRET,
-    SHORT_DURATION,
     targets,
 )
 
@@ -26,7 +27,7 @@ _PROVIDER = record(
         "audiences": unique(text(1, 1024), 16),
         "jwks": told(text(1, 65536), "The keys themselves, as a JWKS."),
         "remote": record({"backendRef!": BACKEND, "path!": PATH}),
-        "claimsToHeaders": listing(record({"claim!": text(1, 256), "header!": HEADER_NAME}), None, 16),
+        "claimsToHeaders": listing(record({"claim!": text(1, 256), "header!": IDENTITY_HEADER}), None, 16),
     },
     rule("has(self.jwks) != has(self.remote)", "exactly one of jwks and remote must be given"),
 )
@@ -37,14 +38,14 @@ FIELDS: dict[str, Tree] = {
         {
             "users!": told(SECRET, "Its entry `auth` is an htpasswd file with SHA hashes."),
             "realm": text(1, 128, '^[^"\\\\\\x00-\\x1f]+$'),
-            "forwardUserAs": HEADER_NAME,
+            "forwardUserAs": IDENTITY_HEADER,
         }
     ),
     "apiKeys": record(
         {
             "secretRefs!": told(listing(SECRET, 1, 16), "Each entry is a client and its key."),
             "in!": listing(record({"type!": choice("Header", "QueryParam", "Cookie"), "name!": COOKIE_NAME}), 1, 8),
-            "forwardClientAs": HEADER_NAME,
+            "forwardClientAs": IDENTITY_HEADER,
         }
     ),
     "jwt": record({"providers!": listing(_PROVIDER, 1, 8)}),
@@ -53,26 +54,23 @@ FIELDS: dict[str, Tree] = {
             "protocol": defaulted(choice("HTTP", "GRPC"), "HTTP"),
             "backendRef!": BACKEND,
             "path": told(PATH, "Put before the request's own."),
-            "timeout": SHORT_DURATION,
+            "timeout": LASTING_DURATION,
             "forwardHeaders": told(unique(HEADER_NAME, 32), "Of the request, to whom is asked."),
-            "backendHeaders": told(unique(HEADER_NAME, 32), "Of the answer, to the backend."),
+            "backendHeaders": told(unique(IDENTITY_HEADER, 32), "Of the answer, to the backend."),
             "maxBody": told(QUANTITY, "So much of the request's body is shown."),
         }
     ),
     "allow": told(_ADDRESSES, "Only clients with these addresses."),
     "deny": told(_ADDRESSES, "No clients with these addresses."),
 }
+TARGETS = (
+    (GATEWAY_GROUP, "Gateway"),
+    (GATEWAY_GROUP, "HTTPRoute"),
+    (GATEWAY_GROUP, "GRPCRoute"),
+    (NETWORKING, "Ingress"),
+    (NETWORKING, "IngressClass"),
+)
 SECURITY_POLICY = {
-    "spec!": record(
-        {
-            "targetRefs!": targets(
-                (GATEWAY_GROUP, "Gateway"),
-                (GATEWAY_GROUP, "HTTPRoute"),
-                (GATEWAY_GROUP, "GRPCRoute"),
-                (NETWORKING, "Ingress"),
-            ),
-            **FIELDS,
-        }
-    ),
+    "spec!": record({"targetRefs!": targets(TARGETS), **FIELDS}),
     "status": POLICY_STATUS,
 }

@@ -9,6 +9,7 @@ from seaway.api.policies.shared import (
     COOKIE_NAME,
     COUNT,
     GATEWAY_GROUP,
+    LASTING_DURATION,
     NETWORKING,
     PATH,
     QUANTITY,
@@ -24,14 +25,14 @@ _HASH = record(
         "name": HEADER_NAME,
         "ttl": told(SHORT_DURATION, "Of a cookie that is made where there is none; without it none is made."),
     },
-    rule("self.type == 'ClientIP' || has(self.name)", "name is required, except for ClientIP"),
+    rule("has(self.name) == (self.type != 'ClientIP')", "name is required, except for ClientIP, which has none"),
     rule("!has(self.ttl) || self.type == 'Cookie'", "ttl may only be given for a Cookie"),
 )
 BALANCING = record(
     {
         "algorithm": defaulted(choice("LeastRequest", "RoundRobin", "Random", "RingHash", "Maglev"), "LeastRequest"),
         "hashOn": told(listing(_HASH, None, 4), "What RingHash and Maglev go by; the client's address if nothing."),
-        "slowStart": told(SHORT_DURATION, "How long a new endpoint takes to its full share."),
+        "slowStart": told(LASTING_DURATION, "How long a new endpoint takes to its full share."),
     },
     rule(
         "!has(self.hashOn) || (has(self.algorithm) && self.algorithm in ['RingHash', 'Maglev'])",
@@ -46,7 +47,7 @@ SESSION = record(
     {
         "type": defaulted(choice("Cookie", "Header"), "Cookie"),
         "name": COOKIE_NAME,
-        "lifetime": told(SHORT_DURATION, "Of the cookie; without it, the browser's session."),
+        "lifetime": told(LASTING_DURATION, "Of the cookie; without it, the browser's session."),
         "path": PATH,
     },
     rule("!has(self.lifetime) || self.type == 'Cookie'", "lifetime may only be given for a Cookie"),
@@ -56,15 +57,15 @@ TIMEOUTS = record(
     {
         "request": told(SHORT_DURATION, "Of the whole request, retries included; 0s for none."),
         "backendRequest": told(SHORT_DURATION, "Of each attempt."),
-        "connect": SHORT_DURATION,
-        "idle": told(SHORT_DURATION, "Of connections to backends that nobody uses."),
+        "connect": LASTING_DURATION,
+        "idle": told(LASTING_DURATION, "Of connections to backends that nobody uses."),
     }
 )
 RETRY = record(
     {
         "attempts": defaulted(whole(1, 10), 1),
         "codes": unique(STATUS, 16),
-        "backoff": SHORT_DURATION,
+        "backoff": LASTING_DURATION,
         "connectionErrors": defaulted(flag(), True),
     }
 )
@@ -73,8 +74,8 @@ OUTLIERS = record(
     {
         "consecutiveErrors": defaulted(whole(1, 1000), 5),
         "consecutiveGatewayErrors": whole(1, 1000),
-        "interval": SHORT_DURATION,
-        "ejection": told(SHORT_DURATION, "How long at first; longer each time."),
+        "interval": LASTING_DURATION,
+        "ejection": told(LASTING_DURATION, "How long at first; longer each time."),
         "maxPercent": told(defaulted(whole(1, 100), 10), "Of the endpoints, at once."),
     }
 )
@@ -84,8 +85,8 @@ HEALTH = record(
         "path": PATH,
         "host": PRECISE_HOSTNAME,
         "statuses": unique(STATUS, 16),
-        "interval": SHORT_DURATION,
-        "timeout": SHORT_DURATION,
+        "interval": LASTING_DURATION,
+        "timeout": LASTING_DURATION,
         "unhealthyThreshold": whole(1, 100),
         "healthyThreshold": whole(1, 100),
     },
@@ -93,6 +94,7 @@ HEALTH = record(
         "(!has(self.path) && !has(self.statuses)) || self.type == 'HTTP'",
         "path and statuses may only be given for HTTP",
     ),
+    rule("!has(self.host) || self.type != 'TCP'", "host may only be given for HTTP and GRPC"),
 )
 _KEY = record(
     {"type!": choice("ClientIP", "Header"), "name": HEADER_NAME, "value": QUERY_NAME},
@@ -125,18 +127,18 @@ FIELDS: dict[str, Tree] = {
     "maxRequestBody": QUANTITY,
     "proxyProtocol": told(choice("V1", "V2"), "Sent to backends."),
 }
+TARGETS = (
+    (GATEWAY_GROUP, "Gateway"),
+    (GATEWAY_GROUP, "HTTPRoute"),
+    (GATEWAY_GROUP, "GRPCRoute"),
+    (GATEWAY_GROUP, "TLSRoute"),
+    (GATEWAY_GROUP, "TCPRoute"),
+    (GATEWAY_GROUP, "UDPRoute"),
+    ("", "Service"),
+    (NETWORKING, "Ingress"),
+    (NETWORKING, "IngressClass"),
+)
 BACKEND_TRAFFIC_POLICY = {
-    "spec!": record(
-        {
-            "targetRefs!": targets(
-                (GATEWAY_GROUP, "Gateway"),
-                (GATEWAY_GROUP, "HTTPRoute"),
-                (GATEWAY_GROUP, "GRPCRoute"),
-                ("", "Service"),
-                (NETWORKING, "Ingress"),
-            ),
-            **FIELDS,
-        }
-    ),
+    "spec!": record({"targetRefs!": targets(TARGETS), **FIELDS}),
     "status": POLICY_STATUS,
 }

@@ -8,6 +8,7 @@ from seaway.routing.backends import cluster_of, protocol_of, service_port, servi
 from seaway.routing.gateway.backendtls import client_certificate, policy_of
 from seaway.routing.incremental import View
 from seaway.routing.ir import BackendTls, Cluster, Fleet
+from seaway.routing.policies.security import Led
 from seaway.routing.references import permitted, reference
 
 Tree = dict[str, Any]
@@ -69,3 +70,9 @@ def backing(
 
 def _none(problem: Problem, title: str) -> Backing:
     return Backing(None, problem, problem[1], title)
+
+
+def led(view: View, fleet: Fleet, to: Led) -> Cluster | str:
+    """The cluster of a Service that a policy asks, whose reference has been judged: in the Service's own name."""
+    found = backing(view, "Service", to.namespace, {"name": to.service, "port": to.port}, fleet, to.protocol)
+    return found.cluster if found.cluster is not None else found.why

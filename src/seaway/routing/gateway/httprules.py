@@ -8,7 +8,7 @@ import msgspec
 
 from seaway.routing.durations import seconds
 from seaway.routing.gateway import filters
-from seaway.routing.gateway.backing import Backing, backing
+from seaway.routing.gateway.backing import Backing, backing, led
 from seaway.routing.gateway.filters import Filters, Incompatible
 from seaway.routing.gateway.matches import Unsupported, grpc_matches, http_matches
 from seaway.routing.incremental import View
@@ -80,8 +80,8 @@ class _Reader:
         port: int,
         listener: str,
     ) -> None:
-        wider = On(*fleet, listener), On(*fleet)
-        self.policies = ForRules(view, On(kind, namespace, name), wider)
+        wider = (*((On(*fleet, listener),) if listener else ()), On(*fleet))
+        self.policies = ForRules(view, On(kind, namespace, name), wider, lead=lambda to: led(view, fleet, to))
         self.view, self.kind, self.namespace, self.name = view, kind, namespace, name
         self.fleet, self.scheme, self.port = fleet, scheme, port
         self.clusters: dict[str, Cluster] = {}
@@ -91,16 +91,24 @@ class _Reader:
         field = f"rules[{index}]"
         source = Source(self.kind, self.namespace, self.name, field)
         matches = list((http_matches if self.kind == "HTTPRoute" else grpc_matches)(entry, field))
-        found = filters.read(entry.get("filters"), f"{field}.filters", self.scheme, self.port, self._mirror)
         title = str(entry.get("name") or "")
         policies = self.policies.rule(title)
-        action = policies.action(self._action(entry, field, found, policies), entry, f"{self.name}/{title or field}")
+        found = self._filters(entry.get("filters"), f"{field}.filters", policies)
+        whole = f"{self.namespace}/{self.name}/{title or field}"
+        action = policies.action(self._action(entry, field, found, policies), entry, whole)
         self.clusters.update((c.name, c) for c in policies.clusters)
         cors = found.cors or policies.cors
         return [
             Rule(match, _for_match(action, match), source, found.request, found.response, cors, title, policies.route)
             for match in matches
         ]
+
+    def _filters(self, entries: Any, field: str, policies: RulePolicies) -> Filters:
+        def mirrored(ref: Tree) -> str:
+            backed = self._backing(ref, policies)
+            return backed.cluster.name if backed.cluster is not None else ""
+
+        return filters.read(entries, field, self.scheme, self.port, mirrored)
 
     def _action(self, entry: Tree, field: str, found: Filters, policies: RulePolicies) -> Action:
         if found.broken:
@@ -130,9 +138,11 @@ class _Reader:
         for i, entry in enumerate(ref["filters"]):
             if entry["type"] in OF_RULES:
                 raise Unsupported(f"{field}.filters[{i}].type: {entry['type']} is a filter of rules, not of backends")
-        own = filters.read(ref["filters"], f"{field}.filters", self.scheme, self.port, self._mirror)
+        own = self._filters(ref["filters"], f"{field}.filters", policies)
         if own.mirrors or own.cors:
-            raise Unsupported(f"{field}.filters: RequestMirror and CORS hold for a whole rule: put them among its filters")
+            raise Unsupported(
+                f"{field}.filters: RequestMirror and CORS hold for a whole rule: put them among its filters"
+            )
         if own.broken:
             self.problems.append(("InvalidKind", f"{field}: {own.broken}"))
             return Target("", weight, why=own.broken, title=backed.title)
@@ -147,14 +157,10 @@ class _Reader:
             backed.title,
         )
 
-    def _mirror(self, ref: Tree) -> str:
-        backed = self._backing(ref)
-        return backed.cluster.name if backed.cluster is not None else ""
-
-    def _backing(self, ref: Tree, policies: RulePolicies | None = None) -> Backing:
+    def _backing(self, ref: Tree, policies: RulePolicies) -> Backing:
         insisted = "h2" if self.kind == "GRPCRoute" else ""
         backed = backing(self.view, self.kind, self.namespace, ref, self.fleet, insisted)
-        if backed.cluster is not None and policies is not None:
+        if backed.cluster is not None:
             backed = backed._replace(cluster=policies.cluster(backed.cluster))
         if backed.problem is not None:
             self.problems.append(backed.problem)

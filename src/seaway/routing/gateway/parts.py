@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
+
 from seaway.routing.gateway import hostnames
 from seaway.routing.gateway.attaching import ROUTES, Place, attachments
 from seaway.routing.gateway.httprules import compiled
@@ -15,7 +17,8 @@ from seaway.routing.incremental import View
 from seaway.routing.ir import Chain, Cluster, Fleet, ServerTls
 from seaway.routing.parts import Domain, Entry, Part, Parts, Way, order
 from seaway.routing.policies.clients import certificates, client
-from seaway.routing.policies.targets import CLIENTS, Won, fields
+from seaway.routing.policies.force import Force, force
+from seaway.routing.policies.targets import CLIENTS, SECURITY, TRAFFIC, attached, holding
 from seaway.routing.policies.targets import Target as On
 from seaway.routing.policies.traffic import value
 
@@ -28,23 +31,32 @@ def serving(found: Iterable[Listener], port: int, plaintext: bool) -> list[Liste
     return [li for li in found if li.port == port and li.protocol in protocols and li.serves]
 
 
-def client_fields(view: View, listener: Listener, fleet: Fleet) -> dict[str, Won]:
+def client_force(view: View, listener: Listener, fleet: Fleet) -> Force:
     """What client policies say for a listener: those on it, then those on its Gateway."""
     own = (On(*fleet, listener.name),) if listener.where.kind == "Gateway" else ()
-    return fields(view, CLIENTS, (*own, On(*fleet)))
+    return force(view, CLIENTS, (*own, On(*fleet)))
 
 
-def server_tls(view: View, listener: Listener, policies: dict[str, Won]) -> tuple[ServerTls | None, bool]:
-    """How a listener speaks TLS; and whether it may serve at all: not where clients' certificates are to be checked against
-    authorities that are not there. Those that the Gateway itself names come first."""
+def server_tls(listener: Listener, policies: Force) -> tuple[ServerTls | None, bool]:
+    """How a listener speaks TLS; and whether it may serve at all: not where clients' certificates are to be checked and cannot
+    be. The check that the Gateway itself asks for comes first."""
     tls = listener.tls
     if tls is None or tls.passthrough:
         return None, True
-    check, problem = certificates(view, policies)
-    wanted = value(policies, "tls")
+    wanted = value(policies.fields, "tls")
     alpn = ("h2", "http/1.1") if listener.protocol == "HTTPS" else ()
     versions = str(wanted.get("minVersion") or ""), str(wanted.get("maxVersion") or "")
-    return ServerTls(tls.certificates, tls.client or check, alpn, *versions), not problem or tls.client is not None
+    may = not policies.closed or (tls.client is not None and tls.client.required)
+    return ServerTls(tls.certificates, tls.client or certificates(policies.fields), alpn, *versions), may
+
+
+def section_of(view: View, listener: Listener, fleet: Fleet) -> str:
+    """The listener's name where policies are attached to it, "" where it is as all of its Gateway are: their routes' rules are
+    made once for all of them."""
+    if listener.where.kind != "Gateway":
+        return ""
+    found = (view.ask(attached, resource, *fleet) for resource in (TRAFFIC, SECURITY))
+    return listener.name if any(section == listener.name for on in found for section, _ in on) else ""
 
 
 def names_of(hostname: str) -> tuple[str, ...]:
@@ -62,15 +74,13 @@ def gateway_parts(view: View, namespace: str, name: str) -> Parts:
     for listener in found:
         if not listener.serves or listener.protocol not in ("HTTP", "HTTPS"):
             continue
-        policies = client_fields(view, listener, fleet_of(namespace, name))
         if listener.protocol == "HTTP":
-            first = serving(found, listener.port, True)[
-                0
-            ]  # all HTTP listeners of a port share a chain, and what the first has
-            policies = client_fields(view, first, fleet_of(namespace, name))
-            chain = Chain("http", first.source, table=listener.table, client=client(policies))
+            first = serving(found, listener.port, True)[0]  # all of a port share a chain, and what the first has
+            policies = client_force(view, first, fleet_of(namespace, name))
+            chain = Chain("http", first.source, table=listener.table, client=client(policies.fields))
         else:
-            tls, may = server_tls(view, listener, policies)
+            policies = client_force(view, listener, fleet_of(namespace, name))
+            tls, may = server_tls(listener, policies)
             if not may:
                 continue
             chain = Chain(
@@ -79,7 +89,7 @@ def gateway_parts(view: View, namespace: str, name: str) -> Parts:
                 names_of(listener.hostname),
                 tls,
                 listener.table,
-                client=client(policies),
+                client=client(policies.fields),
             )
             # A client may use a connection for another host that its certificate covers: 421 sends it to the right one.
             for other in serving(found, listener.port, False):
@@ -125,7 +135,8 @@ def _http_part(
     clusters: dict[str, Cluster] = {}
     for listener, domains in places:
         plaintext = listener.protocol == "HTTP"
-        found = view.ask(compiled, resource, namespace, name, fleet, "http" if plaintext else "https", listener.port)
+        scheme, section = "http" if plaintext else "https", section_of(view, listener, fleet)
+        found = view.ask(compiled, resource, namespace, name, fleet, scheme, listener.port, section)
         patterns = [li.hostname for li in serving(known, listener.port, plaintext)]
         for domain in domains:
             if hostnames.owner(patterns, domain) != listener.hostname:
@@ -153,7 +164,11 @@ def stream_parts(resource: str) -> Callable[[View, str, str], Parts]:
             for listener, domains in places:
                 patterns = [li.hostname for li in serving(known, listener.port, False)]
                 sealed = listener.tls is not None and listener.tls.passthrough
-                stream, used, _ = view.ask(stream_of, resource, namespace, name, fleet, sealed)
+                section = section_of(view, listener, fleet)
+                stream, used, _ = view.ask(stream_of, resource, namespace, name, fleet, sealed, section)
+                if section and holding(view, SECURITY, (On(*fleet, section),)):
+                    # Who passes here is asked nothing: where somebody is to be kept out, all are.
+                    stream = msgspec.structs.replace(stream, targets=())
                 clusters.update((c.name, c) for c in used)
                 for domain in domains:
                     if listener.protocol in ("TLS", "HTTPS") and ROUTES[resource] == "TCPRoute":
@@ -161,11 +176,13 @@ def stream_parts(resource: str) -> Callable[[View, str, str], Parts]:
                     elif listener.protocol == "TLS" and hostnames.owner(patterns, domain) != listener.hostname:
                         continue  # a more specific listener has these connections; two chains of one name are refused
                     title = f"{listener.title}/{domain}" if listener.protocol == "TLS" else listener.title
-                    policies = client_fields(view, listener, fleet)
-                    tls, may = server_tls(view, listener, policies)
+                    policies = client_force(view, listener, fleet)
+                    tls, may = server_tls(listener, policies)
                     if not may:
                         continue
-                    chain = Chain(title, listener.source, names_of(domain), tls, stream=stream, client=client(policies))
+                    chain = Chain(
+                        title, listener.source, names_of(domain), tls, stream=stream, client=client(policies.fields)
+                    )
                     ways.append(Way(listener.port, listener.transport, chain, age))
             found.append(Part(fleet, tuple(ways), clusters=tuple(clusters[n] for n in sorted(clusters))))
         return tuple(found)

@@ -11,6 +11,7 @@ from seaway.routing.fleets import REFUSED
 from seaway.routing.gateway.attaching import ROUTES, Attachment, attachments
 from seaway.routing.gateway.httprules import Compiled, compiled
 from seaway.routing.gateway.listeners import fleet_of
+from seaway.routing.gateway.parts import section_of
 from seaway.routing.gateway.streams import stream_of
 from seaway.routing.incremental import View
 
@@ -44,10 +45,10 @@ def _conditions(view: View, resource: str, namespace: str, name: str, one: Attac
     if resource not in ("httproutes", "grpcroutes"):
         unresolved = view.ask(stream_of, resource, namespace, name, fleet).unresolved
         return [_accepted(one), worst(unresolved, "ResolvedRefs", "ResolvedRefs", GOOD)]
-    scheme, port, section = "http", 80, ""
+    scheme, port, section = "http", 80, ""  # as its parts ask, so that it is not made twice
     for place in one.places:
         scheme, port = ("http" if place.listener.protocol == "HTTP" else "https"), place.listener.port
-        section = place.listener.name if place.listener.where.kind == "Gateway" else ""
+        section = section_of(view, place.listener, fleet)
     found = view.ask(compiled, resource, namespace, name, fleet, scheme, port, section)
     conditions = [_accepted(one), worst(found.unresolved, "ResolvedRefs", "ResolvedRefs", GOOD)]
     if not one.reason and found.dropped:

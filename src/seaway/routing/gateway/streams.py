@@ -8,6 +8,8 @@ from seaway.routing.gateway.attaching import ROUTES
 from seaway.routing.gateway.backing import backing
 from seaway.routing.incremental import View
 from seaway.routing.ir import Cluster, Fleet, Source, Stream, Target
+from seaway.routing.policies.rules import ForRules
+from seaway.routing.policies.targets import Target as On
 
 Tree = dict[str, Any]
 
@@ -20,11 +22,15 @@ class Streamed(NamedTuple):
     unresolved: tuple[tuple[str, str], ...]
 
 
-def stream_of(view: View, resource: str, namespace: str, name: str, fleet: Fleet, sealed: bool = False) -> Streamed:
+def stream_of(
+    view: View, resource: str, namespace: str, name: str, fleet: Fleet, sealed: bool = False, listener: str = ""
+) -> Streamed:
     """A decision: the backends of a route, at a listener that passes TLS through (`sealed`) or not. Such routes have one rule; of
     more only the first could ever be met."""
     kind = ROUTES[resource]
     rules: list[Tree] = ((view.get(resource, namespace, name) or {}).get("spec") or {}).get("rules") or [{}]
+    wider = (*((On(*fleet, listener),) if listener else ()), On(*fleet))
+    policies = ForRules(view, On(kind, namespace, name), wider).rule(str(rules[0].get("name") or ""))
     targets: list[Target] = []
     clusters: dict[str, Cluster] = {}
     problems: list[tuple[str, str]] = []
@@ -32,6 +38,8 @@ def stream_of(view: View, resource: str, namespace: str, name: str, fleet: Fleet
         backed = backing(view, kind, namespace, ref, fleet, "udp" if kind == "UDPRoute" else "tcp", sealed)
         if backed.problem is not None:
             problems.append(backed.problem)
+        if backed.cluster is not None:
+            backed = backed._replace(cluster=policies.cluster(backed.cluster))
         if backed.cluster is not None:
             clusters[backed.cluster.name] = backed.cluster
         name_of = backed.cluster.name if backed.cluster is not None else ""

@@ -26,7 +26,7 @@ from seaway.routing.ingress.hosts import (
     wildcards,
 )
 from seaway.routing.ingress.problems import Problem
-from seaway.routing.ingress.targets import Served, served
+from seaway.routing.ingress.targets import Served, led, served
 from seaway.routing.ir import Action, Cluster, Forward, Match, PathMatch, Redirect, Rule, Source, ValueMatch
 from seaway.routing.parts import Domain, Entry, order
 from seaway.routing.policies.rules import ForRules, RulePolicies
@@ -96,13 +96,14 @@ def build(
     entries: list[Entry] = []
     clusters: dict[str, Cluster] = {}
     problems: dict[str, Problem] = {}
-    policies = ForRules(view, On("Ingress", namespace, name), (On("IngressClass", "", class_name),)).rule("")
+    whole = (On("IngressClass", "", class_name),)
+    policies = ForRules(view, On("Ingress", namespace, name), whole, lead=lambda to: led(view, to)).rule("")
     clusters.update((c.name, c) for c in policies.clusters)
     for line in lines(tree):
         answer = served(view, namespace, line.backend, line.field if line.late else f"{line.field}.backend")
         if answer.problem is not None:
             problems[line.field] = answer.problem
-        forwarded = _under(policies, answer, f"{name}/{line.field}", clusters)
+        forwarded = _under(policies, answer, f"{namespace}/{name}/{line.field}", clusters)
         source = Source("Ingress", namespace, name, line.field.removeprefix("spec."))
         redirected = _redirected(view, settings, class_name, line, annotations)
         for table in tables:

@@ -16,6 +16,7 @@ from seaway.routing.backends import ServicePort, cluster_of, protocol_of, servic
 from seaway.routing.incremental import View
 from seaway.routing.ingress.problems import BACKEND, PROTOCOL, UNSUPPORTED, Problem
 from seaway.routing.ir import BackendTls, Cluster, Forward, Respond, Target
+from seaway.routing.policies.security import Led
 
 Tree = dict[str, Any]
 UNAVAILABLE = Respond(503)
@@ -73,6 +74,19 @@ def target(view: View, namespace: str, service: str, wanted: int | str) -> Serve
     if port.external:
         cluster = msgspec.structs.replace(cluster, port=view.ask(_external_target, namespace, service, port.port))
     return Served(Forward((Target(cluster.name, title=f"{service}:{wanted}"),)), cluster)
+
+
+def led(view: View, to: Led) -> Cluster | str:
+    """The cluster of a Service that a policy asks, as that of a backend; one that must speak HTTP/2 has a name of its own."""
+    found = view.ask(target, to.namespace, to.service, to.port)
+    port = service_port(view, to.namespace, to.service, to.port)
+    if found.cluster is None or port is None:
+        return (
+            found.problem.message if found.problem is not None else f"Service {to.namespace}/{to.service} is not there"
+        )
+    if to.protocol:
+        return cluster_of(to.namespace, to.service, port, to.protocol, found.cluster.tls)
+    return found.cluster
 
 
 def _external_port(view: View, namespace: str, service: str, wanted: int | str) -> ServicePort | None:

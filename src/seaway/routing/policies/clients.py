@@ -29,7 +29,7 @@ def client(fields: Mapping[str, Won]) -> ClientPolicy | None:
     found = ClientPolicy(
         bool(plain("proxyProtocol", False)),
         int(trusted.get("hops") or 0),
-        tuple(_network(a) for a in trusted.get("addresses") or ()),
+        tuple(str(ipaddress.ip_network(a, strict=False)) for a in trusted.get("addresses") or ()),
         str(tls.get("minVersion") or ""),
         str(tls.get("maxVersion") or ""),
         tuple(str(c) for c in tls.get("ciphers") or ()),
@@ -43,24 +43,31 @@ def client(fields: Mapping[str, Won]) -> ClientPolicy | None:
     return found if found != ClientPolicy() else None
 
 
-def _network(text: object) -> str:
-    try:
-        return str(ipaddress.ip_network(str(text), strict=False))
-    except ValueError:
-        return ""
+def _authorities(namespace: str, tls: Tree) -> list[str]:
+    """The authorities for certificates of clients, as names of trusts."""
+    refs = (tls.get("clientCertificates") or {}).get("caCertificateRefs") or ()
+    return [f"{ref['kind']}/{namespace}/{ref['name']}" for ref in refs]
 
 
-def certificates(view: View, fields: Mapping[str, Won]) -> tuple[ClientCheck | None, str]:
-    """How certificates of clients are checked, and why that cannot be done: then nobody is let in."""
-    won = fields.get("tls")
-    wanted = value(fields, "tls").get("clientCertificates")
-    if won is None or not wanted:
-        return None, ""
-    names = []
-    for ref in wanted["caCertificateRefs"]:
-        name = f"{ref.get('kind') or 'ConfigMap'}/{won.policy.namespace}/{ref['name']}"
-        problem, found = view.ask(checked_trust, name)
-        if found is None:
-            return None, f"spec.tls.clientCertificates: {problem}"
-        names.append(name)
-    return ClientCheck(",".join(names), not wanted.get("optional")), ""
+def problem(view: View, namespace: str, fields: Mapping[str, Any]) -> str:
+    """Why a sound policy cannot be carried out."""
+    for i, name in enumerate(_authorities(namespace, fields.get("tls") or {})):
+        why = view.ask(checked_trust, name)[0]
+        if why:
+            return f"spec.tls.clientCertificates.caCertificateRefs[{i}]: {why}"
+    return ""
+
+
+def asks_for_certificates(spec: object) -> bool:
+    """Whether a policy, sound or not, is to keep clients without certificates out."""
+    tls = spec.get("tls") if isinstance(spec, dict) else None
+    return tls is not None and (not isinstance(tls, dict) or tls.get("clientCertificates") is not None)
+
+
+def certificates(fields: Mapping[str, Won]) -> ClientCheck | None:
+    """How certificates of clients are checked."""
+    won, tls = fields.get("tls"), value(fields, "tls")
+    if won is None or not tls.get("clientCertificates"):
+        return None
+    names = _authorities(won.policy.namespace, tls)
+    return ClientCheck(",".join(names), not tls["clientCertificates"]["optional"])

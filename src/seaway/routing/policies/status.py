@@ -9,24 +9,21 @@ from typing import Any
 from seaway.api.tree import Key
 from seaway.routing.conditions import Condition, rendered
 from seaway.routing.engine import Status
-from seaway.routing.gateway.attaching import ROUTES, attachments
-from seaway.routing.gateway.backendtls import gateways_using
-from seaway.routing.gateway.listeners import is_ours, listeners
+from seaway.routing.gateway.classes import CONTROLLER
+from seaway.routing.gateway.listeners import KINDS as PROTOCOLS
+from seaway.routing.gateway.listeners import listeners
 from seaway.routing.incremental import View
-from seaway.routing.policies.clients import certificates
-from seaway.routing.policies.security import security
-from seaway.routing.policies.targets import CLIENTS, KINDS, SECURITY, Target, Won, attached, targets
-from seaway.routing.policies.traffic import OF_BACKENDS
+from seaway.routing.ingress.classes import Settings
+from seaway.routing.policies.force import Verdict, verdict
+from seaway.routing.policies.reach import Ancestor, ancestors, exists, inner, missing, silent
+from seaway.routing.policies.targets import CLIENTS, GATEWAY_GROUP, GROUPS, KINDS, SECURITY, Target, attached, targets
 
 Tree = dict[str, Any]
-Ancestor = tuple[str, str, str, str]  # kind, namespace, name, controller
-RESOURCES = {kind: resource for resource, kind in ROUTES.items()}
-GATEWAY = "gateway.networking.k8s.io"
-GROUPS = {"Gateway": GATEWAY, "IngressClass": "networking.k8s.io", "Ingress": "networking.k8s.io"}
 MOST = 16  # ancestors of a status
+MOST_NAMED = 8  # of the policies that a message names
 
 
-def policy_status(resource: str) -> Callable[[View, str, str], Status | None]:
+def policy_status(resource: str, settings: Settings) -> Callable[[View, str, str], Status | None]:
     """The decision for a kind of policy."""
 
     def status(view: View, namespace: str, name: str) -> Status | None:
@@ -34,113 +31,140 @@ def policy_status(resource: str) -> Callable[[View, str, str], Status | None]:
         if tree is None:
             return None
         generation = int(tree["metadata"].get("generation") or 0)
-        found: dict[Ancestor, list[Target]] = {}
-        for target in targets(tree):
-            for ancestor in _ancestors(view, target):
-                found.setdefault(ancestor, []).append(target)
+        key = Key(namespace, name)
+        judged = view.ask(verdict, resource, namespace, name)
         entries = [
             {
-                "ancestorRef": {
-                    "group": GROUPS.get(ancestor[0], GATEWAY),
-                    "kind": ancestor[0],
-                    **({"namespace": ancestor[1]} if ancestor[1] else {}),
-                    "name": ancestor[2],
-                },
-                "controllerName": ancestor[3],
-                "conditions": rendered(_conditions(view, resource, Key(namespace, name), tree, on), generation),
+                "ancestorRef": _reference(where),
+                "controllerName": where.controller,
+                "conditions": rendered(conditions, generation),
             }
-            for ancestor, on in sorted(found.items())[:MOST]
+            for where, conditions in _said(view, settings, resource, key, targets(tree), judged)[:MOST]
         ]
         return Status(resource, namespace, name, {"ancestors": entries})
 
     return status
 
 
-def _ancestors(view: View, target: Target) -> Iterable[Ancestor]:
-    """The Gateways of ours that a target is one of, is attached to, or is used by."""
-    kind, namespace, name, _ = target
-    if kind == "Gateway":
-        controller = view.ask(is_ours, namespace, name)
-        if controller:
-            yield kind, namespace, name, controller
-    elif kind in RESOURCES:
-        for one in view.ask(attachments, RESOURCES[kind], namespace, name):
-            yield "Gateway", *one.gateway, one.controller
-    elif kind == "Service":
-        for controller, space, gateway in view.ask(gateways_using, f"{namespace}/{name}"):
-            yield "Gateway", space, gateway, controller
+def _reference(where: Ancestor) -> Tree:
+    group = "policy.seaway.dev" if where.kind in KINDS.values() else GROUPS.get(where.kind, GATEWAY_GROUP)
+    namespace = {"namespace": where.namespace} if where.namespace else {}
+    return {"group": group, "kind": where.kind, **namespace, "name": where.name}
 
 
-def _missing(view: View, target: Target) -> str:
-    """What of a target is not there: the section of an object that is."""
-    kind, namespace, name, section = target
-    if not section:
-        return ""
-    if kind == "Gateway":
-        known = [li.name for li in view.ask(listeners, namespace, name) or () if li.where.kind == "Gateway"]
-    elif kind in RESOURCES:
-        tree = view.get(RESOURCES[kind], namespace, name) or {}
-        known = [str(r.get("name") or "") for r in (tree.get("spec") or {}).get("rules") or ()]
-    elif kind == "Service":
-        ports = ((view.get("services", namespace, name) or {}).get("spec") or {}).get("ports") or ()
-        known = [word for p in ports for word in (str(p.get("name") or ""), str(p["port"]))]
-    else:
-        return ""
-    return "" if section in known else f"{kind} {namespace}/{name} has no section {section}"
+def _said(
+    view: View, settings: Settings, resource: str, key: Key, attached_to: list[Target], judged: Verdict
+) -> list[tuple[Ancestor, list[Condition]]]:
+    """What is said of a policy to each ancestor, in order of their names."""
+    reached: dict[Ancestor, dict[Target, str]] = {}
+    nowhere: dict[Target, str] = {}
+    for target in attached_to:
+        found = view.ask(ancestors, settings, *target.whole[:3])
+        for ancestor, why in found:
+            reached.setdefault(ancestor, {})[target] = missing(view, target) or why
+        if not found and (judged.problem or not exists(view, target)):
+            nowhere[target.whole] = missing(view, target.whole)
+    said = [
+        (where, _conditions(view, settings, resource, key, judged, on, where)) for where, on in sorted(reached.items())
+    ]
+    speaks = (view.fact("controllers") or (CONTROLLER,))[0]
+    for target, why in sorted(nowhere.items()):
+        condition = _invalid(judged) if judged.problem else Condition("Accepted", False, "TargetNotFound", why)
+        said.append((Ancestor(*target[:3], speaks), [condition]))
+    if judged.problem and not said:
+        said.append((Ancestor(KINDS[resource], *key, speaks), [_invalid(judged)]))
+    return said
 
 
-def _conditions(view: View, resource: str, key: Key, tree: Tree, on: list[Target]) -> list[Condition]:
-    own = {n: Won(v, key) for n, v in tree["spec"].items() if n != "targetRefs"}
-    missing = [m for m in (_missing(view, target) for target in on) if m]
-    if len(missing) == len(on):
-        return [Condition("Accepted", False, "TargetNotFound", "; ".join(missing))]
-    problem = _problem(view, resource, own, on)
-    if problem:
-        return [Condition("Accepted", False, "Invalid", problem)]
-    lost = _lost(view, resource, key, tree, on)
-    if lost and all(name in lost for name in own):
-        return [Condition("Accepted", False, "Conflicted", _told(resource, lost))]
-    accepted = Condition(
-        "Accepted", True, "Accepted", "the policy is in force" + ("; " + "; ".join(missing) if missing else "")
-    )
+def _invalid(judged: Verdict) -> Condition:
+    return Condition("Accepted", False, "Invalid", judged.problem + ("; nobody may pass" if judged.closes else ""))
+
+
+def _conditions(
+    view: View,
+    settings: Settings,
+    resource: str,
+    key: Key,
+    judged: Verdict,
+    on: dict[Target, str],
+    where: Ancestor,
+) -> list[Condition]:
+    """Of a policy at an ancestor. `on`: its targets there, with what is missing of each."""
+    if judged.problem:
+        return [_invalid(judged)]
+    there = [target for target, why in on.items() if not why]
+    absent = [why for why in on.values() if why]
+    if not there:
+        return [Condition("Accepted", False, "TargetNotFound", "; ".join(absent))]
+    unasked = [why for t in there if (why := silent(view, t))] if resource == CLIENTS else []
+    if len(unasked) == len(there):
+        return [Condition("Accepted", False, "Conflicted", "; ".join(unasked))]
+    streams = [why for t in there if (why := _unasked(view, t))] if resource == SECURITY else []
+    if any(t.section for t in there) and len(streams) == len(there):
+        return [Condition("Accepted", False, "Invalid", f"{'; '.join(streams)}; nobody may pass")]
+    lost = _lost(view, resource, key, judged, there)
+    if lost and len(lost) == len(judged.fields):
+        return [Condition("Accepted", False, "Conflicted", _won(resource, lost))]
+    message = "; ".join(["the policy is in force", *absent, *unasked, *streams])
+    found = [Condition("Accepted", True, "Accepted", message)]
     if lost:
-        return [accepted, Condition("Conflicted", True, "FieldsLost", _told(resource, lost))]
-    return [accepted]
+        found.append(Condition("Conflicted", True, "FieldsLost", _won(resource, lost)))
+    overridden = _overridden(view, settings, resource, judged, there, where)
+    if overridden:
+        found.append(Condition("Overridden", True, "Overridden", overridden))
+    return found
 
 
-def _problem(view: View, resource: str, own: dict[str, Won], on: list[Target]) -> str:
-    if resource == SECURITY:
-        closed = security(view, own).closed
-        return f"{closed}; nobody may pass" if closed else ""
-    if resource == CLIENTS:
-        return certificates(view, own)[1]
-    of_service = sorted(n for n in own if n not in OF_BACKENDS)
-    if of_service and any(target.kind == "Service" for target in on):
-        return f"spec.{of_service[0]}: holds for routes and Gateways, not for a Service"
-    return ""
+def _unasked(view: View, target: Target) -> str:
+    """The listeners of a target that pass connections on: nobody who comes in there is asked who he is."""
+    if target.kind != "Gateway":
+        return ""
+    names = [
+        f"{li.name} ({li.protocol})"
+        for li in view.ask(listeners, target.namespace, target.name) or ()
+        if li.where.kind == "Gateway"
+        and target.section in ("", li.name)
+        and "HTTPRoute" not in PROTOCOLS.get(li.protocol, ("HTTPRoute",))
+    ]
+    return f"it holds for requests, not for what passes listener {', '.join(names)}" if names else ""
 
 
-def _lost(view: View, resource: str, key: Key, tree: Tree, on: list[Target]) -> dict[str, Key]:
-    """Fields that an older policy on the same targets sets: field -> that policy. A field counts as lost where it is for every
+def _lost(view: View, resource: str, key: Key, judged: Verdict, there: Iterable[Target]) -> dict[str, Key]:
+    """Fields that an older policy on the same targets says: field -> that policy. A field counts as lost where it is for every
     target."""
     found: dict[str, Key] = {}
-    names = [n for n in tree["spec"] if n != "targetRefs"]
-    for name in names:
-        winners = []
-        for target in on:
-            first = next(
+    for name in judged.fields:
+        winners = [
+            next(
                 (
                     other
-                    for section, other in view.ask(attached, resource, target.kind, target.namespace, target.name)
-                    if section == target.section and name in (view.get(resource, *other) or {"spec": {}})["spec"]
+                    for section, other in view.ask(attached, resource, *target.whole[:3])
+                    if section == target.section and name in view.ask(verdict, resource, *other).fields
                 ),
                 key,
             )
-            winners.append(first)
-        if winners and key not in winners:
+            for target in there
+        ]
+        if key not in winners:
             found[name] = winners[0]
     return found
 
 
-def _told(resource: str, lost: dict[str, Key]) -> str:
+def _won(resource: str, lost: dict[str, Key]) -> str:
     return "; ".join(f"{name} is that of {KINDS[resource]} {winner}" for name, winner in sorted(lost.items()))
+
+
+def _overridden(
+    view: View, settings: Settings, resource: str, judged: Verdict, there: Iterable[Target], where: Ancestor
+) -> str:
+    """Which fields more specific policies say otherwise for a part of what the targets are."""
+    found: dict[tuple[str, Target, Key], None] = {}
+    for outer in there:
+        for target, other in inner(view, settings, resource, outer, where):
+            theirs = view.ask(verdict, resource, *other).fields
+            found.update(((name, target, other), None) for name in judged.fields if name in theirs)
+    if not found:
+        return ""
+    told = [f"{name} is that of {KINDS[resource]} {other} at {at.title}" for name, at, other in sorted(found)]
+    rest = f"; and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
+    return "; ".join(told[:MOST_NAMED]) + rest

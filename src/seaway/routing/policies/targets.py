@@ -1,4 +1,4 @@
-"""Which policies hold for what: by target, the most specific first, field by field (GEP-713, merging by fields)."""
+"""What policies are attached to."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from seaway.routing.incremental import View
 Tree = dict[str, Any]
 TRAFFIC, CLIENTS, SECURITY = "backendtrafficpolicies", "clienttrafficpolicies", "securitypolicies"
 KINDS = {TRAFFIC: "BackendTrafficPolicy", CLIENTS: "ClientTrafficPolicy", SECURITY: "SecurityPolicy"}
-GATEWAY_GROUP = "gateway.networking.k8s.io"
-CLUSTER_SCOPED = ("IngressClass",)
+GATEWAY_GROUP, NETWORKING = "gateway.networking.k8s.io", "networking.k8s.io"
+GROUPS = {"Service": "", "Ingress": NETWORKING, "IngressClass": NETWORKING}  # of all other kinds: Gateway API's
+CLASS = "IngressClass"
+# Whoever may write a policy here may speak for a whole class: it has no namespace of its own.
+CLASSES_FROM = "seaway-system"
 
 
 class Target(NamedTuple):
@@ -22,6 +25,15 @@ class Target(NamedTuple):
     namespace: str
     name: str
     section: str = ""
+
+    @property
+    def whole(self) -> Target:
+        return self._replace(section="")
+
+    @property
+    def title(self) -> str:
+        where = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind} {where}{' ' + self.section if self.section else ''}"
 
 
 class Won(NamedTuple):
@@ -37,17 +49,27 @@ def index(resource: str) -> str:
 
 
 def targets(tree: Tree) -> list[Target]:
-    """What a policy is attached to: objects of its own namespace, and classes."""
+    """What a policy is attached to: objects of its own namespace; a class only from the system's. Entries that cannot be read are
+    none: the others count, so that a policy that is to close something closes it whatever else stands in it."""
     own = str(tree["metadata"].get("namespace") or "")
-    return [
-        Target(
-            str(ref["kind"]),
-            "" if ref["kind"] in CLUSTER_SCOPED else own,
-            str(ref["name"]),
-            str(ref.get("sectionName") or ""),
-        )
-        for ref in tree["spec"].get("targetRefs") or ()
-    ]
+    spec = tree.get("spec")
+    refs = spec.get("targetRefs") if isinstance(spec, dict) else None
+    found = []
+    for ref in refs if isinstance(refs, list) else ():
+        if not isinstance(ref, dict):
+            continue
+        kind, name = str(ref.get("kind") or ""), str(ref.get("name") or "")
+        group = GROUPS.get(kind, GATEWAY_GROUP)
+        if not kind or not name or ref.get("group", group) != group or (kind == CLASS and own != CLASSES_FROM):
+            continue
+        found.append(Target(kind, "" if kind == CLASS else own, name, str(ref.get("sectionName") or "")))
+    return list(dict.fromkeys(found))
+
+
+def foreign_class(tree: Tree) -> bool:
+    """Whether a policy speaks of a class from a namespace whose word does not count."""
+    refs = (tree.get("spec") or {}).get("targetRefs") or ()
+    return tree["metadata"].get("namespace") != CLASSES_FROM and any(r.get("kind") == CLASS for r in refs)
 
 
 def indexed(tree: Tree) -> Iterable[str]:
@@ -70,21 +92,10 @@ def attached(view: View, resource: str, kind: str, namespace: str, name: str) ->
 
 
 def holding(view: View, resource: str, chain: Iterable[Target]) -> list[Key]:
-    """The policies that hold, those that win first."""
+    """The policies that are attached to some of these, those that win first."""
     found: list[Key] = []
     for target in chain:
         for section, key in view.ask(attached, resource, target.kind, target.namespace, target.name):
             if section == target.section and key not in found:
                 found.append(key)
-    return found
-
-
-def fields(view: View, resource: str, chain: Iterable[Target]) -> dict[str, Won]:
-    """What holds for a chain of targets, field by field."""
-    found: dict[str, Won] = {}
-    for key in holding(view, resource, chain):
-        spec = (view.get(resource, *key) or {}).get("spec") or {}
-        for name, value in spec.items():
-            if name != "targetRefs":
-                found.setdefault(name, Won(value, key))
     return found

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from seaway.routing.durations import seconds
 from seaway.routing.ir import Retry, Session
-from seaway.routing.policies.targets import Won
+from seaway.routing.policies.quantities import size
+from seaway.routing.policies.targets import Target, Won
 from seaway.routing.policy import BackendPolicy as Backend
 from seaway.routing.policy import Balancing, Breaker, HashOn, HealthCheck, LimitKey, Outliers, RateLimit
 
 Tree = dict[str, Any]
-# The fields that say how a Service port is used: these alone may be attached to a Service.
+# The fields that say how a Service port is used.
 OF_BACKENDS = ("loadBalancing", "circuitBreaker", "outlierDetection", "healthCheck", "timeouts", "proxyProtocol")
+_STREAM = {
+    "loadBalancing": ("algorithm", "hashOn", "slowStart"),
+    "circuitBreaker": ("connections",),
+    "outlierDetection": (),
+    "healthCheck": (),
+    "timeouts": ("connect",),
+    "proxyProtocol": (),
+}
+# Of targets that are not asked for requests: the fields that hold for them, and of these the parts (none named: all).
+HOLDS: dict[str, Mapping[str, tuple[str, ...]]] = {
+    "Service": {**dict.fromkeys(OF_BACKENDS, ()), "timeouts": ("connect", "idle")},
+    "TCPRoute": _STREAM,
+    "TLSRoute": _STREAM,
+    "UDPRoute": {"loadBalancing": ("algorithm", "hashOn")},
+}
 ALGORITHMS = {
     "LeastRequest": "least-request",
     "RoundRobin": "round-robin",
@@ -22,19 +38,32 @@ ALGORITHMS = {
     "Maglev": "maglev",
 }
 UNITS = {"Second": 1, "Minute": 60, "Hour": 3600, "Day": 86400}
-SIZES = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 Fields = Mapping[str, Won]
+
+
+def problem(fields: Mapping[str, Any], targets: Iterable[Target]) -> str:
+    """What of a sound policy cannot hold for one of its targets."""
+    for kind in sorted({t.kind for t in targets} & HOLDS.keys()):
+        for name, tree in fields.items():
+            if name not in HOLDS[kind]:
+                return f"spec.{name}: cannot hold for a {kind}: {_only(kind)}"
+            parts = HOLDS[kind][name]
+            for part in tree if parts and isinstance(tree, dict) else ():
+                if part not in parts:
+                    return f"spec.{name}.{part}: cannot hold for a {kind}, only {', '.join(parts)}"
+        for i, entry in enumerate((fields.get("loadBalancing") or {}).get("hashOn") or ()):
+            if kind != "Service" and entry["type"] != "ClientIP":
+                return f"spec.loadBalancing.hashOn[{i}].type: cannot hold for a {kind}, only ClientIP"
+    return ""
+
+
+def _only(kind: str) -> str:
+    return f"only {', '.join(sorted(HOLDS[kind]))}"
 
 
 def value(fields: Fields, name: str) -> Tree:
     won = fields.get(name)
     return won.value if won is not None and isinstance(won.value, dict) else {}
-
-
-def size(text: str) -> int:
-    """Bytes of `10Mi`, `512k`, `1.5Gi`."""
-    number = text.rstrip("kMGi")
-    return int(float(number or 0) * SIZES.get(text[len(number) :], 1))
 
 
 def backend(fields: Fields) -> Backend | None:
