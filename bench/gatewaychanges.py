@@ -25,7 +25,8 @@ from seaway.client.reflector import Change
 from seaway.gateway import kinds
 
 Tree = dict[str, Any]
-GATEWAYS, HTTPROUTES = kinds.custom("gateways", "v1"), kinds.custom("httproutes", "v1")
+SERVED = kinds.served(kinds.GROUP, {"v1": ("gateways", "httproutes")})
+GATEWAYS, HTTPROUTES = SERVED["gateways"], SERVED["httproutes"]
 CONNECTIONS = 8
 CHURN = 30.0  # edits of other routes a second
 REST = 20.0  # seconds that the controller is looked at
