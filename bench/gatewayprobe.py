@@ -21,14 +21,14 @@ class Asking:
         self._socket: socket.socket | None = None
         self._left = b""
 
-    def ask(self, host: str, path: str) -> tuple[int, str]:
-        """(status, headers) of an answer; (0, what went wrong) where none came."""
+    def ask(self, host: str, path: str, more: str = "") -> tuple[int, str]:
+        """(status, headers) of an answer; (0, what went wrong) where none came. `more`: lines of headers, each with its end."""
         try:
             if self._socket is None:
                 self._left = b""
                 self._socket = socket.create_connection(self._to, 5)
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._socket.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            self._socket.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n".encode())
             return self._answer(self._socket)
         except (OSError, ValueError) as e:
             if self._socket is not None:

@@ -172,10 +172,10 @@ class Wrk:
         self.cluster, self.root = cluster, root
         self.env = {"LD_LIBRARY_PATH": f"{root}/usr/lib/{os.uname().machine}-linux-gnu"}
 
-    def run(self, address: str, seconds: float, process: Process | None) -> Run:
+    def run(self, address: str, seconds: float, process: Process | None, headers: tuple[tuple[str, str], ...] = (("Host", HOST),)) -> Run:
         before = process.cpu() if process else 0.0
         words = ["env", *(f"{k}={v}" for k, v in self.env.items()), f"{self.root}/usr/bin/wrk", "-t", "1", "-c", str(CLIENTS), "-d", f"{max(round(seconds), 1)}s",
-                 "--latency", "-H", f"Host: {HOST}", f"http://{address}/"]
+                 "--latency", *(w for name, value in headers for w in ("-H", f"{name}: {value}")), f"http://{address}/"]
         text = self.cluster.outside(*words).stdout
         rate, total = re.search(r"Requests/sec: +([\d.]+)", text), re.search(r"(\d+) requests in", text)
         if rate is None or total is None:

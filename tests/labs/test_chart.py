@@ -35,6 +35,14 @@ def test_nothing_is_a_bar_too(values: list[float], log: bool) -> None:
     xml.fromstring(chart.bars("nothing & <all>", ["a", "b"], {"s": values}, log=log))
 
 
+def test_bars_to_the_side_are_as_long_as_their_values_and_have_the_mark_between() -> None:
+    svg = chart.sideways("t", ["a", "b & c"], [1.0, 2.0])
+    one, two = (float(r["width"]) for r in rects(svg)[1:])
+    assert two == pytest.approx(2 * one, abs=0.2)
+    [mark] = xml.fromstring(svg).iter(f"{NS}line")
+    assert float(mark.attrib["x1"]) == pytest.approx(220 + one, abs=0.2)
+
+
 @pytest.mark.parametrize(("size", "want"), [(0, "0 B"), (999, "999 B"), (17_400, "17.4 kB"), (1.72e6, "1.72 MB"), (125e6, "125 MB"), (172e12, "172 TB")])
 def test_sizes_for_people(size: float, want: str) -> None:
     assert human(size) == want

@@ -98,6 +98,31 @@ def bars(
     return plot.done(series)
 
 
+def sideways(
+    title: str, names: Sequence[str], values: Sequence[float], label: Callable[[float], str] = _plain, mark: float = 1.0
+) -> str:
+    """A bar to the right for each of many names, which have room on the left; a line at `mark`, which all are compared with."""
+    row, left, head = 20, 220, 44
+    height = head + row * len(names) + 16
+    scale = (WIDTH - left - 70) / max(*values, mark, 1e-9)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
+        'font-family="system-ui, sans-serif" fill="#222">',
+        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
+        _text(WIDTH / 2, 24, title, 15, weight="bold"),
+    ]
+    for n, (name, value) in enumerate(zip(names, values, strict=True)):
+        y, wide = head + row * n, scale * max(value, 0.0)
+        parts.append(_text(left - 8, y + 14, name, 12, "end"))
+        parts.append(f'<rect x="{left}" y="{y + 3}" width="{wide:.1f}" height="{row - 6}" fill="{COLORS[0]}"/>')
+        parts.append(_text(left + wide + 6, y + 14, label(value), 11, "start"))
+    x = left + scale * mark
+    parts.append(
+        f'<line x1="{x:.1f}" y1="{head}" x2="{x:.1f}" y2="{height - 12}" stroke="{COLORS[1]}" stroke-dasharray="3 3"/>'
+    )
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
 def lines(
     title: str,
     xs: Sequence[float],
