@@ -13,7 +13,7 @@ from typing import Any
 
 # What a question may say: address, port, protocol (http/1.1, h2, h2c, websocket, grpc, tls, tcp, udp, raw), tls (bool), sni, ca
 # (PEM), certificate and key (PEM, the client's), method, host, path, headers (pairs), body, send (messages), raw (text, latin-1),
-# timeout.
+# timeout, series (so many over one connection), version and cipher (of TLS).
 ECHO = "gateway_api_conformance.echo_basic.grpcecho.GrpcEcho"
 
 
@@ -41,11 +41,16 @@ def ask(question: dict[str, Any]) -> dict[str, Any]:
 def _connected(question: dict[str, Any], told: dict[str, Any]) -> socket.socket:
     sock = socket.create_connection((question["address"], question["port"]), question.get("timeout", 5))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    told["from"] = sock.getsockname()[0]
     if not question.get("tls"):
         return sock
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    if question.get("version"):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion[f"TLSv{question['version'].replace('.', '_')}"]
+    if question.get("cipher"):
+        context.set_ciphers(question["cipher"])
     if question.get("ca"):
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(cadata=question["ca"])
@@ -79,10 +84,13 @@ def _stream(question: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
             return _lines(question, sock)
         if protocol in ("h2", "h2c", "grpc"):
             return _http2(question, sock)
+        if question.get("series"):
+            answers = [_http1(question, sock, "keep-alive") for _ in range(question["series"])]
+            return {**answers[-1], "series": [{"status": a["status"], "body": a["body"]} for a in answers]}
         return _http1(question, sock)
 
 
-def _http1(question: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
+def _http1(question: dict[str, Any], sock: socket.socket, connection: str = "close") -> dict[str, Any]:
     websocket = question["protocol"] == "websocket"
     method, body = question.get("method", "GET"), question.get("body", "").encode()
     lines = [f"{method} {question.get('path', '/')} HTTP/1.1", f"Host: {question['host']}"]
@@ -91,7 +99,7 @@ def _http1(question: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
         lines += ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}",
                   f"Origin: http://{question['host']}"]
     else:
-        lines.append("Connection: close")
+        lines.append(f"Connection: {connection}")
     lines += [f"{k}: {v}" for k, v in question.get("headers", [])]
     if body or method in ("POST", "PUT", "PATCH"):
         lines.append(f"Content-Length: {len(body)}")

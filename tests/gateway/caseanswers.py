@@ -80,7 +80,7 @@ def _saw_problems(want: Saw, what: Tree) -> list[str]:
 
 def problems(want: Want, told: Tree) -> list[str]:
     """What is wrong with one answer."""
-    if want.error is not None:
+    if want.error is not None and not (want.status is not None and "status" in told):
         kinds = [want.error] if isinstance(want.error, str) else want.error
         error = told.get("error", "")
         return [] if error and any(error.startswith(k) for k in kinds) else [f"wanted to fail ({' or '.join(kinds)}): {shown(told)}"]
@@ -115,7 +115,26 @@ def problems(want: Want, told: Tree) -> list[str]:
             found.append(f"the server's certificate is for {names}, not {want.certificate}")
     if want.took is not None and not want.took[0] <= told["took"] <= want.took[1]:
         found.append(f"took {told['took']} s, not {want.took[0]} to {want.took[1]}")
+    found += _series_problems(want, told.get("series") or [])
     return found + ([f"(came: {shown(told)})"] if found else [])
+
+
+def _series_problems(want: Want, answers: list[Tree]) -> list[str]:
+    """What is wrong with answers that came one after the other."""
+    if want.series is None:
+        return []
+    statuses = [a["status"] for a in answers]
+    if isinstance(want.series, list):
+        return [] if statuses == want.series else [f"a series of {statuses}, not {want.series}"]
+    if want.series == "limited":
+        passed = statuses.index(429) if 429 in statuses else 0
+        right = passed and statuses == [200] * passed + [429] * (len(statuses) - passed)
+        return [] if right else [f"a series of {statuses}: not some answers and then 429"]
+    pods = [str((seen(a) or {}).get("pod") or a["status"]) for a in answers]
+    names = list(dict.fromkeys(pods))
+    cycle = len(names) > 1 and pods == [names[i % len(names)] for i in range(len(pods))]
+    kind = "one" if len(names) == 1 else "cycle" if cycle else "mixed"
+    return [] if kind == want.series else [f"a series of {pods} is {kind}, not {want.series}"]
 
 
 def share_problems(want: Want, answers: list[Tree]) -> list[str]:
@@ -123,9 +142,10 @@ def share_problems(want: Want, answers: list[Tree]) -> list[str]:
     counted: Counter[str] = Counter()
     for told in answers:
         what = seen(told)
-        counted[str(what.get("pod")) if what else f"status {told.get('status', told.get('error'))}"] += 1
+        pod = (what or {}).get("pod")
+        counted[str(pod) if pod else f"status {told.get('status', told.get('error'))}"] += 1
     names = set(counted) | set(want.shares)
-    wrong = [n for n in names if abs(counted[n] / len(answers) - want.shares.get(n, 0)) > (TOLERANCE if want.shares.get(n) else 0)]
+    wrong = [n for n in names if abs(counted[n] / len(answers) - want.shares.get(n, 0)) > (want.within if want.shares.get(n) else 0)]
     return [f"{dict(counted)} of {len(answers)}; wanted shares {want.shares}"] if wrong else []
 
 

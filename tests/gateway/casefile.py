@@ -12,19 +12,21 @@
 
 A case lives in a namespace of its name. What names no Gateway of its own uses `shared` in the namespace `gateways` (world.yaml).
 In manifests `${pod:red}` is a pod's address; `${certificate:x}`, `${key:x}` and `${authority:x}` are PEM, `${free}` a load balancer's
-address that nobody has, `${controller}` and `${ingress-controller}` our controllers' names; in requests `${new}` is new each time. Conditions are written `STATUS REASON` or `STATUS REASON: part of the message`.
+address that nobody has, `${outside}` that of who asks from outside, `${controller}` and `${ingress-controller}` our controllers' names, `${token:x}` a
+JWT of the case's and `${jwks:y}` the keys of who signs, `${htpasswd:user:password}` and `${base64:...}` what they say; in requests `${new}` is new each time. Conditions are written `STATUS REASON` or `STATUS REASON: part of the message`.
 Of other objects `labels`, `annotations`,
 `fields` (path: value), `events` (`REASON: part of the message`) and `gone` may be said. A key that is not known is an error, so that nothing is believed to be tested that is not.
 """
 
 from __future__ import annotations
 
-import re
+import itertools
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 import yaml
+from caseobjects import bundle, crowd, filled, secret, service
 
 HERE = Path(__file__).resolve().parent
 CASES = HERE / "cases"
@@ -35,7 +37,8 @@ Protocol = Literal["http/1.1", "h2", "h2c", "websocket", "grpc", "tls", "tcp", "
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A request. `to`: whose address (Gateway/name, Gateway/namespace/name, Ingress/name); `certificate`: of the case's certificates;
     `trust`: the authority that the server's certificate must be of; `family`: of the address that is asked; `origin`: outside the
-    cluster, or in a node's network."""
+    cluster, or in a node's network; `client`: who keeps cookies, and headers named in `keeps`, from one request to the next;
+    `series`: so many requests over one connection (HTTP/1.1); `version`, `cipher`: of TLS, these alone."""
 
     to: str = ""
     port: int = 0
@@ -54,6 +57,11 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     timeout: float = 0
     family: Literal[4, 6] = 4
     origin: Literal["outside", "node"] = "outside"
+    client: str = ""
+    keeps: list[str] = []
+    series: int = 0
+    version: Literal["", "1.2", "1.3"] = ""
+    cipher: str = ""
 
 
 class Saw(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -70,7 +78,10 @@ class Saw(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 class Want(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What must come. `shares` of `of` requests, within five hundredths; `mirrored`: how many of `of` (or what share, below 1) each of
-    these backends got besides; a header's value may be `A or B`; `error`: how it fails (refused, closed, timeout, tls); `sometimes`: other answers come too, it is asked until this one does."""
+    these backends got besides; a header's value may be `A or B`; `error`: how it fails (refused, closed, timeout, tls), or else its status; `sometimes`: other answers come too, it is asked until this one does.
+    `series`: the status of each answer, or which backends they came from (`one`, a `cycle` through them,
+    `mixed`), or `limited`: answers, and then 429s. Of a client:
+    `stays`: so many more requests of its go to the same backend; `moves`: it has another backend than at the end of the last step."""
 
     status: int | list[int] | None = None
     backend: str | list[str] | None = None
@@ -89,12 +100,20 @@ class Want(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     alpn: str | None = None
     took: tuple[float, float] | None = None
     sometimes: bool = False
+    series: list[int] | Literal["one", "cycle", "mixed", "limited"] | None = None
+    stays: int = 0
+    moves: bool = False
+    within: float = 0.05
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`each`: fields of Ask with several values; each combination is asked. `first`: the others wait until it is as wanted."""
+
     ask: Ask
     want: Want
     about: str = ""
+    each: dict[str, list[Any]] = {}
+    first: bool = False
 
 
 class Backend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -123,12 +142,30 @@ class Authority(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     kind: Literal["ConfigMap", "Secret"] = "ConfigMap"
 
 
+class Crowd(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """So many rules for a host, `/crowd/N` to `backend`, that its table is split."""
+
+    kind: Literal["HTTPRoute", "Ingress"] = "HTTPRoute"
+    backend: str = "red"
+    rules: int = 300
+
+
+class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A JWT: who signs it, what it says (`exp` in `seconds` from now), and how it is signed (casetokens)."""
+
+    by: str
+    claims: dict[str, Any] = {}
+    seconds: int = 3600
+    how: Literal["ES256", "none", "HS256"] = "ES256"
+
+
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is changed, and what must come of it. In `patch` and `delete` a name is Kind/name; `Kind/name#status` is its status. `pause`: seconds before it, where age matters; `patch`: merge patches by
-    Kind/name; `certificates`: made anew."""
+    Kind/name; `certificates`: made anew; `remove`: from this slice the endpoint that a client is led to."""
 
     about: str = ""
     pause: float = 0
+    remove: dict[str, str] = {}
     apply: list[Tree] = []
     patch: dict[str, Tree] = {}
     delete: list[str] = []
@@ -148,6 +185,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     backends: list[str | Backend] = []
     certificates: dict[str, Certificate] = {}
     authorities: dict[str, Authority] = {}
+    tokens: dict[str, Token] = {}
+    crowds: dict[str, Crowd] = {}
     requests: list[Request] = []
     statuses: list[Tree] = []
     then: list[Step] = []
@@ -180,17 +219,6 @@ class Malformed(ValueError):
     """A case that cannot be read: where, and what is wrong."""
 
 
-PORTS = (  # of every backend: name, port, target port, protocol, appProtocol
-    ("http", 80, 3000, "TCP", None),
-    ("https", 443, 8443, "TCP", None),
-    ("h2c", 81, 3001, "TCP", "kubernetes.io/h2c"),
-    ("ws", 82, 3000, "TCP", "kubernetes.io/ws"),
-    ("grpc", 50051, 3002, "TCP", "kubernetes.io/h2c"),
-    ("grpcs", 50052, 8444, "TCP", None),
-    ("tcp", 9000, 3003, "TCP", None),
-    ("dead", 83, 3099, "TCP", None),
-    ("udp", 9000, 8080, "UDP", None),
-)
 KINDS = {  # kind: (path before the namespace, resource, whether it has a namespace)
     "Namespace": ("api/v1", "namespaces", False), "Service": ("api/v1", "services", True), "Secret": ("api/v1", "secrets", True),
     "ConfigMap": ("api/v1", "configmaps", True), "Pod": ("api/v1", "pods", True),
@@ -202,44 +230,9 @@ KINDS = {  # kind: (path before the namespace, resource, whether it has a namesp
         ("GatewayClass", "gatewayclasses"), ("Gateway", "gateways"), ("HTTPRoute", "httproutes"), ("GRPCRoute", "grpcroutes"),
         ("TLSRoute", "tlsroutes"), ("TCPRoute", "tcproutes"), ("UDPRoute", "udproutes"), ("ListenerSet", "listenersets"),
         ("ReferenceGrant", "referencegrants"), ("BackendTLSPolicy", "backendtlspolicies"))},
+    **{kind: ("apis/policy.seaway.dev/v1alpha1", resource, True) for kind, resource in (
+        ("BackendTrafficPolicy", "backendtrafficpolicies"), ("ClientTrafficPolicy", "clienttrafficpolicies"), ("SecurityPolicy", "securitypolicies"))},
 }
-
-
-def service(backend: Backend, words: dict[str, str]) -> tuple[Tree, Tree]:
-    """The Service of a backend, without a selector, and its slice."""
-    meta = {"name": backend.name, **({"namespace": backend.namespace} if backend.namespace else {})}
-    ports = [{"name": n, "port": p, "targetPort": t, "protocol": proto, **({"appProtocol": app} if app else {})} for n, p, t, proto, app in PORTS]
-    pods = [backend.name] if backend.pods is None else backend.pods
-    slice_meta = {**meta, "labels": {"kubernetes.io/service-name": backend.name, "endpointslice.kubernetes.io/managed-by": "cases"}}
-    found = [{"name": n, "port": t, "protocol": proto, **({"appProtocol": app} if app else {})} for n, _, t, proto, app in PORTS]
-    return (
-        {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": ports}},
-        {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": slice_meta, "addressType": "IPv4", "ports": found,
-         "endpoints": [{"addresses": [words[f"pod:{pod}"]], "conditions": {"ready": True}} for pod in pods]},
-    )
-
-
-def secret(name: str, namespace: str, pair: Any) -> Tree:
-    """A Secret of type kubernetes.io/tls."""
-    return {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"name": name, "namespace": namespace},
-            "stringData": {"tls.crt": pair.certificate, "tls.key": pair.key}}
-
-
-def bundle(name: str, namespace: str, kind: str, pem: str) -> Tree:
-    """A ConfigMap or Secret with authorities in ca.crt."""
-    field = "data" if kind == "ConfigMap" else "stringData"
-    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}, field: {"ca.crt": pem}}
-
-
-def filled(value: Any, words: dict[str, str]) -> Any:
-    """`${...}` in strings becomes what `words` has for it."""
-    if isinstance(value, dict):
-        return {k: filled(v, words) for k, v in value.items()}
-    if isinstance(value, list):
-        return [filled(v, words) for v in value]
-    if isinstance(value, str) and "${" in value:
-        return re.sub(r"\$\{([^}]+)\}", lambda m: words[m[1]], value)
-    return value
 
 
 def placed(objects: list[Tree], namespace: str) -> list[Tree]:
@@ -278,10 +271,23 @@ def _played(name: str, tree: Tree, objects: list[Tree]) -> Played:
         for status in step.statuses:
             judged(status, name)
         for request in step.requests:
-            _sound(name, request)
+            for each in spread(request):
+                _sound(name, each)
     if not any((s.requests or s.statuses) for s in (case, *case.then)):
         raise Malformed(f"{name}: nothing must come of it")
     return Played(name, case, tuple(placed(objects, name)))
+
+
+def spread(request: Request) -> list[Request]:
+    """A request for each combination of what `each` says."""
+    tree = msgspec.to_builtins(request.ask)
+    return [msgspec.structs.replace(request, each={}, ask=msgspec.convert({**tree, **dict(zip(request.each, values, strict=True))}, Ask))
+            for values in itertools.product(*request.each.values())]
+
+
+def worded(request: Request, words: dict[str, str]) -> Request:
+    """A request whose wants are told in this run's words."""
+    return msgspec.structs.replace(request, want=msgspec.convert(filled(msgspec.to_builtins(request.want), words), Want))
 
 
 def _sound(name: str, request: Request) -> None:
@@ -292,8 +298,12 @@ def _sound(name: str, request: Request) -> None:
         raise Malformed(f"{name}: a request to {ask.host}{ask.path} wants nothing")
     if ask.protocol in ("http/1.1", "h2", "h2c", "websocket", "grpc") and not ask.host:
         raise Malformed(f"{name}: a request for {ask.path} has no host")
-    if want.shares and (want.of < 100 or abs(sum(want.shares.values()) - 1) > 1e-6):
+    if want.shares and ((want.of < 100 and want.within < 0.2) or abs(sum(want.shares.values()) - 1) > 1e-6):
         raise Malformed(f"{name}: shares must sum up to 1, of 100 requests or more")
+    if (want.series is not None and not ask.series) or (ask.series and ask.protocol != "http/1.1"):
+        raise Malformed(f"{name}: a series must be asked for, over HTTP/1.1")
+    if (want.stays or want.moves) and not ask.client:
+        raise Malformed(f"{name}: only a client can stay or move")
     if ask.protocol == "raw" and not ask.raw:
         raise Malformed(f"{name}: raw bytes are missing")
 
@@ -326,9 +336,12 @@ def everything() -> list[Played]:
 
 def wording(case: Case, words: dict[str, str]) -> dict[str, str]:
     """What `${...}` means in a case: what is given, and its certificates."""
+    import casetokens
     from casekeys import authority, issue
 
     found = {f"authority:{name}": authority(name) for name in ("backend", "edge", "clients")} | words
+    found |= {f"token:{name}": casetokens.token(t.by, t.claims, t.seconds, t.how) for name, t in case.tokens.items()}
+    found |= {f"jwks:{name}": casetokens.jwks(name) for name in ("issuer", "stranger")}
     for name, certificate in case.certificates.items():
         pair = issue(certificate.by, tuple(certificate.names), certificate.days)
         found |= {f"certificate:{name}": pair.certificate, f"key:{name}": pair.key}
@@ -349,6 +362,8 @@ def made(case: Case | Step, namespace: str, words: dict[str, str]) -> list[Tree]
             found.append(secret(name, certificate.namespace or namespace, pair))
     for name, entry in (case.authorities if isinstance(case, Case) else {}).items():
         found.append(bundle(name, entry.namespace or namespace, entry.kind, "".join(authority(a) for a in entry.of)))
+    for host, many in (case.crowds if isinstance(case, Case) else {}).items():
+        found += crowd(host, many)
     return placed(found, namespace)
 
 

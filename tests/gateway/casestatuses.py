@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 Tree = dict[str, Any]
 CONDITIONS = {"Accepted", "Programmed", "ResolvedRefs", "Conflicted", "PartiallyInvalid", "OverlappingTLSConfig", "SupportedVersion",
-              "InsecureFrontendValidationMode", "AttachedListenerSets"}
+              "InsecureFrontendValidationMode", "AttachedListenerSets", "Overridden"}
 PARENT = {"name", "namespace", "sectionName", "port", "kind", "group"}
 
 
@@ -58,7 +58,7 @@ def judged(tree: Tree, where: str) -> Judged:
     entries = rest.pop("parents", None)
     entries = rest.pop("ancestors", entries)
     parents: list[tuple[Tree, dict[str, str | None]]] | None = None
-    routed = kind.endswith("Route") or kind == "BackendTLSPolicy"
+    routed = kind.endswith(("Route", "Policy"))
     if entries is not None:
         parents = []
         for entry in entries:
@@ -175,7 +175,7 @@ def _said(condition: Tree) -> str:
 
 
 def _parent_problems(where: str, wanted: Judged, status: Tree, generation: Any, controllers: tuple[str, ...]) -> list[str]:
-    policy = wanted.kind == "BackendTLSPolicy"
+    policy = wanted.kind.endswith("Policy")
     reference = "ancestorRef" if policy else "parentRef"
     entries = [e for e in status.get("ancestors" if policy else "parents") or () if e.get("controllerName") in controllers]
     found = []

@@ -16,22 +16,27 @@ from typing import Any
 import caseanswers
 import casefile
 import casekeys
+import caseobjects
 import casestatuses
+import casetokens
 from apiclient import Api
+from caseclients import Clients
 from casefile import Case, Played, Request, Step, Tree
+from caseobjects import filled
 
 BACKENDS = "gateway-backends"
 PODS = ("red", "blue", "green")
+OTHERS = ("nobody", "keys")  # a pod on whose ports nobody answers, and a JWKS on port 3000
 AT_ONCE = 8
 WITHIN = 30.0  # seconds for statuses, and for answers
 BIG = "b" * 300_000
-SOURCE = {f"pod:{name}": "" for name in (*PODS, "nobody")}
+SOURCE = {f"pod:{name}": "" for name in (*PODS, *OTHERS)}
 
 
 def pod(name: str) -> list[Tree]:
     """A backend with all that echo-basic can be, and its certificate."""
     pair = casekeys.issue("backend", (f"{name}.backends.test", f"spiffe://backends.test/ns/backends/sa/{name}"))
-    secret = casefile.secret(f"{name}-tls", BACKENDS, pair)
+    secret = caseobjects.secret(f"{name}-tls", BACKENDS, pair)
     secret["stringData"]["ca.crt"] = casekeys.authority("clients")
     who = [{"name": "POD_NAME", "value": name}, {"name": "NAMESPACE", "value": BACKENDS}]
     tls = [{"name": n, "value": f"/tls/{f}"} for n, f in (("TLS_SERVER_CERT", "tls.crt"), ("TLS_SERVER_PRIVKEY", "tls.key"), ("TLS_CLIENT_CACERTS", "ca.crt"))]
@@ -50,9 +55,12 @@ def pod(name: str) -> list[Tree]:
     return [secret, {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": BACKENDS}, "spec": spec}]
 
 
-def nobody() -> Tree:
-    spec = {"terminationGracePeriodSeconds": 0, "containers": [{"name": "pause", "image": "registry.k8s.io/pause:3.10"}]}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "nobody", "namespace": BACKENDS}, "spec": spec}
+def other(name: str) -> Tree:
+    container: Tree = {"name": "pause", "image": "registry.k8s.io/pause:3.10"}
+    if name == "keys":
+        container = {"name": "keys", "image": "hashicorp/http-echo:1.0", "args": ["-listen=:3000", f"-text={casetokens.jwks('issuer')}"]}
+    spec = {"terminationGracePeriodSeconds": 0, "containers": [container]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": BACKENDS}, "spec": spec}
 
 
 class Prober:
@@ -99,12 +107,13 @@ class Stage:
         self._pool = ThreadPoolExecutor(AT_ONCE)
         self.hopeless: frozenset[str] = frozenset()  # cases that are not waited for long
         self.timings: dict[str, float] = {}
+        self._clients = Clients()
 
     def build(self) -> None:
         for name in (BACKENDS, "gateways"):
             self.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         world = casefile.world()
-        for tree in (*casefile.made(world.case, "gateways", SOURCE), *world.objects, *(t for name in PODS for t in pod(name)), nobody()):
+        for tree in (*casefile.made(world.case, "gateways", SOURCE), *world.objects, *(t for name in PODS for t in pod(name)), *map(other, OTHERS)):
             self.api.apply(tree)
 
         def address(name: str) -> str:
@@ -112,12 +121,15 @@ class Stage:
             ready = any(c["type"] == "Ready" and c["status"] == "True" for c in found.get("status", {}).get("conditions", ()))
             return str(found["status"]["podIP"]) if ready else ""
 
-        for name in (*PODS, "nobody"):
+        for name in (*PODS, *OTHERS):
             self.words[f"pod:{name}"] = until(lambda name=name: address(name), lambda name=name: f"pod {name} is not ready")
             addresses = [a["ip"] for a in (self.api.get(f"Pod/{name}", BACKENDS) or {})["status"]["podIPs"]]
             self.words[f"pod6:{name}"] = next((a for a in addresses if ":" in a), "")
         wrong = self.statuses("gateways", world.case, self.words)
         assert not wrong, "\n".join(wrong)
+        gateway = str((self.api.get("Gateway/shared", "gateways") or {})["status"]["addresses"][0]["value"])
+        question = {"address": gateway, "port": 80, "protocol": "http/1.1", "host": "nobody.example.org"}
+        self.words["outside"] = until(lambda: self.probers["outside"].ask(question)[0].get("from"), lambda: "the shared Gateway does not answer")
 
     def start(self, cases: Iterable[Played]) -> dict[str, Future[list[str]]]:
         return {played.name: self._pool.submit(self.play, played) for played in cases}
@@ -134,7 +146,7 @@ class Stage:
         case, name = played.case, played.name
         words = casefile.wording(case, self.words)
         space: Tree = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        objects = casefile.placed([space, *casefile.made(case, name, words), *casefile.filled(list(played.objects), words)], name)
+        objects = casefile.placed([space, *casefile.made(case, name, words), *filled(list(played.objects), words)], name)
         try:
             for tree in objects:
                 self.api.apply(tree)
@@ -143,12 +155,15 @@ class Stage:
                 if found:
                     break
                 time.sleep(step.pause)
+                self._clients.end(name)
+                for slice_, client in step.remove.items():
+                    self._remove(name, slice_, words[f"pod:{self._clients.was(name, client)}"])
                 for what in step.delete:
                     self.api.delete(what, name)
-                for tree in casefile.placed([*casefile.made(step, name, words), *casefile.filled(step.apply, words)], name):
+                for tree in casefile.placed([*casefile.made(step, name, words), *filled(step.apply, words)], name):
                     self.api.apply(tree)
                 for what, patch in step.patch.items():
-                    self.api.patch(what, name, casefile.filled(patch, words))
+                    self.api.patch(what, name, filled(patch, words))
                 found = [f"{step.about or 'then'}: {problem}" for problem in self._step(played, step, words)]
             return found
         finally:
@@ -159,7 +174,7 @@ class Stage:
 
     def statuses(self, namespace: str, step: Case | Step, words: dict[str, str]) -> list[str]:
         """Waits for the statuses of a step."""
-        wanted = [(s["of"], casestatuses.judged(casefile.filled(s, words), namespace)) for s in step.statuses]
+        wanted = [(s["of"], casestatuses.judged(filled(s, words), namespace)) for s in step.statuses]
 
         def wrong() -> list[str]:
             found: list[str] = []
@@ -176,25 +191,36 @@ class Stage:
 
     def _step(self, played: Played, step: Case | Step, words: dict[str, str]) -> list[str]:
         wrong = self.statuses(played.name, step, words)
-        plain = [r for r in step.requests if not r.want.shares and not r.want.mirrored]
-        many = [r for r in step.requests if r.want.shares or r.want.mirrored]
+        requests = [casefile.worded(each, words) for r in step.requests for each in casefile.spread(r)]
+        plain = [r for r in requests if not r.want.shares and not r.want.mirrored]
+        many = [r for r in requests if r.want.shares or r.want.mirrored]
         within = self._within(played.name)
-        wrong += settled(lambda: [p for r in plain for p in self._once(played, r)], within)
+        fences = [r for r in plain if r.first]
+        wrong += settled(lambda: [p for r in fences for p in self._once(played, r, words)], within)
+        if not wrong:
+            wrong += settled(lambda: [p for r in plain if not r.first for p in self._once(played, r, words)], within)
         for request in many:
             check = self._shares if request.want.shares else self._mirrored
-            wrong += settled(lambda check=check, request=request: check(played, request), within)
+            wrong += settled(lambda check=check, request=request: check(played, request, words), within)
         return wrong
 
-    def _question(self, played: Played, request: Request) -> Tree:
+    def _remove(self, namespace: str, name: str, address: str) -> None:
+        """An endpoint goes."""
+        what = f"EndpointSlice/{name}"
+        endpoints = [e for e in (self.api.get(what, namespace) or {})["endpoints"] if address not in e["addresses"]]
+        self.api.patch(what, namespace, {"endpoints": endpoints})
+
+    def _question(self, played: Played, request: Request, words: dict[str, str]) -> Tree:
         ask, case = request.ask, played.case
-        fresh = {"new": uuid.uuid4().hex, "big": BIG}
+        fresh = {**words, "new": uuid.uuid4().hex, "big": BIG}
         question: Tree = {"address": self._address(played, ask.to, ask.family), "protocol": ask.protocol, "host": ask.host, "method": ask.method}
-        question["path"] = casefile.filled(ask.path, fresh)
+        question["path"] = filled(ask.path, fresh)
         question["port"] = ask.port or (443 if ask.tls else 80)
-        question["headers"] = [(k, v) for k, vs in casefile.filled(ask.headers, fresh).items() for v in (vs if isinstance(vs, list) else [vs])]
-        for field in ("body", "send", "raw", "timeout"):
+        question["headers"] = [(k, v) for k, vs in filled(ask.headers, fresh).items() for v in (vs if isinstance(vs, list) else [vs])]
+        question["headers"] += self._clients.shows(played.name, ask)
+        for field in ("body", "send", "raw", "timeout", "series", "version", "cipher"):
             if getattr(ask, field):
-                question[field] = casefile.filled(getattr(ask, field), fresh)
+                question[field] = filled(getattr(ask, field), fresh)
         if ask.tls:
             question |= {"tls": True, "sni": ask.host.partition(":")[0] if ask.sni is None else ask.sni}
             if ask.trust:
@@ -215,30 +241,35 @@ class Stage:
             found = [i["ip"] for i in (status.get("loadBalancer") or {}).get("ingress") or () if "ip" in i]
         return next((a for a in found if (":" in a) == (family == 6)), "")
 
-    def _ask(self, played: Played, request: Request, times: int = 1) -> list[Tree]:
-        question = self._question(played, request)
+    def _ask(self, played: Played, request: Request, words: dict[str, str], times: int = 1) -> list[Tree]:
+        question = self._question(played, request, words)
         prober = self.probers[request.ask.origin]
         return prober.ask(question, times) if question["address"] else [{"error": "no address yet", "took": 0}]
 
-    def _once(self, played: Played, request: Request) -> list[str]:
+    def _once(self, played: Played, request: Request, words: dict[str, str]) -> list[str]:
         wrong: list[str] = []
         for _ in range(20 if request.want.sometimes else 1):
-            wrong = [f"{shown(request)}: {p}" for p in caseanswers.problems(request.want, self._ask(played, request)[0])]
+            told = self._ask(played, request, words)[0]
+            wrong = caseanswers.problems(request.want, told)
+            if request.ask.client and not wrong:
+                wrong = self._clients.answered(played.name, request, told)
+                for _ in range(0 if wrong else request.want.stays):
+                    wrong = wrong or self._clients.stayed(played.name, request, self._ask(played, request, words)[0])
             if not wrong:
                 break
-        return wrong
+        return [f"{shown(request)}: {p}" for p in wrong]
 
-    def _shares(self, played: Played, request: Request) -> list[str]:
-        answers = self._ask(played, request, request.want.of)
+    def _shares(self, played: Played, request: Request, words: dict[str, str]) -> list[str]:
+        answers = self._ask(played, request, words, request.want.of)
         return [f"{shown(request)}: {p}" for p in caseanswers.share_problems(request.want, answers)]
 
-    def _mirrored(self, played: Played, request: Request) -> list[str]:
+    def _mirrored(self, played: Played, request: Request, words: dict[str, str]) -> list[str]:
         def counted() -> dict[str, int]:
             line = f"request made to {request.ask.path} "
             return {name: self.api.log(BACKENDS, name, "http").count(line) for name in request.want.mirrored}
 
         before = counted()
-        for told in self._ask(played, request, request.want.of):
+        for told in self._ask(played, request, words, request.want.of):
             wrong = caseanswers.problems(request.want, told)
             if wrong:
                 return [f"{shown(request)}: {p}" for p in wrong]

@@ -14,6 +14,7 @@ import casefile
 import casestatuses
 import yaml
 from casefile import Played, Step, Tree
+from caseobjects import filled
 from routingworld import resource_of
 
 from seaway.api.tree import Key, copied, stamp
@@ -27,9 +28,9 @@ from seaway.routing.ingress.frontend import INGRESS
 INGRESS_CONTROLLER = "seaway.dev/ingress-controller"
 CONTROLLERS = (CONTROLLER, "istio.io/gateway-controller")
 WORDS = {
-    "controller": CONTROLLER, "ingress-controller": INGRESS_CONTROLLER, "free": "203.0.113.9",
-    **{f"pod:{name}": f"10.1.0.{i}" for i, name in enumerate(("red", "blue", "green", "nobody"), 1)},
-    **{f"pod6:{name}": f"fd00:10:1::{i}" for i, name in enumerate(("red", "blue", "green", "nobody"), 1)},
+    "controller": CONTROLLER, "ingress-controller": INGRESS_CONTROLLER, "free": "203.0.113.9", "outside": "192.0.2.1",
+    **{f"pod:{name}": f"10.1.0.{i}" for i, name in enumerate(("red", "blue", "green", "nobody", "keys"), 1)},
+    **{f"pod6:{name}": f"fd00:10:1::{i}" for i, name in enumerate(("red", "blue", "green", "nobody", "keys"), 1)},
 }
 CLASS: Tree = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "seaway"},
                "spec": {"controllerName": CONTROLLER}}
@@ -155,16 +156,16 @@ def play(played: Played) -> list[str]:
         store.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}})
     for tree in (*casefile.made(world.case, "gateways", WORDS), *world.objects):
         store.apply(tree)
-    for tree in casefile.placed([*casefile.made(case, name, words), *casefile.filled(list(played.objects), words)], name):
+    for tree in casefile.placed([*casefile.made(case, name, words), *filled(list(played.objects), words)], name):
         store.apply(tree)
     found = _judge(store, name, case, words)
     for step in case.then:
         for what in step.delete:
             store.delete(what, name)
-        for tree in casefile.placed([*casefile.made(step, name, words), *casefile.filled(step.apply, words)], name):
+        for tree in casefile.placed([*casefile.made(step, name, words), *filled(step.apply, words)], name):
             store.apply(tree)
         for what, patch in step.patch.items():
-            store.patch(what, name, casefile.filled(patch, words))
+            store.patch(what, name, filled(patch, words))
         found += [f"{step.about or 'then'}: {problem}" for problem in _judge(store, name, step, words)]
     return found
 
@@ -174,7 +175,7 @@ def _judge(store: Store, namespace: str, step: Any, words: dict[str, str]) -> li
     store.settle()
     found: list[str] = []
     for status in step.statuses:
-        wanted = casestatuses.judged(casefile.filled(status, words), namespace)
+        wanted = casestatuses.judged(filled(status, words), namespace)
         stored = store.objects.get(store.named(status["of"], namespace))
         found += casestatuses.problems(wanted, json.loads(json.dumps(stored)), CONTROLLERS)
     return found
