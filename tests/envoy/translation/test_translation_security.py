@@ -12,12 +12,15 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
+from envoy.service.auth.v3 import external_auth_pb2
 from proxied import Answer, Backend, Proxied, free_port
 from translated import host, http, rule, to
 
-from seaway.routing.ir import Cors, Host, Pieces, Redirect, Rule
+from seaway.routing.ir import Cluster, Cors, End, Endpoints, Host, Pieces, Redirect, Rule
 from seaway.routing.policy import ApiKeys, BasicAuth, External, JwtProvider, RoutePolicy
 
 HOSTS = {"exact": "a.example.com", "capitals": "A.Example.COM", "wildcard": "x.wild.example.com", "sharded": "many.example.com"}
@@ -65,9 +68,12 @@ POLICIES = {
     "/but": RoutePolicy(allow=("127.0.0.0/8",), deny=("127.0.0.0/30",)),
     "/not-there": RoutePolicy(deny=("10.0.0.0/8",)),
     "/ask": asking("http", "/authz", headers_in=("x-tenant",)),
+    "/ask-body": asking("http", "/authz", body=8),
     "/ask-nobody": asking("http", "", cluster="shop/nobody/80"),
+    "/ask-body-nobody": asking("http", "", cluster="shop/nobody/80", body=8),
     "/ask-nowhere": asking("http", "", cluster=""),
     "/ask-grpc-nobody": asking("grpc", "", cluster="shop/nobody/80"),
+    "/ask-grpc": asking("grpc", "", cluster="shop/grpc/80", headers_in=(), body=8),
     "/verify": asking("request", "/verify"),
     "/verify-401": asking("request", "/verify?status=401"),
     "/verify-500": asking("request", "/verify?status=500"),
@@ -86,9 +92,33 @@ def rules() -> list[Rule]:
     return found
 
 
+class Authorizer:
+    """Envoy's gRPC service: whoever says `x-word: please` passes; keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[external_auth_pb2.CheckRequest] = []
+        check = grpc.unary_unary_rpc_method_handler(self.check, external_auth_pb2.CheckRequest.FromString, external_auth_pb2.CheckResponse.SerializeToString)
+        self.server = grpc.server(ThreadPoolExecutor(2))
+        self.server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("envoy.service.auth.v3.Authorization", {"Check": check}),))
+        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        self.server.start()
+
+    def check(self, request: external_auth_pb2.CheckRequest, context: object) -> external_auth_pb2.CheckResponse:
+        self.asked.append(request)
+        answer = external_auth_pb2.CheckResponse()
+        if request.attributes.request.http.headers.get("x-word") == "please":
+            answer.ok_response.headers.add().header.key = "x-user"
+            answer.ok_response.headers[0].header.value = "ann"
+        else:
+            answer.status.code = 7
+            answer.denied_response.status.code = 403
+            answer.denied_response.body = "say please"
+        return answer
+
+
 class Played:
-    def __init__(self, proxy: Proxied, auth: Backend) -> None:
-        self.proxy, self.auth = proxy, auth
+    def __init__(self, proxy: Proxied, auth: Backend, authorizer: Authorizer) -> None:
+        self.proxy, self.auth, self.authorizer = proxy, auth, authorizer
 
     def get(self, where: str, path: str, *headers: tuple[str, str], method: str = "GET") -> Answer:
         return self.proxy.get(HOSTS[where], path, method, headers)
@@ -100,9 +130,13 @@ def played() -> Iterator[Played]:
     many = [rule(f"/many/{i}", to("shop/web/80")) for i in range(300)]
     hosts = (host("a.example.com", *rules()), host("*.wild.example.com", *rules()), host("many.example.com", *rules(), *many))
     pieces: Pieces = http(free_port(), *hosts, backends={"web": web, "auth": auth})
+    authorizer = Authorizer()
+    pieces.clusters["shop/grpc/80"] = Cluster("shop/grpc/80", "h2")
+    pieces.endpoints["shop/grpc/80"] = Endpoints("shop/grpc/80", (End("127.0.0.1", authorizer.port),))
     with Proxied(pieces) as proxy:
-        yield Played(proxy, auth)
+        yield Played(proxy, auth, authorizer)
         assert proxy.refused() == {}, proxy.logged()
+    authorizer.server.stop(0)
     web.close()
     auth.close()
 
@@ -275,8 +309,28 @@ def test_an_authorizer_says_who_passes(played: Played, where: str) -> None:
     assert answer.status == 200
     assert answer.body["headers"]["x-backend"] == ["auth"] and "x-user" not in answer.body["headers"]
     assert played.auth.seen == ["/authz/ask/x?y=1"]
-    assert played.get(where, "/ask?status=403").status == 403
+    refused = played.get(where, "/ask?status=403", ("x-tenant", "red"), ("x-other", "1"), ("Authorization", "Bearer t"), method="PUT")
+    assert (refused.status, refused.headers["x-backend"]) == (403, "auth")
+    asked = refused.body["headers"]
+    assert refused.body["method"] == "PUT" and asked["host"] == [HOSTS[where]]
+    assert asked["x-tenant"] == ["red"] and asked["authorization"] == ["Bearer t"] and "x-other" not in asked
+    assert not [name for name in asked if name.startswith("x-seaway")]
     assert played.get(where, "/ask?status=401").status == 401
+    for status, wanted in ((200, 200), (403, 403), (500, 503)):
+        answer = played.proxy.get(HOSTS[where], f"/ask-body?status={status}", "POST", body="hello world")
+        assert answer.status == wanted
+
+
+@everywhere
+def test_a_grpc_authorizer_says_who_passes(played: Played, where: str) -> None:
+    played.authorizer.asked.clear()
+    denied = played.get(where, "/ask-grpc/x", ("x-user", "root"))
+    assert (denied.status, denied.body) == (403, "say please")
+    passed = played.proxy.get(HOSTS[where], "/ask-grpc/x?y=1", "POST", [("x-word", "please"), ("x-user", "root"), ("x-backend", "root")], body="hello world")
+    assert passed.status == 200
+    assert passed.body["headers"]["x-user"] == ["ann"] and "x-backend" not in passed.body["headers"] and passed.body["body"] == "hello world"
+    asked = played.authorizer.asked[-1].attributes.request.http
+    assert (asked.method, asked.path, asked.body) == ("POST", "/ask-grpc/x?y=1", "hello wo")
 
 
 @everywhere
@@ -292,7 +346,7 @@ def test_asking_as_auth_request_does(played: Played, where: str) -> None:
 
 @everywhere
 def test_an_authorizer_that_is_down_or_slow_lets_nobody_pass(played: Played, where: str) -> None:
-    for path in ("/ask?status=500", "/ask-nobody", "/ask-nowhere", "/ask-grpc-nobody", "/verify-500", "/verify-nobody", "/verify-nowhere", "/verify-slow"):
+    for path in ("/ask?status=500", "/ask-nobody", "/ask-nowhere", "/ask-body-nobody", "/ask-grpc-nobody", "/verify-500", "/verify-nobody", "/verify-nowhere", "/verify-slow"):
         answer = played.get(where, path)
         assert answer.status in (403, 503), (path, answer)
 

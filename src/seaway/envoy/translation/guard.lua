@@ -1,4 +1,4 @@
--- Who may pass: passwords (RFC 7617), API keys, and asking a Service as nginx's auth_request does.
+-- Who may pass: passwords (RFC 7617), API keys, and asking a Service about a request.
 --
 -- One script for every route; what a route wants stands in its filter context, flat, so that of a thousand users one is looked at.
 -- It only says that a request may pass; that nothing passes unsaid is the next filter's to see to (security.gate). Whatever goes
@@ -333,29 +333,57 @@ for name in each("connection,keep-alive,proxy-connection,te,trailer,transfer-enc
   NOT_ALONG[name] = true
 end
 
-local function asked(handle, context, headers)
-  local scheme, host, path = headers:get(":scheme") or "http", headers:get(":authority") or "", headers:get(":path") or "/"
-  local question = {}
+-- All headers of a request, but for those that belong to this proxy alone.
+local function all(headers)
+  local found = {}
   for name, value in pairs(headers) do
-    if sub(name, 1, 1) ~= ":" and not NOT_ALONG[name] then
-      local before = question[name]
+    if sub(name, 1, 1) ~= ":" and sub(name, 1, 9) ~= "x-seaway-" and not NOT_ALONG[name] then
+      local before = found[name]
       if before == nil then
-        question[name] = value
+        found[name] = value
       elseif type(before) == "table" then
         before[#before + 1] = value
       else
-        question[name] = { before, value }
+        found[name] = { before, value }
       end
     end
   end
-  question[":method"] = context:get("ask-method")
-  question[":path"] = context:get("ask-path")
-  question[":authority"] = context:get("ask-host")
-  local url = scheme .. "://" .. host .. path
-  question["x-original-url"], question["x-original-method"] = url, headers:get(":method")
-  question["x-auth-request-redirect"] = path
+  return found
+end
+
+-- Those of a request that are named.
+local function some(headers, names)
+  local found = {}
+  for name in each(names) do
+    local count = headers:getNumValues(name)
+    if count == 1 then
+      found[name] = headers:get(name)
+    elseif count > 1 then
+      found[name] = {}
+      for i = 1, count do
+        found[name][i] = headers:getAtIndex(name, i - 1)
+      end
+    end
+  end
+  return found
+end
+
+local function asked(handle, context, headers)
+  local scheme, host, path = headers:get(":scheme") or "http", headers:get(":authority") or "", headers:get(":path") or "/"
+  local method, url = headers:get(":method"), scheme .. "://" .. host .. path
+  local as_nginx = context:get("ask-path") ~= nil
+  local question
+  if as_nginx then
+    question = all(headers)
+    question[":method"], question[":path"] = context:get("ask-method"), context:get("ask-path")
+    question[":authority"] = context:get("ask-host")
+    question["x-original-url"], question["x-original-method"], question["x-auth-request-redirect"] = url, method, path
+  else
+    question = some(headers, context:get("ask-in"))
+    question[":method"], question[":path"], question[":authority"] = method, context:get("ask-before") .. path, host
+  end
   local given, signin = context:get("ask-out"), context:get("signin")
-  local answer = handle:httpCall(context:get("ask"), question, "", context:get("ask-timeout"))
+  local answer, body = handle:httpCall(context:get("ask"), question, "", context:get("ask-timeout"))
   headers = handle:headers() -- what was at hand before is none of ours after a pause
   local status = answer ~= nil and tonumber(answer[":status"]) or 0
   if status >= 200 and status < 300 then
@@ -367,14 +395,24 @@ local function asked(handle, context, headers)
     end
     return true
   end
-  if status == 401 and signin ~= nil then
+  if status < 300 or status >= 500 then
+    refuse(handle, 503, "who is asked about this request does not answer")
+  elseif as_nginx and status == 401 and signin ~= nil then
     local join = signin:find("?", 1, true) and "&" or "?"
     local rd = signin:find("[?&]rd=") and "" or join .. "rd=" .. escaped(url)
     refuse(handle, 302, "", { location = signin .. rd })
-  elseif status == 401 or status == 403 then
+  elseif as_nginx and (status == 401 or status == 403) then
     refuse(handle, status, "not authorized", { ["www-authenticate"] = answer["www-authenticate"] })
-  else
+  elseif as_nginx then
     refuse(handle, 503, "who is asked about this request does not answer")
+  else
+    local told = {}
+    for name, value in pairs(answer) do
+      if not NOT_ALONG[name] and sub(name, 1, 8) ~= "x-envoy-" then
+        told[name] = value
+      end
+    end
+    handle:respond(told, body or "")
   end
   return false
 end

@@ -1,9 +1,9 @@
 """Who may pass, as what a route says to the filters that see to it.
 
 - addresses (rbac): which clients, by address
-- guard (Lua, guard.lua): passwords, API keys, asking as nginx's auth_request does; it says that a request may pass
+- guard (Lua, guard.lua): passwords, API keys, asking a Service by HTTP; it says that a request may pass
 - gate (rbac): lets nothing pass of which the guard has not said so, whatever became of the guard
-- tokens (jwt_authn, tokens.py) and authorizers (ext_authz)
+- tokens (jwt_authn, tokens.py), and authorizers that speak gRPC or are shown bodies (ext_authz)
 
 All stand in every chain and do nothing by default: see `connections._filters`.
 """
@@ -33,6 +33,7 @@ GUARD = files("seaway.envoy.translation").joinpath("guard.lua").read_text()
 PASSED = "passed"
 UNANSWERED = 503  # the answer where an authorizer gives none
 _TIMEOUT = 2.0
+SHOWN = ("authorization", "x-forwarded-for", "x-forwarded-proto", "x-request-id")  # to whom is asked by HTTP, always
 
 
 def write(route: Any, policy: RoutePolicy) -> None:
@@ -46,7 +47,7 @@ def write(route: Any, policy: RoutePolicy) -> None:
     if policy.jwt:
         configs[TOKEN_FILTER].CopyFrom(packed(messages.JwtPerRoute(requirement_name=requirement(policy.jwt))))
         tell(route, policy.jwt)
-    if policy.external is not None and policy.external.kind != "request":
+    if policy.external is not None and not _by_guard(policy.external):
         configs[AUTHZ_FILTER].CopyFrom(_authorizer(policy.external))
 
 
@@ -63,6 +64,12 @@ def clusters(policy: RoutePolicy | None) -> set[str]:
 def is_guarded(policy: RoutePolicy | None) -> bool:
     """Whether the guard has something to see to: also that nobody says for himself what only the proxy says."""
     return policy is not None and bool(policy.basic or policy.api_keys or policy.jwt or policy.external)
+
+
+def _by_guard(external: External) -> bool:
+    """Whether the guard asks. Envoy's own filter cannot be told by a route which headers it shows, and asks for no fixed path;
+    but it can hold bodies back."""
+    return external.kind == "request" or (external.kind == "http" and not external.body)
 
 
 def _stripped(policy: RoutePolicy) -> Iterable[str]:
@@ -97,21 +104,33 @@ def _guard(policy: RoutePolicy) -> Any:
         said.update((f"k:{key}", client) for client, key in policy.api_keys.keys)
         if policy.api_keys.header:
             said["client-header"] = policy.api_keys.header
-    external = policy.external
-    if external is not None and external.kind == "request":
-        said |= {
-            "ask": external.cluster or NOWHERE,
-            "ask-method": external.method,
-            "ask-path": external.path or "/",
-            "ask-host": external.host or external.cluster,
-            "ask-timeout": max(round((external.timeout or _TIMEOUT) * 1000), 1),
-            "ask-out": ",".join(external.headers_out),
-        }
-        if external.signin:
-            said["signin"] = external.signin
+    if policy.external is not None and _by_guard(policy.external):
+        said |= _question(policy.external)
     found = messages.LuaPerRoute()
     found.filter_context.update(said)
     return packed(found)
+
+
+def _question(external: External) -> dict[str, object]:
+    said: dict[str, object] = {
+        "ask": external.cluster or NOWHERE,
+        "ask-timeout": max(round((external.timeout or _TIMEOUT) * 1000), 1),
+        "ask-out": ",".join(external.headers_out),
+    }
+    if external.kind == "request":
+        said |= {
+            "ask-method": external.method,
+            "ask-path": external.path or "/",
+            "ask-host": external.host or external.cluster,
+        }
+        if external.signin:
+            said["signin"] = external.signin
+    else:
+        said |= {
+            "ask-before": external.path.rstrip("/"),
+            "ask-in": ",".join(dict.fromkeys((*SHOWN, *external.headers_in))),
+        }
+    return said
 
 
 @lru_cache(maxsize=1)
@@ -149,8 +168,6 @@ def _authorizer(external: External) -> Any:
         service.server_uri.cluster = external.cluster or NOWHERE
         service.server_uri.timeout.FromNanoseconds(round(seconds * 1e9))
         service.path_prefix = external.path.rstrip("/")
-        for name in external.headers_in:
-            service.authorization_request.allowed_headers.patterns.add(exact=name, ignore_case=True)
         for name in external.headers_out:
             service.authorization_response.allowed_upstream_headers.patterns.add(exact=name, ignore_case=True)
     if external.body:
@@ -160,11 +177,11 @@ def _authorizer(external: External) -> Any:
 
 
 def authorizer_default() -> Any:
-    """The filter of every chain: it asks nobody, and whoever gets past `authorizer_off` without a route's word is refused."""
+    """The filter of every chain: it asks nobody, and whoever gets past `authorizer_off` without a route's word is refused. Being
+    one for gRPC it shows all headers to whom a route wants to be asked."""
     found = messages.ExtAuthz()
-    found.http_service.server_uri.uri = "http://nowhere"
-    found.http_service.server_uri.cluster = NOWHERE
-    found.http_service.server_uri.timeout.FromSeconds(1)
+    found.grpc_service.envoy_grpc.cluster_name = NOWHERE
+    found.disallowed_headers.patterns.add(prefix="x-seaway-")
     found.status_on_error.code = UNANSWERED
     return found
 
