@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,13 +11,16 @@ from fakeenvoy import FakeEnvoy
 from transcripts import FLEET, Stream
 
 from seaway.envoy import messages
+from seaway.envoy.translation import clusters, connections, secrets
 from seaway.envoy.xds.fleets import Fleets
-from seaway.envoy.xds.resources import CLUSTER, EXTENSION, LISTENER, SCOPES, Resource
+from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, EXTENSION, LISTENER, SCOPES, SECRET, Resource
 from seaway.gateway.programmed import Programmed
 from seaway.routing.ir import (
     Action,
+    Certificate,
     Chain,
     Cluster,
+    End,
     Endpoints,
     Forward,
     Host,
@@ -25,6 +29,7 @@ from seaway.routing.ir import (
     Pieces,
     Redirect,
     Rule,
+    ServerTls,
     Socket,
     Source,
     Target,
@@ -48,8 +53,8 @@ class StrictEnvoy(FakeEnvoy):
             return {"eds": name.name}
         if name.type == LISTENER:
             chains = messages.Listener.FromString(resource.body).filter_chains
-            fetched = [need.name for need in resource.needs if need.type == EXTENSION]
-            return {"scopes": True, "extensions": fetched, **({"bad": "alone"} if any("bad" in c.name for c in chains) else {})}
+            fetched = {key: [n.name for n in resource.needs if n.type == t] for key, t in (("extensions", EXTENSION), ("secrets", SECRET))}
+            return {"scopes": True, **fetched, **({"bad": "alone"} if any("bad" in c.name for c in chains) else {})}
         if name.type != SCOPES:
             return {}
         routes = [
@@ -126,7 +131,9 @@ class Play:
         return {place.rpartition("/")[2] for place in self.programmed.refusals}
 
     def in_force(self) -> bool:
-        return all(self.fleets.in_force(FLEET, n) for n in self.programmed.names)
+        """All that anybody on the proxies asks for."""
+        used = {need for n in self.programmed.names for need in self.fleets.wanted(FLEET, n).needs}  # type: ignore[union-attr]
+        return all(self.fleets.in_force(FLEET, n) for n in self.programmed.names if n.type not in (ENDPOINT, SECRET) or n in used)
 
 
 def many(n: int) -> list[Rule]:
@@ -233,3 +240,46 @@ def test_chains_that_are_refused_are_found_and_the_others_listen(seed: int) -> N
     play.settle()
     assert [place for place, _ in play.programmed.refused_listeners] == [f"Gateway/shop/edge/bad-{n}" for n in (1, 2)]
     assert not play.programmed.waiting and not play.programmed.trying and play.in_force()
+
+
+def test_pieces_that_cannot_be_said_are_told_of_hurt_no_other_and_are_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster, a certificate, endpoints and a chain that our own translation fails at, among good ones, in one change."""
+
+    def failing(module: Any, name: str, bad: Callable[..., bool]) -> None:
+        real = getattr(module, name)
+
+        def played(*args: Any) -> Any:
+            if bad(*args):
+                raise KeyError("no such word")
+            return real(*args)
+
+        monkeypatch.setattr(module, name, played)
+
+    failing(clusters, "cluster", lambda c: c.name == "shop/broken/80" and c.protocol == "h2")
+    failing(clusters, "endpoints", lambda e: e.cluster == "shop/lost/80" and bool(e.ends))
+    failing(secrets, "certificate", lambda c: c.chain == b"broken")
+    failing(connections, "manager", lambda _, chain, *__: chain.name == "unsayable")
+    play = Play(3)
+    tls = {n: Chain(n, Source("Gateway", "shop", "edge", n), (f"{n}.test",), ServerTls((f"shop/{n}",)), "http") for n in ("good", "broken")}
+    odd = Chain("unsayable", Source("Gateway", "shop", "edge", "unsayable"), ("odd.test",), table="http")
+    pieces = beginning(shared=[rule("b", "/broken", Forward((Target("shop/broken/80"),))), rule("l", "/lost", Forward((Target("shop/lost/80"),))),
+                               rule("g", "/")])
+    pieces.clusters |= {"shop/broken/80": Cluster("shop/broken/80", "h2"), "shop/lost/80": Cluster("shop/lost/80")}
+    pieces.endpoints |= {"shop/broken/80": Endpoints("shop/broken/80", ()), "shop/lost/80": Endpoints("shop/lost/80", (End("10.0.0.1", 1),))}
+    pieces.certificates |= {"shop/good": Certificate("shop/good", b"chain", b"key"), "shop/broken": Certificate("shop/broken", b"broken", b"key")}
+    pieces.sockets |= {"tcp-443": Socket(443, "tcp", (odd, *tls.values()))}
+    play.programmed.change(pieces)
+    play.programmed.review()
+    play.settle()
+    assert play.accused == {"b", "l"} and "no such word" in str(play.programmed.refusals)
+    assert [place for place, _ in play.programmed.refused_listeners] == ["Gateway/shop/edge/broken", "Gateway/shop/edge/unsayable"]
+    assert play.in_force() and not play.programmed.waiting
+    play.programmed.change(Pieces(
+        clusters={"shop/broken/80": Cluster("shop/broken/80")}, endpoints={"shop/lost/80": Endpoints("shop/lost/80", ())},
+        certificates={"shop/broken": Certificate("shop/broken", b"chain", b"key")},
+        sockets={"tcp-443": Socket(443, "tcp", tuple(tls.values()))},
+    ))
+    play.programmed.review()
+    play.settle()
+    assert not play.accused and not play.programmed.refused_listeners and play.in_force()
+    assert {n.name for n in play.programmed.names} >= {"shop/broken/80", "shop/broken", "tcp-443"}

@@ -89,14 +89,16 @@ class Programmed:
     def review(self) -> None:
         """Something that proxies hold or refuse has changed."""
         rejected = {r.name: r for r in self._fleets.rejected(self._fleet)}
-        fresh = [one for name, one in rejected.items() if self._told.get(name) != one.version]
+        # What cannot be said to a proxy at all is as bad as what it refuses.
+        unsaid = [Rejected(self._fleet, name, why, why) for name, why in self._translation.unsaid.items()]
+        fresh = [r for r in (*rejected.values(), *unsaid) if self._told.get(r.name) != r.version]
         for one in fresh:
             log.warning("%s: %s is refused: %s", self._fleet.title, one.name.title, one.message)
-        self._told = {name: one.version for name, one in rejected.items()}
+        self._told = {r.name: r.version for r in (*rejected.values(), *unsaid)}
         self._prove()
         # What is refused for no fault that can be found holds nobody else up; neither does what waits for what is not there.
         idle = {h.name for h in self._fleets.held(self._fleet)} if self._rules.names or self._listening.names else set()
-        again, chained = False, self._blame(fresh)
+        again, chained = False, self._blame([r for r in fresh if r.version == self._version(r.name)] + unsaid)
         for name, one in rejected.items():
             now = self._translation.resources.get(name)
             if now is None or now.version != one.version:
@@ -109,7 +111,7 @@ class Programmed:
                 chained = True
             else:
                 idle.add(name)
-        backends = self._refused_backends(rejected.values())
+        backends = self._refused_backends((*rejected.values(), *unsaid))
         if backends != self._backends:
             self._backends, again, chained = backends, True, True
         if again:
@@ -155,9 +157,9 @@ class Programmed:
         found = {
             c.name: (c.source, one.message)
             for one in refused
-            if one.name.type == SECRET and one.version == self._version(one.name)
+            if one.name.type == SECRET
             for c in self._chained()
-            if one.name.name in _secrets(c)
+            if one.name.name in _secrets(c) and c.name not in self._chains
         }
         self._chains.update(found)
         return bool(found)
@@ -243,6 +245,7 @@ class Programmed:
     @property
     def refused_listeners(self) -> tuple[tuple[str, str], ...]:
         found = [*self._chains.values(), *self._listening.bad.items()]
+        found += [pair for bad in self._translation.unsaid_chains.values() for pair in bad.items()]
         for chain in self._chained() if self._backends else ():
             found += [(chain.source, f"backend {name}: {self._backends[name]}") for name in self._broken(chain)]
         return tuple(sorted((source.title, message) for source, message in found))

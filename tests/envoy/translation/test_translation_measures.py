@@ -42,12 +42,12 @@ def test_over_a_bound_no_route_has_them_and_under_it_all_have_again() -> None:
 
 def test_a_rule_that_envoys_messages_cannot_hold_is_told_of_and_hurts_no_other() -> None:
     translation = Translation(Fleet("Gateway", "shop", "edge"))
-    bad = rule("/bad", Redirect(port=1 << 40), name="bad")
-    hosts = {"h.example.com": host("h.example.com", bad, rule("/good", to("shop/web/80"), name="good"))}
+    bad = [rule("/bad", Redirect(port=1 << 40), name="bad"), rule("/as-bad", to("shop/web/80"), name="bad")]
+    hosts = {"h.example.com": host("h.example.com", *bad, rule("/good", to("shop/web/80"), name="good"))}
     change = translation.apply(Pieces(hosts={"http-80": dict(hosts)}))
     assert [s.name for s in translation.unspeakable] == ["bad"]
     scope = messages.ScopedRouteConfiguration.FromString(change.put[0].body)
     found = [(r.match.path_separated_prefix or r.match.prefix, r.direct_response.status, r.route.cluster) for r in scope.route_configuration.virtual_hosts[0].routes]
-    assert found[:2] == [("/bad", 500, ""), ("/good", 0, "shop/web/80")]
+    assert found[:3] == [("/bad", 500, ""), ("/as-bad", 0, "shop/web/80"), ("/good", 0, "shop/web/80")]
     translation.apply(Pieces(hosts={"http-80": {"h.example.com": host("h.example.com", rule("/good", to("shop/web/80"), name="good"))}}))
     assert not translation.unspeakable

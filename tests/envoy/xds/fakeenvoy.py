@@ -4,8 +4,8 @@ After source/common/upstream/cluster_manager_impl.cc, cds_api_helper.cc, eds.cc 
 1.40): clusters that are warming hold back every request about clusters; a cluster in a new version does not ask again for the
 endpoints that the old one asked for; a response with a bad cluster is applied but for it, one with a bad message is not at all, and
 one with bad routes is applied up to them. A body is JSON: `eds` the assignment of a cluster, `clusters` what is routed to, `tables`
-the route tables of a listener or a scope (which may have its routes itself), `extensions` the filters that a listener fetches, `scopes`
-whether it reads scopes, `bad` how it is refused ("alone" or "whole").
+the route tables of a listener or a scope (which may have its routes itself), `extensions` and `secrets` what a listener
+fetches, `scopes` whether it reads scopes, `bad` how it is refused ("alone" or "whole").
 
 The proxy checks what must never be: `wrong` lists each request that would have failed.
 """
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seaway.envoy.xds.messages import Request, Response
-from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTES, SCOPES, Resource
+from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTES, SCOPES, SECRET, Resource
 
 WHAT = {CLUSTER: "cluster(s)", LISTENER: "listener(s)"}
 
@@ -42,7 +42,7 @@ class FakeEnvoy:
         self.chance = chance
         self.types: dict[str, Interest] = {CLUSTER: Interest(True)}
         self.acks: dict[str, list[tuple[str, str | None]]] = {}
-        self.bodies: dict[str, dict[str, dict[str, Any]]] = {t: {} for t in (CLUSTER, EXTENSION, LISTENER, ROUTES, SCOPES)}  # in force
+        self.bodies: dict[str, dict[str, dict[str, Any]]] = {t: {} for t in (CLUSTER, EXTENSION, LISTENER, ROUTES, SCOPES, SECRET)}  # in force
         self.warming: dict[str, dict[str, Any]] = {}
         self.started = self.initialized = False
         self.wrong: list[str] = []
@@ -89,6 +89,7 @@ class FakeEnvoy:
         if any(b.get("scopes") for b in listeners):
             self.types.setdefault(SCOPES, Interest(True))
         self._interest(EXTENSION, {e for b in listeners for e in b.get("extensions", ())})
+        self._interest(SECRET, {e for b in listeners for e in b.get("secrets", ())})
         self._interest(ROUTES, {t for b in (*listeners, *self.bodies[SCOPES].values()) for t in b.get("tables", ())})
 
     def _interest(self, type: str, names: set[str]) -> None:
@@ -188,7 +189,7 @@ class FakeEnvoy:
     def _others(self, type: str, bodies: dict[str, Any], removed: tuple[str, ...]) -> str | None:
         has = self.bodies[type]
         interest = self.types[type]
-        if type not in (ROUTES, EXTENSION):  # a table is let go of when nothing reads it
+        if type not in (EXTENSION, ROUTES, SECRET):  # a table is let go of when nothing reads it
             for name in removed:
                 has.pop(name, None)
         for name in self.chance.sample(sorted(bodies), len(bodies)):

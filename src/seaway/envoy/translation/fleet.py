@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from seaway.envoy.translation import clusters, listeners, scopes, secrets, shards, tls, tokens
 from seaway.envoy.translation.names import ANY, TOKEN_FILTER, Scope
@@ -21,21 +23,20 @@ from seaway.envoy.xds.resources import (
     Resource,
     resource,
 )
-from seaway.routing.ir import Fleet, Host, Pieces, Respond, Rule, Source
+from seaway.routing.ir import Chain, Endpoints, Fleet, Host, Match, Pieces, Respond, Rule, Socket, Source
+
+T = TypeVar("T")
 
 # Route objects of a fleet that have counters of their own; where there are more none has, so that metrics stay bounded.
 MOST_MEASURED = 200
-
-
 TOKENS = Name(EXTENSION, TOKEN_FILTER)
-UNSPEAKABLE = (ValueError, TypeError, OverflowError)
 
 
 def _refusing(rule: Rule) -> tuple[bytes, ...]:
     """What the rule would have taken is answered with an error: it must not fall to another, which may ask less of it."""
     try:
         return routes(Rule(rule.match, Respond(500), rule.source, name=rule.name))
-    except UNSPEAKABLE:
+    except Exception:  # as in Translation._made
         return ()
 
 
@@ -75,7 +76,9 @@ class Translation:
         self._scopes: dict[Scope, dict[str, Host]] = {}
         self._members: dict[Scope, set[Name]] = {}
         self._parts: dict[Name, _Part] = {}
-        self.unspeakable: dict[Source, str] = {}  # rules that cannot be said to Envoy, and why
+        self._unspeakable: dict[tuple[Source, Match], str] = {}  # rules that cannot be said to Envoy, and why
+        self.unsaid: dict[Name, str] = {}  # the same of what they need
+        self.unsaid_chains: dict[Name, dict[Source, str]] = {}  # and of listeners' chains
         self._bans: dict[Source, Ban] = {}
         self._objects: Counter[tuple[str, str, str]] = Counter()  # the route objects that there are rules of
         self._measured = True
@@ -87,29 +90,63 @@ class Translation:
     def apply(self, pieces: Pieces) -> Change:
         """Takes what has changed of the fleet."""
         for name, certificate in pieces.certificates.items():
-            self._one(Name(SECRET, name), secrets.certificate(certificate) if certificate else None)
+            self._made(Name(SECRET, name), certificate, secrets.certificate)
         for name, trust in pieces.trusts.items():
-            self._one(Name(SECRET, name), secrets.trust(trust) if trust else None)
+            self._made(Name(SECRET, name), trust, secrets.trust)
         for name, cluster in pieces.clusters.items():
             needs: frozenset[Name] = frozenset()
             if cluster is not None:
                 needs = frozenset(Name(SECRET, s) for s in tls.secrets_of_backend(cluster.tls))
                 if not cluster.external:
                     needs |= {Name(ENDPOINT, name)}
-            self._one(Name(CLUSTER, name), clusters.cluster(cluster) if cluster else None, needs)
+            self._made(Name(CLUSTER, name), cluster, clusters.cluster, needs)
         for name, endpoints in pieces.endpoints.items():
-            self._one(Name(ENDPOINT, name), clusters.endpoints(endpoints) if endpoints else None)
+            self._made(Name(ENDPOINT, name), endpoints, clusters.endpoints)
+            if endpoints is not None and Name(ENDPOINT, name) not in self.resources:
+                self._one(Name(ENDPOINT, name), clusters.endpoints(Endpoints(name, ())))  # it would be waited for
         for name, socket in pieces.sockets.items():
-            body, needs = None, frozenset()
-            if socket is not None and socket.chains:
-                body = listeners.listener(self.fleet, socket, self.address)
-                needs = frozenset(Name(SECRET, s) for s in listeners.secrets(socket))
-                needs |= {Name(CLUSTER, c) for c in listeners.clusters(socket)}
-                needs |= {TOKENS} if any(chain.table for chain in socket.chains) else set()
-            self._one(Name(LISTENER, name), body, needs)
+            self._socket(Name(LISTENER, name), socket)
         self._hosts(pieces.hosts)
         self._tokens()
         return self._taken()
+
+    def _made(self, name: Name, piece: T | None, make: Callable[[T], bytes], needs: frozenset[Name] = frozenset()) -> None:
+        """A piece as a resource. What cannot be said to Envoy stays as it was, is told of, and hurts no other piece."""
+        self.unsaid.pop(name, None)
+        try:
+            body = make(piece) if piece is not None else None
+        except Exception as e:  # whatever it is: the engine tells of each change once, so that none may be lost
+            self.unsaid[name] = str(e) or type(e).__name__
+            return
+        self._one(name, body, needs)
+
+    def _socket(self, name: Name, socket: Socket | None) -> None:
+        """A listener, without those of its chains that cannot be said."""
+        self.unsaid_chains.pop(name, None)
+        if socket is not None:
+            try:
+                return self._listener(name, socket)
+            except Exception:  # as in _made
+                bad = {c: why for c in socket.chains if (why := self._unsayable(socket, c))}
+                self.unsaid_chains[name] = {c.source: why for c, why in bad.items()}
+                left = tuple(c for c in socket.chains if c not in bad)
+                socket = msgspec.structs.replace(socket, chains=left if bad else ())
+        return self._listener(name, socket)
+
+    def _unsayable(self, socket: Socket, chain: Chain) -> str:
+        try:
+            listeners.listener(self.fleet, msgspec.structs.replace(socket, chains=(chain,)), self.address)
+        except Exception as e:  # as in _made
+            return str(e) or type(e).__name__
+        return ""
+
+    def _listener(self, name: Name, socket: Socket | None) -> None:
+        if socket is None or not socket.chains:
+            return self._one(name, None)
+        needs = frozenset(Name(SECRET, s) for s in listeners.secrets(socket))
+        needs |= {Name(CLUSTER, c) for c in listeners.clusters(socket)}
+        needs |= {TOKENS} if any(chain.table for chain in socket.chains) else set()
+        return self._one(name, listeners.listener(self.fleet, socket, self.address), needs)
 
     def ban(self, bans: Mapping[Source, Ban]) -> Change:
         """Sets whose rules are answered with an error or left out, because a proxy would not have them; an empty mapping lifts
@@ -122,6 +159,11 @@ class Translation:
                     self._parts.pop(name, None)
                 self._scope(scope)
         return self._taken()
+
+    @property
+    def unspeakable(self) -> dict[Source, str]:
+        """Of which rules cannot be said to Envoy, and why."""
+        return {source: why for (source, _), why in self._unspeakable.items()}
 
     def has(self, source: Source) -> bool:
         """There are rules of the object that this is a part of."""
@@ -185,9 +227,9 @@ class Translation:
         for name in {rule.source[:3] for rule in old}:
             if not self._objects[name]:
                 del self._objects[name]
-        if self.unspeakable:
-            gone = {rule.source for rule in old} - {rule.source for rule in new}
-            self.unspeakable = {source: why for source, why in self.unspeakable.items() if source not in gone}
+        if self._unspeakable:
+            for gone in {(rule.source, rule.match) for rule in old} - {(rule.source, rule.match) for rule in new}:
+                self._unspeakable.pop(gone, None)
 
     def _scope(self, scope: Scope) -> None:
         """Makes a scope anew, or those of its shards that differ."""
@@ -226,12 +268,18 @@ class Translation:
             routes[id(rule)] = found
             return found[1]
 
+        body = scopes.whole(scope, hosts, rendered)
         # What is left out needs nothing: its cluster may be what was refused.
-        served = (rule for host in hosts for rule in host.rules if rule.source not in self._bans)
+        served = (
+            rule
+            for host in hosts
+            for rule in host.rules
+            if rule.source not in self._bans and (rule.source, rule.match) not in self._unspeakable
+        )
         needs = frozenset(Name(CLUSTER, c) for rule in served for c in used(rule))
         if any(rule.policy is not None and rule.policy.jwt for host in hosts for rule in host.rules):
             needs |= {TOKENS}
-        self._one(name, scopes.whole(scope, hosts, rendered), needs)
+        self._one(name, body, needs)
         self._parts[name] = _Part(hosts, routes)
         return name
 
@@ -243,11 +291,12 @@ class Translation:
             return _refusing(rule)
         try:
             found = routes(rule if domain == ANY else portless(rule, domain), self._measured)
-        except UNSPEAKABLE as e:
+        except Exception as e:  # as in _made
             # What Envoy's messages cannot hold: told like what a proxy refuses, and no other rule has to suffer for it.
-            self.unspeakable[rule.source] = str(e)
+            self._unspeakable[rule.source, rule.match] = str(e) or type(e).__name__
             return _refusing(rule)
-        self.unspeakable.pop(rule.source, None)
+        if self._unspeakable:
+            self._unspeakable.pop((rule.source, rule.match), None)
         return found
 
     def _one(self, name: Name, body: bytes | None, needs: frozenset[Name] = frozenset()) -> None:

@@ -62,7 +62,7 @@ def _retries() -> bytes:
 
 def _largest_body(hosts: Iterable[Host]) -> int:
     return max(
-        (len(r.action.body.encode()) for h in hosts for r in h.rules if isinstance(r.action, Respond)), default=0
+        (len(r.action.body.encode(errors="replace")) for h in hosts for r in h.rules if isinstance(r.action, Respond)), default=0
     )
 
 

@@ -31,7 +31,7 @@ class Plan(NamedTuple):
 def shard_of(path: str, depth: int) -> int:
     """The shard of a path without its query, as the script SHARD reckons it."""
     found = 5381
-    for byte in path.encode()[1:]:
+    for byte in path.encode(errors="replace")[1:]:
         if byte == 0x2F:
             depth -= 1
             if not depth:
