@@ -7,5 +7,5 @@ SIZES = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3, "Ki": 1 << 10, "Mi": 1 <<
 
 def size(text: str) -> int:
     """Bytes of `10Mi`, `512k`, `1.5Gi`; the schema has seen to the form."""
-    number = text.rstrip("kMGi")
+    number = text.rstrip("kKMGi")
     return int(float(number or 0) * SIZES[text[len(number) :]])
