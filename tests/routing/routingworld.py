@@ -21,6 +21,9 @@ RESOURCES = {
     "IngressClass": "ingressclasses",
     "GatewayClass": "gatewayclasses",
     "BackendTLSPolicy": "backendtlspolicies",
+    "BackendTrafficPolicy": "backendtrafficpolicies",
+    "ClientTrafficPolicy": "clienttrafficpolicies",
+    "SecurityPolicy": "securitypolicies",
 }
 CLUSTER_SCOPED = {"IngressClass", "GatewayClass", "Namespace"}
 NOW = 1_767_225_600.0

@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import msgspec
-
 from seaway.routing.gateway import hostnames
 from seaway.routing.gateway.attaching import ROUTES, Place, attachments
 from seaway.routing.gateway.httprules import compiled
@@ -18,7 +16,7 @@ from seaway.routing.ir import Chain, Cluster, Fleet, ServerTls
 from seaway.routing.parts import Domain, Entry, Part, Parts, Way, order
 from seaway.routing.policies.clients import certificates, client
 from seaway.routing.policies.force import Force, force
-from seaway.routing.policies.targets import CLIENTS, SECURITY, TRAFFIC, attached, holding
+from seaway.routing.policies.targets import CLIENTS, SECURITY, TRAFFIC, attached
 from seaway.routing.policies.targets import Target as On
 from seaway.routing.policies.traffic import value
 
@@ -166,9 +164,6 @@ def stream_parts(resource: str) -> Callable[[View, str, str], Parts]:
                 sealed = listener.tls is not None and listener.tls.passthrough
                 section = section_of(view, listener, fleet)
                 stream, used, _ = view.ask(stream_of, resource, namespace, name, fleet, sealed, section)
-                if section and holding(view, SECURITY, (On(*fleet, section),)):
-                    # Who passes here is asked nothing: where somebody is to be kept out, all are.
-                    stream = msgspec.structs.replace(stream, targets=())
                 clusters.update((c.name, c) for c in used)
                 for domain in domains:
                     if listener.protocol in ("TLS", "HTTPS") and ROUTES[resource] == "TCPRoute":

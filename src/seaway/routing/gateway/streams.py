@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import msgspec
+
 from seaway.routing.gateway.attaching import ROUTES
 from seaway.routing.gateway.backing import backing
 from seaway.routing.incremental import View
 from seaway.routing.ir import Cluster, Fleet, Source, Stream, Target
 from seaway.routing.policies.rules import ForRules
 from seaway.routing.policies.targets import Target as On
+from seaway.routing.policy import RoutePolicy
 
 Tree = dict[str, Any]
 
@@ -45,6 +48,16 @@ def stream_of(
         name_of = backed.cluster.name if backed.cluster is not None else ""
         targets.append(Target(name_of, int(ref.get("weight", 1)), why=backed.why, title=backed.title))
     source = Source(kind, namespace, name, str(rules[0].get("name") or "rules[0]"))
-    return Streamed(
-        Stream(tuple(targets), source), tuple(clusters[n] for n in sorted(clusters)), tuple(dict.fromkeys(problems))
-    )
+    stream = _checked(Stream(tuple(targets), source), policies.route, bool(listener))
+    return Streamed(stream, tuple(clusters[n] for n in sorted(clusters)), tuple(dict.fromkeys(problems)))
+
+
+def _checked(stream: Stream, policy: RoutePolicy | None, of_listener: bool) -> Stream:
+    """Who may pass. Of a connection nothing is known but its address: what a Gateway's policy asks of requests is none of its
+    business, but where policies of the listener itself want to know who somebody is, nobody passes."""
+    if policy is None:
+        return stream
+    asked = policy.basic or policy.api_keys or policy.jwt or policy.external
+    if policy.closed or (of_listener and asked):
+        return msgspec.structs.replace(stream, targets=())
+    return msgspec.structs.replace(stream, allow=policy.allow, deny=policy.deny)
