@@ -10,9 +10,11 @@ import hashlib
 import hmac
 import json
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 import pytest
@@ -62,6 +64,7 @@ POLICIES = {
     "/token": RoutePolicy(jwt=(ISSUER,)),
     "/tokens": RoutePolicy(jwt=(ISSUER, OTHER)),
     "/fetched": RoutePolicy(jwt=(JwtProvider("far", "https://issuer.test", (), "", "shop/nobody/80", "/keys"),)),
+    "/served": RoutePolicy(jwt=(JwtProvider("near", "https://issuer.test", (), "", "shop/issuer/80", "/keys.json"),)),
     "/here": RoutePolicy(allow=("127.0.0.0/8",)),
     "/elsewhere": RoutePolicy(allow=("10.0.0.0/8", "2001:db8::/32")),
     "/denied": RoutePolicy(deny=("127.0.0.1/32",)),
@@ -90,6 +93,24 @@ def rules() -> list[Rule]:
     found.append(rule("/cors", to("shop/web/80"), policy=POLICIES["/basic"], cors=Cors(("https://shop.test",), ("GET",))))
     found.append(rule("/open", to("shop/web/80")))
     return found
+
+
+class Issuer:
+    """Serves a key set."""
+
+    def __init__(self) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200 if self.path == "/keys.json" else 404)
+                self.end_headers()
+                self.wfile.write(JWKS.encode())
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = int(self.server.server_address[1])
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
 class Authorizer:
@@ -130,13 +151,17 @@ def played() -> Iterator[Played]:
     many = [rule(f"/many/{i}", to("shop/web/80")) for i in range(300)]
     hosts = (host("a.example.com", *rules()), host("*.wild.example.com", *rules()), host("many.example.com", *rules(), *many))
     pieces: Pieces = http(free_port(), *hosts, backends={"web": web, "auth": auth})
-    authorizer = Authorizer()
+    authorizer, issuer = Authorizer(), Issuer()
+    pieces.clusters["shop/issuer/80"] = Cluster("shop/issuer/80")
+    pieces.endpoints["shop/issuer/80"] = Endpoints("shop/issuer/80", (End("127.0.0.1", issuer.port),))
     pieces.clusters["shop/grpc/80"] = Cluster("shop/grpc/80", "h2")
     pieces.endpoints["shop/grpc/80"] = Endpoints("shop/grpc/80", (End("127.0.0.1", authorizer.port),))
     with Proxied(pieces) as proxy:
         yield Played(proxy, auth, authorizer)
         assert proxy.refused() == {}, proxy.logged()
     authorizer.server.stop(0)
+    issuer.server.shutdown()
+    issuer.server.server_close()
     web.close()
     auth.close()
 
@@ -284,6 +309,12 @@ def test_a_valid_token_passes_and_no_other(played: Played, where: str) -> None:
     assert played.get(where, "/tokens", bearer(token(iss="https://second.test"))).status == 200
     assert played.get(where, "/tokens", bearer(token())).status == 200
     assert played.get(where, "/tokens", bearer(token(iss="https://third.test"))).status == 401
+
+
+@everywhere
+def test_keys_are_fetched_from_a_service(played: Played, where: str) -> None:
+    assert played.get(where, "/served", bearer(token())).status == 200
+    assert played.get(where, "/served", bearer(token(key=b"x" * 32))).status == 401
 
 
 @everywhere
