@@ -20,6 +20,7 @@ FILES = {
     "envoy.extensions.filters.http.cors.v3.cors_pb2": "Cors CorsPolicy",
     "envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2": "ExtAuthz ExtAuthzPerRoute",
     "envoy.extensions.filters.http.jwt_authn.v3.config_pb2": "JwtAuthentication JwtProvider PerRouteConfig@JwtPerRoute",
+    "envoy.extensions.filters.http.local_ratelimit.v3.local_rate_limit_pb2": "LocalRateLimit",
     "envoy.extensions.filters.http.lua.v3.lua_pb2": "Lua LuaPerRoute",
     "envoy.extensions.filters.http.rbac.v3.rbac_pb2": "RBAC@Rbac RBACPerRoute@RbacPerRoute",
     "envoy.extensions.filters.http.stateful_session.v3.stateful_session_pb2": "StatefulSession StatefulSessionPerRoute",

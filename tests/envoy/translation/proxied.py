@@ -41,6 +41,7 @@ MESSAGES = {
     SECRET: "Secret",
     EXTENSION: "TypedExtensionConfig",
 }
+ALONE = {ENDPOINT: "eds", SECRET: "sds", EXTENSION: "ecds"}  # a file a resource
 FLEET = Fleet("Gateway", "shop", "edge")
 
 
@@ -177,10 +178,10 @@ class Proxied:
                 elif key == "eds_config":
                     value = self._path(self._file("eds", name))
                 elif key == "config_source":
-                    value = self._path("ecds")
+                    value = self._path(self._file("ecds", name))
                 else:
                     value = self._path("srds")
-            found[key] = self._sourced(value, name)
+            found[key] = self._sourced(value, tree["name"] if key == "config_discovery" else name)
         return found
 
     def _write(self) -> None:
@@ -188,8 +189,8 @@ class Proxied:
         files: dict[str, list[dict[str, Any]]] = {"lds": [], "cds": [], "ecds": [], "srds": []}
         for name, resource in sorted(self.translation.resources.items()):
             tree = self._sourced(tree_of(resource), name.name) | {"@type": name.type}
-            if name.type in (ENDPOINT, SECRET):
-                files.setdefault(self._file("eds" if name.type == ENDPOINT else "sds", name.name), []).append(tree)
+            if name.type in ALONE:
+                files.setdefault(self._file(ALONE[name.type], name.name), []).append(tree)
             else:
                 files[{LISTENER: "lds", CLUSTER: "cds", SCOPES: "srds", EXTENSION: "ecds"}[name.type]].append(tree)
         # What is routed to before what routes.

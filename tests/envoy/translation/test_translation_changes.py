@@ -134,7 +134,14 @@ def test_needs_are_what_must_be_there_before() -> None:
     for case in ("listeners", "routes", "clusters"):
         translation.apply(CASES[case]())
     found = {n.title: {x.title for x in r.needs} for n, r in translation.resources.items()}
-    assert found["Listener tcp-443"] == {"Secret shop/a", "Secret shop/b", "Secret ConfigMap/shop/clients", "Cluster shop/raw/443", "TypedExtensionConfig seaway.tokens"}
+    assert found["Listener tcp-443"] == {
+        "Secret shop/a",
+        "Secret shop/b",
+        "Secret ConfigMap/shop/clients",
+        "Cluster shop/raw/443",
+        "TypedExtensionConfig seaway.limits",
+        "TypedExtensionConfig seaway.tokens",
+    }
     assert found["Cluster shop/tls/443"] == {
         "ClusterLoadAssignment shop/tls/443",
         "Secret shop/client",

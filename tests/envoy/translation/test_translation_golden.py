@@ -40,6 +40,7 @@ from seaway.routing.ir import (
     Trust,
     ValueMatch,
 )
+from seaway.routing.policy import LimitKey, RateLimit, RoutePolicy
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "envoy"
 WEB = "shop/web/80"
@@ -124,7 +125,22 @@ def _clusters() -> Pieces:
     )
 
 
-CASES = {"listeners": _listeners, "routes": _routes, "clusters": _clusters, "backend-policies": policypieces.backends}
+def _limits() -> Pieces:
+    """Every field of a limit, and a rule of several routes."""
+    keys = (LimitKey("client"), LimitKey("header", "x-user"), LimitKey("header", "x-plan", "gold"))
+    hour, rest = RateLimit(100, 3600, 20, keys), RateLimit(5, keys=keys[:1])
+    return http(
+        80,
+        host(
+            "limited.example.com",
+            rule("/all", to(WEB), policy=RoutePolicy(limits=(RateLimit(1000, 60),))),
+            rule("/keys", to(WEB), name="keys", policy=RoutePolicy(limits=(hour, rest, rest))),
+            rule("/same", Respond(200), name="same", policy=RoutePolicy(limits=(rest,))),
+        ),
+    )
+
+
+CASES = {"listeners": _listeners, "routes": _routes, "clusters": _clusters, "backend-policies": policypieces.backends, "limits": _limits}
 
 
 def _readable(tree: Any) -> Any:

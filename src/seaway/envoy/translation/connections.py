@@ -5,9 +5,10 @@ Nothing in it follows from a route, so that no edit of one drains connections (E
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from seaway.envoy import messages
+from seaway.envoy.translation import limits
 from seaway.envoy.translation.accesslog import access_log
 from seaway.envoy.translation.headers import literal
 from seaway.envoy.translation.names import (
@@ -18,6 +19,7 @@ from seaway.envoy.translation.names import (
     GATE_FILTER,
     GUARD_FILTER,
     HOST_HEADER,
+    LIMIT_FILTER,
     SESSION_FILTER,
     SHARD_FILTER,
     TABLE_HEADER,
@@ -115,27 +117,34 @@ def _filters(found: Any) -> None:
         # A preflight has no credentials (Fetch 4.8): it is answered before anybody is asked for some.
         (CORS_FILTER, messages.Cors()),
         (ADDRESS_FILTER, messages.Rbac()),
+        # Before anybody is asked who they are: guesses count.
+        (LIMIT_FILTER, _Discovered(limits.empty())),
         (GUARD_FILTER, _script(GUARD, "guard")),
         (GATE_FILTER, messages.Rbac()),
-        (TOKEN_FILTER, None),
+        # Until issuers have come none is known, and a route that requires one of them lets nobody pass.
+        (TOKEN_FILTER, _Discovered(messages.JwtAuthentication())),
         (AUTHZ_FILTER, authorizer_default()),
         (SESSION_FILTER, messages.StatefulSession()),
         ("envoy.filters.http.router", messages.Router()),
     ):
         one = found.http_filters.add(name=name)
-        if config is not None:
-            one.typed_config.CopyFrom(packed(config))
+        if isinstance(config, _Discovered):
+            _discovered(one.config_discovery, packed(config.until))
         else:
-            _discovered(one.config_discovery)
+            one.typed_config.CopyFrom(packed(config))
 
 
-def _discovered(found: Any) -> None:
-    """Issuers of tokens come by themselves. Until then none is known, and a route that requires one of them lets nobody pass."""
+class _Discovered(NamedTuple):
+    """A filter whose configuration is a resource of its own, with what holds until it has come."""
+
+    until: Any
+
+
+def _discovered(found: Any, until: Any) -> None:
     by_ads(found.config_source)
-    none = packed(messages.JwtAuthentication())
-    found.default_config.CopyFrom(none)
+    found.default_config.CopyFrom(until)
     found.apply_default_config_without_warming = True
-    found.type_urls.append(none.type_url)
+    found.type_urls.append(until.type_url)
 
 
 def _script(code: str, prefix: str) -> Any:

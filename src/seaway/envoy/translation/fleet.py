@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from seaway.envoy.translation import clusters, listeners, scopes, secrets, shards, tls, tokens
-from seaway.envoy.translation.names import ANY, TOKEN_FILTER, Scope
+from seaway.envoy.translation import clusters, limits, listeners, scopes, secrets, shards, tls, tokens
+from seaway.envoy.translation.names import ANY, LIMIT_FILTER, TOKEN_FILTER, Scope
 from seaway.envoy.translation.routes import portless, routes, used
 from seaway.envoy.xds.resources import (
     CLUSTER,
@@ -24,12 +24,13 @@ from seaway.envoy.xds.resources import (
     resource,
 )
 from seaway.routing.ir import Chain, Endpoints, Fleet, Host, Match, Pieces, Respond, Rule, Socket, Source
+from seaway.routing.policy import RateLimit
 
 T = TypeVar("T")
 
 # Route objects of a fleet that have counters of their own; where there are more none has, so that metrics stay bounded.
 MOST_MEASURED = 200
-TOKENS = Name(EXTENSION, TOKEN_FILTER)
+TOKENS, LIMITED = Name(EXTENSION, TOKEN_FILTER), Name(EXTENSION, LIMIT_FILTER)
 
 
 def _refusing(rule: Rule) -> tuple[bytes, ...]:
@@ -84,6 +85,9 @@ class Translation:
         self._measured = True
         self._issuers: Counter[tokens.Providers] = Counter()  # what routes require of tokens
         self._required: frozenset[tokens.Providers] = frozenset()
+        self._serving: set[str] = set()  # sockets with tables
+        self._limits: Counter[RateLimit] = Counter()  # the kinds of limits that rules have
+        self._limited: frozenset[RateLimit] | None = None  # those that proxies know
         self._put: dict[Name, Resource] = {}
         self._gone: set[Name] = set()
 
@@ -108,6 +112,7 @@ class Translation:
             self._socket(Name(LISTENER, name), socket)
         self._hosts(pieces.hosts)
         self._tokens()
+        self._limit()
         return self._taken()
 
     def _made(self, name: Name, piece: T | None, make: Callable[[T], bytes], needs: frozenset[Name] = frozenset()) -> None:
@@ -141,11 +146,14 @@ class Translation:
         return ""
 
     def _listener(self, name: Name, socket: Socket | None) -> None:
+        self._serving.discard(name.name)
         if socket is None or not socket.chains:
             return self._one(name, None)
         needs = frozenset(Name(SECRET, s) for s in listeners.secrets(socket))
         needs |= {Name(CLUSTER, c) for c in listeners.clusters(socket)}
-        needs |= {TOKENS} if any(chain.table for chain in socket.chains) else set()
+        if any(chain.table for chain in socket.chains):
+            self._serving.add(name.name)
+            needs |= {TOKENS, LIMITED}
         return self._one(name, listeners.listener(self.fleet, socket, self.address), needs)
 
     def ban(self, bans: Mapping[Source, Ban]) -> Change:
@@ -205,15 +213,19 @@ class Translation:
     def _tokens(self) -> None:
         """Issuers that no route requires any more stay until the next change: proxies learn of routes after issuers."""
         now = frozenset(self._issuers)
-        if now == self._required and (TOKENS in self.resources or not self._serving()):
+        if now == self._required and (TOKENS in self.resources or not self._serving):
             return
         wanted = sorted(now | self._required, key=tokens.requirement)
         self._required = now
         needs = frozenset(Name(CLUSTER, c) for c in tokens.clusters(wanted))
         self._one(TOKENS, tokens.tokens(wanted), needs)
 
-    def _serving(self) -> bool:
-        return any(name.type == LISTENER and TOKENS in r.needs for name, r in self.resources.items())
+    def _limit(self) -> None:
+        """The kinds of limits: one more or less starts all counts of the proxies anew, so that they are told of nothing else."""
+        wanted = frozenset(self._limits) if self._serving else None
+        if wanted != self._limited:
+            self._limited = wanted
+            self._one(LIMITED, limits.filter_of(wanted) if wanted is not None else None)
 
     def _count(self, old: Sequence[Rule], new: Sequence[Rule]) -> None:
         self._issuers.update(rule.policy.jwt for rule in new if rule.policy is not None and rule.policy.jwt)
@@ -222,6 +234,9 @@ class Translation:
                 self._issuers[rule.policy.jwt] -= 1
                 if not self._issuers[rule.policy.jwt]:
                     del self._issuers[rule.policy.jwt]
+        self._limits.update(limit for rule in new for limit in limits.local(rule.policy))
+        self._limits.subtract(limit for rule in old for limit in limits.local(rule.policy))
+        self._limits = +self._limits
         self._objects.subtract(rule.source[:3] for rule in old)
         self._objects.update(rule.source[:3] for rule in new)
         for name in {rule.source[:3] for rule in old}:

@@ -17,9 +17,11 @@ GUARD_FILTER = "seaway.guard"
 GATE_FILTER = "seaway.gate"
 TOKEN_FILTER = "seaway.tokens"
 AUTHZ_FILTER = "envoy.filters.http.ext_authz"
+LIMIT_FILTER = "seaway.limits"
 # A cluster that never exists: what is sent there is answered with 500, datagrams and connections are dropped.
 NOWHERE = "seaway.nowhere"
 MARK = "seaway"  # the namespace of marks in metadata
+LIMITS = "seaway.limits"  # the namespace of limits in metadata
 NO_RULE = "no-rule"  # the route of what no rule matches
 SHARDED = "shards"  # the route that only says how many shards there are
 ANY = "*"

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from seaway.envoy import messages
-from seaway.envoy.translation import actions, filters, headers, matches, security, sticky
+from seaway.envoy.translation import actions, filters, headers, limits, matches, security, sticky
 from seaway.envoy.translation.marks import mark
 from seaway.envoy.translation.names import CORS_FILTER, NO_RULE, SESSION_FILTER
 from seaway.envoy.translation.wire import serialised
@@ -99,6 +99,7 @@ def _start(rule: Rule, preflight: bool) -> Any:
     route = messages.Route(name=rule.source.title)
     matches.write(route.match, rule.match, preflight)
     mark(route.metadata, rule.source, rule=rule.name)
+    limits.write(route.metadata, rule)
     if rule.cors is not None:
         route.typed_per_filter_config[CORS_FILTER].CopyFrom(filters.cors(rule.cors))
     if rule.policy is not None:
