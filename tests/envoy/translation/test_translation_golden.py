@@ -14,6 +14,7 @@ from proxied import FLEET, tree_of
 from translated import GATEWAY, host, http, rule, source, to
 
 from seaway.envoy.translation.fleet import Translation
+from seaway.envoy.xds.resources import LISTENER
 from seaway.routing.ir import (
     BackendTls,
     Certificate,
@@ -157,7 +158,9 @@ def test_resources_are_those_of_the_golden_file(case: str) -> None:
     translation = Translation(FLEET)
     change = translation.apply(CASES[case]())
     found = {
-        r.name.title: {"needs": sorted(n.title for n in r.needs), "resource": _readable(tree_of(r))} for r in change.put
+        r.name.title: {"needs": sorted(n.title for n in r.needs), "resource": _readable(tree_of(r))}
+        for r in change.put
+        if r.name.type != LISTENER or case != "limits"  # listeners are another case's
     }
     text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     file = GOLDEN / f"{case}.json"
