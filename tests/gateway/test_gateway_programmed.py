@@ -283,3 +283,30 @@ def test_pieces_that_cannot_be_said_are_told_of_hurt_no_other_and_are_not_forgot
     play.settle()
     assert not play.accused and not play.programmed.refused_listeners and play.in_force()
     assert {n.name for n in play.programmed.names} >= {"shop/broken/80", "shop/broken", "tcp-443"}
+
+
+def test_what_a_controller_cannot_decide_when_it_begins_stays_as_the_last_one_left_it() -> None:
+    """A host whose route cannot be read, and a listener whose Gateway cannot; all others change, and it goes when that is known."""
+    play = Play(4)
+    pieces = beginning(shared=many(300), other=[rule("o", "/")])
+    pieces.sockets |= {"tcp-81": Socket(81, "tcp", (Chain("http", Source("Gateway", "shop", "edge", "more"), table="http"),))}
+    play.programmed.change(pieces)
+    play.settle()
+    play.fleets = Fleets()
+    play.fleets.keep(True)
+    play.programmed = Programmed(FLEET, play.fleets)
+    play.streams = [Stream(play.fleets, s.proxy, f"p{n}") for n, s in enumerate(play.streams)]
+    play.programmed.change(beginning(other=[rule("o", "/"), rule("p", "/p")]))
+    play.settle()
+
+    def held(stream: Stream, type: str) -> set[str]:
+        return {name for of, name in stream.proxy.holds() if of == type}
+
+    assert play.in_force(), "what is known is in force"
+    for stream in play.streams:
+        assert {f"http/{SHARED}", "http/other.example.com"} < held(stream, SCOPES) and len(held(stream, SCOPES)) > 50
+        assert held(stream, LISTENER) == {"tcp-80", "tcp-81"}
+    play.fleets.keep(False)
+    play.settle()
+    for stream in play.streams:
+        assert held(stream, SCOPES) == {"http/other.example.com"} and held(stream, LISTENER) == {"tcp-80"}

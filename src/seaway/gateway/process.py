@@ -80,6 +80,7 @@ class Gateway:
         self._late: set[Fleet] = set()
         self._silent: dict[Fleet, float] = {}  # since when nobody tells what a fleet's proxies hold
         self._failed: dict[str, str] = {}
+        self._undecided: frozenset[str] = frozenset()  # what this process could not decide from its beginning on
         self._said: dict[tuple[str, Key], set[tuple[str, str, str]]] = {}
         self.settled = 0.0  # when it was last done, of time.monotonic(); 0 before the first time
         programming.listen(self._wake)
@@ -149,6 +150,10 @@ class Gateway:
             changes = self.engine.settle()
             if not self.settled:
                 self._recall(changes)
+                self._undecided = changes.undecided
+            # What is decided later and fails keeps what it had; of these proxies alone know what they had.
+            self._undecided &= changes.undecided
+            self.programming.keep(bool(self._undecided))
             await self._carry_out(changes)
             if not changes.failures:
                 self.provisioning.know(known)

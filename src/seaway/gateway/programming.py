@@ -45,6 +45,7 @@ class Programming:
         self._server: Server | None = None
         self._certificate: Pair | None = None
         self._recalled: frozenset[str] = frozenset()
+        self._keeping = False
         self._refused: dict[Fleet, dict[str, tuple[str, ...]]] = defaultdict(dict)
         self._heard: Callable[[], None] = lambda: None
         self._renewing = asyncio.Event()
@@ -57,6 +58,12 @@ class Programming:
         """These, KIND/NAMESPACE/NAME, were refused when another process was at work, or came when none was."""
         self._recalled = frozenset(suspects)
 
+    def keep(self, keeping: bool) -> None:
+        """Whether proxies keep what an earlier process gave them and this one does not want: it may not know all yet."""
+        self._keeping = keeping
+        if self._fleets is not None:
+            self._fleets.keep(keeping)
+
     # what is to be
 
     async def start(self) -> None:
@@ -67,6 +74,7 @@ class Programming:
         from seaway.envoy.xds.server import Server
 
         self._fleets = Fleets(lambda: self._heard())
+        self._fleets.keep(self._keeping)
         self._server = Server(self._fleets)
         while True:
             try:

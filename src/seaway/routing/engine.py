@@ -59,13 +59,14 @@ class FrontEnd(NamedTuple):
 class Changes(NamedTuple):
     """What has come of the changes since the last time. `fleets`: what they do, None where that is nothing any more; `specs`:
     what they are to be, None where nobody wants them any more. `released`: objects (resource, namespace, name) that are none
-    of ours, told once."""
+    of ours, told once. `undecided`: the failures by which it is not known what fleets are to do; what they did stays."""
 
     fleets: dict[Fleet, Pieces | None]
     specs: dict[Fleet, FleetSpec | None]
     statuses: list[Status]
     released: list[tuple[str, str, str]]
     failures: dict[str, Exception]
+    undecided: frozenset[str] = frozenset()
 
 
 SHARED = FrontEnd(
@@ -109,6 +110,10 @@ def _values(index: Index, tree: Tree | None) -> set[str]:
         return set(index.of(tree)) if tree is not None else set()
     except (AttributeError, LookupError, TypeError, ValueError):
         return set()
+
+
+def _title(decision: tuple[Any, ...]) -> str:
+    return f"{getattr(decision[0], '__name__', decision[0])} {decision[1:]}"
 
 
 Content = Callable[[View, str], Any]
@@ -235,8 +240,10 @@ class Engine:
                     statuses.append(outcome.new)
                 else:
                     released.append((resource, str(outcome.root[1]), str(outcome.root[2])))
-        failures = {f"{getattr(n[0], '__name__', n[0])} {n[1:]}": e for n, e in self.memo.failures.items()}
-        return Changes(fleets, specs, statuses, released, failures)
+        failures = {_title(n): e for n, e in self.memo.failures.items()}
+        doing = {*self._parts.values(), *self._specs.values(), *CONTENTS}
+        undecided = frozenset(_title(n) for n in self.memo.failures if n[0] in doing)
+        return Changes(fleets, specs, statuses, released, failures, undecided)
 
     # how
 

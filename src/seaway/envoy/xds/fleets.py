@@ -51,6 +51,7 @@ class Fleets:
     def __init__(self, on_change: Callable[[], None] | None = None, bounds: Bounds = Bounds()) -> None:  # noqa: B008
         self._fleets: dict[Fleet, _Fleet] = {}
         self._changed: set[Fleet] = set()
+        self._keeping = False
         self._on_change = on_change
         self._bounds = bounds
 
@@ -95,6 +96,16 @@ class Fleets:
             del self._fleets[fleet]
             self._changed.discard(fleet)
 
+    def keep(self, keeping: bool) -> None:
+        """Whether proxies keep what they have of an earlier controller and is not wanted: not all that is wanted is known yet."""
+        if keeping == self._keeping:
+            return
+        self._keeping = keeping
+        for session in [s for found in self._fleets.values() for s in found.sessions]:
+            session.proxy.keeping = keeping
+            session.reconsider()
+            session.on_work()
+
     def wanted(self, fleet: Fleet, name: Name) -> Resource | None:
         found = self._fleets.get(fleet)
         return found.wanted.get(name.type, {}).get(name.name) if found is not None else None
@@ -104,6 +115,7 @@ class Fleets:
     def open(self, fleet: Fleet) -> Session:
         found = self._fleets.setdefault(fleet, _Fleet())
         session = Session(found.wanted, found.suspects, self._bounds)
+        session.proxy.keeping = self._keeping
         found.sessions[session] = None
         if not found.known:
             found.early[session] = []

@@ -34,6 +34,7 @@ class Proxy:
         self.usage = Usage()
         self.warming = Warming()
         self.types: dict[str, Subscription] = {}
+        self.keeping = False  # what an earlier controller brought, and is not wanted, may be wanted and not be known yet
         self._wanted = wanted
 
     def wanted(self, name: Name) -> Resource | None:
@@ -74,7 +75,7 @@ class Proxy:
 
     def may_go(self, name: Name) -> bool:
         """Nothing that the proxy has, or may have, or may turn out to have, needs it."""
-        if self.usage.used(name):
+        if self.usage.used(name) or (self.keeping and name.name in self.types[name.type].foreign):
             return False
         for type in USERS[name.type]:
             user = self.types.get(type)

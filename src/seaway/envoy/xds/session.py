@@ -127,7 +127,7 @@ class Session:
                 found.forced |= owed
                 found.dirty |= owed
                 self._owed.clear()
-        self._reconsider()
+        self.reconsider()
 
     def _answer_of(self, found: Subscription, at: int) -> int:
         """When an answer counts as given: a secret once it is there, endpoints anew for each version of a cluster."""
@@ -183,7 +183,7 @@ class Session:
                 del found.refused[name]
                 found.dirty.add(name)
         if foreign != self._unknown(found):
-            self._reconsider()
+            self.reconsider()
 
     def _refused(self, found: Subscription, flight: Flight, message: str) -> None:
         names = [n for n, sent in flight.sent.items() if sent is not None]
@@ -305,7 +305,7 @@ class Session:
                 known = name not in found.foreign
                 found.hold(name, now)
                 if not known and not found.foreign:
-                    self._reconsider()
+                    self.reconsider()
             return now if asked else None
         refused = found.refused.get(name)
         if refused is not None and refused.version == now.version:
@@ -359,7 +359,7 @@ class Session:
         if found.type == CLUSTER:
             self._warming.gone(name)
         if foreign and not found.foreign:
-            self._reconsider()
+            self.reconsider()
 
     def _unknown(self, found: Subscription) -> tuple[bool, bool]:
         """Whether it has what nobody knows the needs of; and whether such are to stay, of scopes, which other scopes may need."""
@@ -373,8 +373,8 @@ class Session:
             if found is not None and name.name in found.leaving:
                 found.dirty.add(name.name)
 
-    def _reconsider(self) -> None:
-        """More is known of what the proxy has: all that was to go is looked at again."""
+    def reconsider(self) -> None:
+        """More is known of what the proxy has, or of what is wanted: all that was to go is looked at again."""
         for found in self._types.values():
             found.dirty |= found.leaving
 
