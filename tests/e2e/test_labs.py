@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from clusters import Cluster
+from lab_rows import cells, held_by_the_killed
 
 from seaway.labs.frame import LABS
 
@@ -65,6 +66,27 @@ def test_one_entry_point_has_one_address_for_all_services(tmp_path: Path) -> Non
         "4 Services, one Gateway": ("1", "1", "10.00"),
         "4 Services, one Ingress class": ("1", "1", "10.00"),
     }, said
+
+
+def test_what_is_planned_costs_nothing_and_a_killed_envoy_only_what_it_held(tmp_path: Path) -> None:
+    rows = cells(said := lab(tmp_path, "ingress-failure", "--quick"))
+    assert [rows[f"{event} {n}"]["lost"] for event, n in (("node drained", 2), ("no controller", 1), ("no controller", 2))] == ["0"] * 3, said
+    assert float(rows["no controller 2"]["change taken up after"].removesuffix(" s")) < 60, said
+    held_by_the_killed(rows, said)
+
+
+def test_only_ingress_nodes_answer_and_one_joins_and_leaves_without_loss(tmp_path: Path) -> None:
+    rows = cells(said := lab(tmp_path, "ingress-nodes", "--quick"))
+    assert {step: (row["lost"], row["cut"], row["application's pods there"], row["port 80 answers on"]) for step, row in rows.items()} == {
+        "two ingress nodes": ("0", "0", "0", "edge1, edge2"),
+        "a third joins": ("0", "0", "0", "edge1, edge2, edge3"),
+        "kubectl drain of one": ("0", "0", "0", "edge1, edge2, edge3"),
+        "its label is taken away": ("0", "0", "0", "edge2, edge3"),
+        "it comes back": ("0", "0", "0", "edge1, edge2, edge3"),
+    }, said
+    shares = {step: [int(row[f"lab-edge{n}"].strip("%")) for n in (1, 2, 3)] for step, row in rows.items()}
+    assert shares["two ingress nodes"][2] == shares["its label is taken away"][0] == 0, said
+    assert min(shares["a third joins"] + shares["it comes back"]) > 5, said
 
 
 def test_help_lists_every_lab() -> None:

@@ -60,6 +60,7 @@ def shop(client: Cluster) -> Cluster:
     return client
 
 
+PORT = {False: "29871", True: "29873"}  # of a client, by family; below those that the kernel chooses
 OUTSIDE = {4: "172.30.0.254", 6: "fd00:172:30::fffe"}
 
 
@@ -122,6 +123,27 @@ def test_the_health_port_says_how_many_ready_endpoints_a_node_has(shop: Cluster)
     (there,) = [n for n in nodes if n != here]
     wait_for(lambda: (health(here), health(there)) == ((200, 1), (503, 0)))
     wait_for(lambda: all("Hostname: web-" in outside(shop, address) for _ in range(6)), what="only the healthy node is used")
+
+
+def test_without_a_healthy_node_each_client_is_told_at_once_and_served_from_the_same_port_later(shop: Cluster) -> None:
+    shop.apply(balancer("lb", f"{DUAL}, {LOCAL}", PROXY))
+    found = addresses(shop, "lb")
+    for address in found:
+        wait_for(lambda address=address: "Hostname" in outside(shop, address), what="healthy nodes")
+    shop.kubectl("patch", "service", "lb", "-p", json.dumps({"spec": {"selector": {"app": "nobody"}}}))
+
+    def ended(address: str, *more: str) -> str:
+        """How curl ended: 0, or 7 for a connection that could not be made, or 28 when its time was over."""
+        return shop.outside("curl", "-s", "-o", "/dev/null", "-m", "2", "-w", "%{exitcode}", *more, url(address), check=False)
+
+    for address in found:
+        wait_for(lambda address=address: ended(address) == "7", what="no healthy node")
+        # A router's ICMP comes once a second at most; what one's own firewall says comes every time.
+        assert [ended(address, "--local-port", PORT[":" in address]) for _ in range(3)] == ["7"] * 3
+    shop.kubectl("patch", "service", "lb", "-p", json.dumps({"spec": {"selector": {"app": "web"}}}))
+    for address in found:
+        wait_for(lambda address=address: ended(address) == "0", what="healthy nodes again")
+        assert ended(address, "--local-port", PORT[":" in address]) == "0", "nothing is remembered"
 
 
 def test_another_class_is_left_alone_and_a_change_of_type_gives_the_address_back(shop: Cluster) -> None:

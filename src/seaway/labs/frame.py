@@ -36,6 +36,14 @@ LABS = {
         "seaway.labs.ingresscost",
         "load balancer addresses and proxies' memory: one for each Service against one entry point",
     ),
+    "ingress-nodes": (
+        "seaway.labs.ingressnodes",
+        "nodes for the entry point alone: label, taint, DaemonSet; one joins, one is drained, under load",
+    ),
+    "ingress-failure": (
+        "seaway.labs.ingressfailure",
+        "requests lost when an Envoy, its node, the controller or the API server fails, with one Envoy and with two",
+    ),
 }
 
 

@@ -31,7 +31,7 @@ def changes(
 def nft(family: int, balancers: Iterable[Balancer], own_address: str) -> str:
     """The whole table of one family, as one transaction. Connections made here keep their source; what is forwarded (pods and
     nodes on their way back in) is masqueraded, so that its answers return this way."""
-    f = "ip" if family == 4 else "ip6"
+    f, unreachable = ("ip", "icmp host-unreachable") if family == 4 else ("ip6", "icmpv6 addr-unreachable")
     lines = [
         f'add table {f} {TABLE} {{ comment "load balancers in Proxy mode"; }}',
         f"delete table {f} {TABLE}",
@@ -55,7 +55,14 @@ def nft(family: int, balancers: Iterable[Balancer], own_address: str) -> str:
                 f'comment "{title}: source ranges"'
             )
         for protocol, port, node_port in balancer.ports:
-            if balancer.nodes:
+            if not balancer.nodes:
+                # Said at once, and nothing remembered: conntrack would hold an untranslated entry for two minutes, and lose the
+                # next connection from that port.
+                lines.append(
+                    f"add rule {f} {TABLE} balance {at} {protocol} dport {port} reject with {unreachable} "
+                    f'comment "{title}: no healthy node"'
+                )
+            else:
                 choices = ", ".join(f"{i} : {a} . {node_port}" for i, (_, a) in enumerate(balancer.nodes))
                 lines.append(
                     f"add rule {f} {TABLE} balance {at} {protocol} dport {port} dnat {f} addr . port to "
