@@ -143,7 +143,7 @@ def share_problems(want: Want, answers: list[Tree]) -> list[str]:
     for told in answers:
         what = seen(told)
         pod = (what or {}).get("pod")
-        counted[str(pod) if pod else f"status {told.get('status', told.get('error'))}"] += 1
+        counted[str(pod) if pod else told["error"].partition(":")[0] if "error" in told else f"status {told.get('status')}"] += 1
     names = set(counted) | set(want.shares)
     wrong = [n for n in names if abs(counted[n] / len(answers) - want.shares.get(n, 0)) > (want.within if want.shares.get(n) else 0)]
     return [f"{dict(counted)} of {len(answers)}; wanted shares {want.shares}"] if wrong else []

@@ -298,8 +298,8 @@ def _sound(name: str, request: Request) -> None:
         raise Malformed(f"{name}: a request to {ask.host}{ask.path} wants nothing")
     if ask.protocol in ("http/1.1", "h2", "h2c", "websocket", "grpc") and not ask.host:
         raise Malformed(f"{name}: a request for {ask.path} has no host")
-    if want.shares and ((want.of < 100 and want.within < 0.2) or abs(sum(want.shares.values()) - 1) > 1e-6):
-        raise Malformed(f"{name}: shares must sum up to 1, of 100 requests or more")
+    if want.shares and ((want.of < 100 and 0.02 < want.within < 0.2) or abs(sum(want.shares.values()) - 1) > 1e-6):
+        raise Malformed(f"{name}: shares must sum up to 1, of 100 requests or more where chance is in them")
     if (want.series is not None and not ask.series) or (ask.series and ask.protocol != "http/1.1"):
         raise Malformed(f"{name}: a series must be asked for, over HTTP/1.1")
     if (want.stays or want.moves) and not ask.client:

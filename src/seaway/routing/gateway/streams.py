@@ -33,7 +33,8 @@ def stream_of(
     kind = ROUTES[resource]
     rules: list[Tree] = ((view.get(resource, namespace, name) or {}).get("spec") or {}).get("rules") or [{}]
     wider = (*((On(*fleet, listener),) if listener else ()), On(*fleet))
-    policies = ForRules(view, On(kind, namespace, name), wider).rule(str(rules[0].get("name") or ""))
+    rule, on = str(rules[0].get("name") or ""), On(kind, namespace, name)
+    policies = ForRules(view, on, wider).rule(rule)
     targets: list[Target] = []
     clusters: dict[str, Cluster] = {}
     problems: list[tuple[str, str]] = []
@@ -48,16 +49,17 @@ def stream_of(
         name_of = backed.cluster.name if backed.cluster is not None else ""
         targets.append(Target(name_of, int(ref.get("weight", 1)), why=backed.why, title=backed.title))
     source = Source(kind, namespace, name, str(rules[0].get("name") or "rules[0]"))
-    stream = _checked(Stream(tuple(targets), source), policies.route, bool(listener))
+    narrow = ForRules(view, on, wider[:-1]).rule(rule).route if listener else None
+    stream = _checked(Stream(tuple(targets), source), policies.route, narrow)
     return Streamed(stream, tuple(clusters[n] for n in sorted(clusters)), tuple(dict.fromkeys(problems)))
 
 
-def _checked(stream: Stream, policy: RoutePolicy | None, of_listener: bool) -> Stream:
+def _checked(stream: Stream, policy: RoutePolicy | None, narrow: RoutePolicy | None) -> Stream:
     """Who may pass. Of a connection nothing is known but its address: what a Gateway's policy asks of requests is none of its
-    business, but where policies of the listener itself want to know who somebody is, nobody passes."""
+    business, but where policies of the listener itself (`narrow`) want to know who somebody is, nobody passes."""
     if policy is None:
         return stream
-    asked = policy.basic or policy.api_keys or policy.jwt or policy.external
-    if policy.closed or (of_listener and asked):
+    asked = narrow is not None and (narrow.basic or narrow.api_keys or narrow.jwt or narrow.external)
+    if policy.closed or asked:
         return msgspec.structs.replace(stream, targets=())
     return msgspec.structs.replace(stream, allow=policy.allow, deny=policy.deny)
