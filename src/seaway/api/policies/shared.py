@@ -11,7 +11,7 @@ from seaway.api.gateway.names import (
     PORT,
     SECTION_NAME,
 )
-from seaway.api.gateway.references import CORE_GROUP, OWN_GROUP
+from seaway.api.gateway.references import OWN_GROUP
 from seaway.api.gateway.schema import Tree, choice, defaulted, listing, record, rule, ruled, text, told, whole
 
 GROUP_NAME = "policy.seaway.dev"
@@ -49,6 +49,7 @@ QUANTITY = told(
     ),
     "As 10Mi or 512k.",
 )
+CORE_GROUP = defaulted(choice(""), "")
 SECRET = record({"group": CORE_GROUP, "kind": defaulted(choice("Secret"), "Secret"), "name!": OBJECT_NAME})
 AUTHORITY = record(
     {"group": CORE_GROUP, "kind": defaulted(choice("ConfigMap", "Secret"), "ConfigMap"), "name!": OBJECT_NAME}

@@ -130,11 +130,17 @@ def hash_on(fields: Fields) -> tuple[HashOn, ...]:
     return tuple(
         HashOn(
             kinds[entry["type"]],
-            str(entry.get("name") or ""),
+            _name(entry),
             int(seconds(entry["ttl"])) if "ttl" in entry else None,
         )
         for entry in tree.get("hashOn") or ({"type": "ClientIP"},)
     )
+
+
+def _name(entry: Tree) -> str:
+    """Of a header in lower case, as proxies hold them."""
+    name = str(entry.get("name") or "")
+    return name.lower() if entry["type"] == "Header" else name
 
 
 def limits(fields: Fields) -> tuple[RateLimit, ...]:
