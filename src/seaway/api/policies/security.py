@@ -67,6 +67,9 @@ TARGETS = (
     (GATEWAY_GROUP, "Gateway"),
     (GATEWAY_GROUP, "HTTPRoute"),
     (GATEWAY_GROUP, "GRPCRoute"),
+    (GATEWAY_GROUP, "TLSRoute"),
+    (GATEWAY_GROUP, "TCPRoute"),
+    (GATEWAY_GROUP, "UDPRoute"),
     (NETWORKING, "Ingress"),
     (NETWORKING, "IngressClass"),
 )

@@ -10,7 +10,10 @@ from seaway.routing.gateway.attaching import ROUTES
 from seaway.routing.gateway.backing import backing
 from seaway.routing.incremental import View
 from seaway.routing.ir import Cluster, Fleet, Source, Stream, Target
+from seaway.routing.policies.force import force
 from seaway.routing.policies.rules import ForRules
+from seaway.routing.policies.security import ASKS
+from seaway.routing.policies.targets import SECURITY
 from seaway.routing.policies.targets import Target as On
 from seaway.routing.policy import RoutePolicy
 
@@ -33,8 +36,7 @@ def stream_of(
     kind = ROUTES[resource]
     rules: list[Tree] = ((view.get(resource, namespace, name) or {}).get("spec") or {}).get("rules") or [{}]
     wider = (*((On(*fleet, listener),) if listener else ()), On(*fleet))
-    rule, on = str(rules[0].get("name") or ""), On(kind, namespace, name)
-    policies = ForRules(view, on, wider).rule(rule)
+    policies = ForRules(view, On(kind, namespace, name), wider).rule(str(rules[0].get("name") or ""))
     targets: list[Target] = []
     clusters: dict[str, Cluster] = {}
     problems: list[tuple[str, str]] = []
@@ -49,17 +51,16 @@ def stream_of(
         name_of = backed.cluster.name if backed.cluster is not None else ""
         targets.append(Target(name_of, int(ref.get("weight", 1)), why=backed.why, title=backed.title))
     source = Source(kind, namespace, name, str(rules[0].get("name") or "rules[0]"))
-    narrow = ForRules(view, on, wider[:-1]).rule(rule).route if listener else None
-    stream = _checked(Stream(tuple(targets), source), policies.route, narrow)
+    own = force(view, SECURITY, (On(*fleet, listener),)).fields if listener else {}
+    stream = _checked(Stream(tuple(targets), source), policies.route, any(name in ASKS for name in own))
     return Streamed(stream, tuple(clusters[n] for n in sorted(clusters)), tuple(dict.fromkeys(problems)))
 
 
-def _checked(stream: Stream, policy: RoutePolicy | None, narrow: RoutePolicy | None) -> Stream:
+def _checked(stream: Stream, policy: RoutePolicy | None, asked: bool) -> Stream:
     """Who may pass. Of a connection nothing is known but its address: what a Gateway's policy asks of requests is none of its
-    business, but where policies of the listener itself (`narrow`) want to know who somebody is, nobody passes."""
+    business, but where policies of the listener itself want to know who somebody is (`asked`), nobody passes."""
     if policy is None:
         return stream
-    asked = narrow is not None and (narrow.basic or narrow.api_keys or narrow.jwt or narrow.external)
     if policy.closed or asked:
         return msgspec.structs.replace(stream, targets=())
     return msgspec.structs.replace(stream, allow=policy.allow, deny=policy.deny)

@@ -47,7 +47,9 @@ def verdict(view: View, resource: str, namespace: str, name: str) -> Verdict:
         problem = f"spec.targetRefs: policies for an IngressClass are read from namespace {CLASSES_FROM} alone"
     fields: dict[str, Any] = {n: v for n, v in sound.items() if n != "targetRefs"}
     if resource == SECURITY and not problem:
-        fields, problem = security.made(view, namespace, sound)
+        problem = security.problem(fields, targets(tree))
+        if not problem:
+            fields, problem = security.made(view, namespace, sound)
     elif resource == TRAFFIC and not problem:
         problem = traffic.problem(fields, targets(tree))
     elif resource == CLIENTS and not problem:

@@ -122,7 +122,7 @@ def inner(
     """The policies on what lies within a target, at a Gateway or class: (what they are attached to, policy)."""
     if not outer.section:
         for section, key in view.ask(attached, resource, *outer.whole[:3]):
-            if section:
+            if section and not missing(view, outer._replace(section=section)):
                 yield outer._replace(section=section), key
     for key in _candidates(view, resource, outer):
         for target in targets(view.get(resource, *key) or {"metadata": {}}):

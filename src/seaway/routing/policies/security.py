@@ -6,7 +6,7 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from seaway.pki.keysets import usable
@@ -16,12 +16,16 @@ from seaway.routing.gateway.backendtls import policy_of
 from seaway.routing.incremental import View
 from seaway.routing.ir import Cors
 from seaway.routing.policies.quantities import size
+from seaway.routing.policies.targets import Target
 from seaway.routing.policy import ApiKeys, BasicAuth, External, JwtProvider
 from seaway.routing.references import Reference, permitted
 
 Tree = dict[str, Any]
 # What the proxy's guard can check (guard.lua): {SHA} of `htpasswd -s`, and $apr1$, which htpasswd makes unless told otherwise.
 _HTPASSWD = re.compile(r"[^:\s]+:(\{SHA\}[A-Za-z0-9+/]{27}=|\$apr1\$[./A-Za-z0-9]{0,8}\$[./A-Za-z0-9]{22})\Z")
+# Fields by which somebody says who he is, in a request; and those that hold for connections and datagrams, too.
+ASKS, OF_ADDRESSES = ("basicAuth", "apiKeys", "jwt", "externalAuth"), ("allow", "deny")
+STREAMS = ("TCPRoute", "TLSRoute", "UDPRoute")
 _PLACES = {"Header": "header", "QueryParam": "query", "Cookie": "cookie"}
 
 
@@ -43,6 +47,15 @@ class Asked(NamedTuple):
 
     value: Any  # External, or JwtProvider
     led: Led | None = None
+
+
+def problem(fields: Tree, targets: Iterable[Target]) -> str:
+    """What of a sound policy cannot hold for one of its targets."""
+    for kind in sorted({t.kind for t in targets} & set(STREAMS)):
+        for name in fields:
+            if name not in OF_ADDRESSES:
+                return f"spec.{name}: cannot hold for a {kind}: only {', '.join(OF_ADDRESSES)}"
+    return ""
 
 
 def made(view: View, namespace: str, spec: Tree) -> tuple[dict[str, Any], str]:

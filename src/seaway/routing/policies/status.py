@@ -16,6 +16,7 @@ from seaway.routing.incremental import View
 from seaway.routing.ingress.classes import Settings
 from seaway.routing.policies.force import Verdict, verdict
 from seaway.routing.policies.reach import Ancestor, ancestors, exists, inner, missing, silent
+from seaway.routing.policies.security import ASKS, OF_ADDRESSES
 from seaway.routing.policies.targets import CLIENTS, GATEWAY_GROUP, GROUPS, KINDS, SECURITY, Target, attached, targets
 
 Tree = dict[str, Any]
@@ -99,13 +100,14 @@ def _conditions(
     unasked = [why for t in there if (why := silent(view, t))] if resource == CLIENTS else []
     if len(unasked) == len(there):
         return [Condition("Accepted", False, "Conflicted", "; ".join(unasked))]
-    streams = [why for t in there if (why := _unasked(view, t))] if resource == SECURITY else []
-    if any(t.section for t in there) and len(streams) == len(there):
-        return [Condition("Accepted", False, "Invalid", f"{'; '.join(streams)}; nobody may pass")]
+    streams = {t: why for t in there if (why := _unasked(view, t, judged))} if resource == SECURITY else {}
+    if len(streams) == len(there) and all(t.section for t in there):
+        shut = "; nobody may pass" if any(name in ASKS for name in judged.fields) else ""
+        return [Condition("Accepted", False, "Invalid", "; ".join(streams.values()) + shut)]
     lost = _lost(view, resource, key, judged, there)
     if lost and len(lost) == len(judged.fields):
         return [Condition("Accepted", False, "Conflicted", _won(resource, lost))]
-    message = "; ".join(["the policy is in force", *absent, *unasked, *streams])
+    message = "; ".join(["the policy is in force", *absent, *unasked, *streams.values()])
     found = [Condition("Accepted", True, "Accepted", message)]
     if lost:
         found.append(Condition("Conflicted", True, "FieldsLost", _won(resource, lost)))
@@ -115,9 +117,10 @@ def _conditions(
     return found
 
 
-def _unasked(view: View, target: Target) -> str:
-    """The listeners of a target that pass connections on: nobody who comes in there is asked who he is."""
-    if target.kind != "Gateway":
+def _unasked(view: View, target: Target, judged: Verdict) -> str:
+    """What of a security policy is about requests, and the listeners of a target that pass connections on without one."""
+    fields = [name for name in judged.fields if name not in OF_ADDRESSES]
+    if target.kind != "Gateway" or not fields:
         return ""
     names = [
         f"{li.name} ({li.protocol})"
@@ -126,7 +129,7 @@ def _unasked(view: View, target: Target) -> str:
         and target.section in ("", li.name)
         and "HTTPRoute" not in PROTOCOLS.get(li.protocol, ("HTTPRoute",))
     ]
-    return f"it holds for requests, not for what passes listener {', '.join(names)}" if names else ""
+    return f"{', '.join(fields)}: of requests, not of what passes listener {', '.join(names)}" if names else ""
 
 
 def _lost(view: View, resource: str, key: Key, judged: Verdict, there: Iterable[Target]) -> dict[str, Key]:
