@@ -14,7 +14,7 @@ from test_policy_statuses import target
 from seaway.api.tree import copied
 from seaway.routing.gateway.frontend import GATEWAY_API
 from seaway.routing.ingress.frontend import INGRESS
-from seaway.routing.ir import Cluster, Fleet, Respond, Rule
+from seaway.routing.ir import Chain, ClientCheck, Cluster, Fleet, Respond, Rule
 from seaway.routing.policies.frontend import POLICIES
 
 Tree = dict[str, Any]
@@ -189,6 +189,33 @@ def test_clients_whose_certificates_cannot_be_checked_are_not_let_in() -> None:
     # Invalid for another reason: still nobody whose certificate is not checked.
     assert names(world(policy("ClientTrafficPolicy", "one", "Gateway/edge", {**wanted, "maxHeaderKiB": 0}))) == {"http", "tcp"}
     assert names(world(policy("ClientTrafficPolicy", "one", "Gateway/edge", {"maxHeaderKiB": 0}))) == {"http", "https", "tcp"}
+
+
+def test_clients_of_a_class_are_asked_as_its_policy_says() -> None:
+    shop = copied(next(t for t in WORLD if t["kind"] == "Ingress"))
+    shop["spec"]["tls"] = [{"hosts": ["shop.example.com"], "secretName": "shop"}]
+    secret = {"kind": "Secret", "metadata": {"name": "shop", "annotations": {"tests/certificate": "shop.example.com"}}}
+
+    def chains(*more: Tree) -> dict[str, Chain]:
+        sockets = world(shop, secret, *more).fleets[CLASS].sockets.values()
+        return {chain.name: chain for socket in sockets for chain in socket.chains}
+
+    def asks(says: Tree, namespace: str = "seaway-system") -> Tree:
+        return policy("ClientTrafficPolicy", "one", "IngressClass/seaway", says, namespace)
+
+    plain = chains()
+    assert plain.keys() == {"http", "default/shop"} and not any(c.client for c in plain.values())
+    found = chains(asks({"maxHeaderKiB": 16, "tls": {"minVersion": "1.3"}}))
+    assert all(c.client is not None and c.client.headers_kib == 16 for c in found.values())
+    assert found["default/shop"].tls is not None and found["default/shop"].tls.minimum == "1.3"
+    assert chains(asks({"maxHeaderKiB": 16}, "default")) == plain
+    ca = copied(next(t for t in WORLD if t["kind"] == "ConfigMap"))
+    ca["metadata"]["namespace"] = "seaway-system"
+    wanted = asks({"tls": {"clientCertificates": {"caCertificateRefs": [{"name": "clients"}]}}})
+    assert chains(wanted).keys() == {"http"}  # the authorities are not there
+    found = chains(wanted, ca)
+    assert found["default/shop"].tls is not None
+    assert found["default/shop"].tls.client == ClientCheck("ConfigMap/seaway-system/clients")
 
 
 def test_a_more_specific_policy_says_its_fields_and_leaves_the_others() -> None:

@@ -10,7 +10,7 @@ from seaway.routing.engine import FrontEnd, Status
 from seaway.routing.fleets import Addresses, FleetSpec
 from seaway.routing.incremental import View
 from seaway.routing.ingress import annotations as annotated
-from seaway.routing.ingress import certificates, shadows
+from seaway.routing.ingress import certificates, clients, shadows
 from seaway.routing.ingress.classes import (
     ANNOTATION,
     DEFAULTS,
@@ -61,7 +61,11 @@ def decide(view: View, settings: Settings, namespace: str, name: str) -> Decided
         *(certificates.problems(view, settings, class_name, namespace, name) if get(tree, "spec", "tls") else ()),
         *shadows.problems(view, settings, class_name, tree),
     )
-    return Decided(fleet, (Part(fleet, ways, built.domains, built.entries, built.clusters),), problems)
+    return Decided(
+        fleet,
+        (Part(fleet, clients.asked(view, class_name, ways), built.domains, built.entries, built.clusters),),
+        problems,
+    )
 
 
 def _class_problems(tree: Tree) -> list[Problem]:
