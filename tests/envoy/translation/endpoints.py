@@ -91,6 +91,8 @@ class Endpoint:
                 head, _, kept = kept.partition(b"\r\n\r\n")
                 lines = head.decode("latin-1").split("\r\n")
                 headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:])}
+                length = int(headers.get("content-length") or 0)
+                kept = kept[length:] if len(kept) >= length else received(connection, length - len(kept))[:0]
                 connection.sendall(self._answer(lines[0].split(" ")[1], headers, number, told))
         self.ended += 1
 

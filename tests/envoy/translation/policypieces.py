@@ -1,11 +1,20 @@
-"""Every field of a backend's policy, for golden files: a cluster each, named after what is asked for."""
+"""Every field of a backend's and a client's policy, for golden files: a cluster or a socket each, named after what is asked for."""
 
 from __future__ import annotations
 
-from translated import host, http, rule
+from translated import GATEWAY, host, http, rule, source
 
-from seaway.routing.ir import BackendTls, Cluster, Forward, Pieces, Rule, Target
-from seaway.routing.policy import BackendPolicy, Balancing, Breaker, HashOn, HealthCheck, Outliers, RoutePolicy
+from seaway.routing.ir import BackendTls, Chain, Cluster, Forward, Pieces, Rule, ServerTls, Socket, Stream, Target
+from seaway.routing.policy import (
+    BackendPolicy,
+    Balancing,
+    Breaker,
+    ClientPolicy,
+    HashOn,
+    HealthCheck,
+    Outliers,
+    RoutePolicy,
+)
 
 TLS = BackendTls("web.example.com", "ConfigMap/shop/ca")
 HASH = (
@@ -52,7 +61,32 @@ def backends() -> Pieces:
         return rule(path, Forward(targets), policy=RoutePolicy(hash_on=HASH))
 
     one, other = Target("shop/web/80/maglev", 3), Target("shop/web/80/ring-hash")
-    pieces = http(80, host("a.example.com", hashed("/one", one), hashed("/two", one, other)))
+    pieces = http(80, host("hash.example.com", hashed("/one", one), hashed("/two", one, other)))
     pieces.sockets.clear()
     pieces.clusters = {c.name: c for c in clusters}
     return pieces
+
+
+ASKED: dict[str, ClientPolicy] = {
+    "proxied": ClientPolicy(proxy_protocol=True),
+    "hops": ClientPolicy(trusted_hops=2),
+    "forwarders": ClientPolicy(trusted_addresses=("10.0.0.0/8", "fd00::1")),
+    "tls": ClientPolicy(minimum_tls="1.2", maximum_tls="1.2", ciphers=("ECDHE-RSA-AES128-GCM-SHA256", "NO-SUCH-CIPHER")),
+    "streams": ClientPolicy(streams=7),
+    "headers": ClientPolicy(headers_kib=10_000),
+    "times": ClientPolicy(idle_timeout=60.0, request_timeout=10.5),
+    "connections": ClientPolicy(connections=1000),
+    "http3": ClientPolicy(http3=True, streams=7, idle_timeout=60.0, trusted_addresses=("10.0.0.0/8",)),
+}
+
+
+def clients() -> Pieces:
+    tls = ServerTls(("shop/a",))
+    sockets = []
+    for number, (name, policy) in enumerate(ASKED.items()):
+        chain = Chain(name, GATEWAY, (f"{name}.example.com",), tls, f"https-{name}", client=policy)
+        sockets.append(Socket(8000 + number, "tcp", (chain,)))
+    stream = Stream((Target("shop/db/5432/tcp"),), source("db"))
+    both = ClientPolicy(proxy_protocol=True, connections=10, idle_timeout=60.0, trusted_addresses=("10.0.0.0/8",))
+    sockets.append(Socket(5432, "tcp", (Chain("db", GATEWAY, stream=stream, client=both),)))
+    return Pieces(sockets={s.name: s for s in sockets})

@@ -131,9 +131,11 @@ class Backend:
 
 
 class Proxied:
-    """An Envoy with the resources of a translation. `apply` changes them and waits until Envoy has read them."""
+    """An Envoy with the resources of a translation. `apply` changes them and waits until Envoy has read them. `beside`: static
+    resources of a test's own."""
 
-    def __init__(self, pieces: Pieces) -> None:
+    def __init__(self, pieces: Pieces, beside: dict[str, Any] | None = None) -> None:
+        self.beside = beside or {}
         self.translation = Translation(FLEET, "127.0.0.1")
         self.home = Path(tempfile.mkdtemp(prefix="seaway-envoy-"))
         self.ports = sorted(s.port for s in pieces.sockets.values() if s is not None)
@@ -155,6 +157,7 @@ class Proxied:
             "layered_runtime": {
                 "layers": [{"name": "regexes", "static_layer": {"re2.max_program_size.error_level": REGEX_SIZE}}]
             },
+            "static_resources": self.beside,
             "dynamic_resources": {"lds_config": self._path("lds"), "cds_config": self._path("cds")},
         }
 

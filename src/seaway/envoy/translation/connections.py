@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from seaway.envoy import messages
-from seaway.envoy.translation import limits
+from seaway.envoy.translation import clients, limits
 from seaway.envoy.translation.accesslog import access_log
 from seaway.envoy.translation.headers import literal
 from seaway.envoy.translation.names import (
     ADDRESS_FILTER,
+    ADVERTISED_FILTER,
     AUTHZ_FILTER,
     CORS_FILTER,
     FALLBACK_FILTER,
@@ -30,18 +31,29 @@ from seaway.envoy.translation.security import GUARD, authorizer_default
 from seaway.envoy.translation.tls import by_ads
 from seaway.envoy.translation.wire import packed
 from seaway.routing.ir import Chain
+from seaway.routing.policy import ClientPolicy
 
 # HTTP/1.0 has no Host: such requests are for `*` (RFC 2606: nobody's name).
 NO_HOST = "host.invalid"
 _OVERWRITE = 2  # HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
 
 
-def manager(gateway: str, chain: Chain) -> Any:
-    """The HttpConnectionManager of a chain that serves a table."""
+def manager(
+    gateway: str, chain: Chain, forwarders: tuple[tuple[str, int], ...] = (), quic_port: int = 0, quic: bool = False
+) -> Any:
+    """The HttpConnectionManager of a chain that serves a table. `forwarders`: connections come from these alone, who are trusted
+    to say who the client is. `quic_port`: where the chain is served over QUIC, too; `quic`: there it is."""
     found = messages.HttpConnectionManager(stat_prefix=chain.table)
-    _scopes(found, chain.table)
+    policy = chain.client or ClientPolicy()
+    _scopes(found, chain.table, bool(forwarders))
     _hygiene(found)
     _limits(found)
+    clients.believe(found, policy, forwarders)
+    clients.bound(found, policy)
+    if quic:
+        clients.over_quic(found, policy)
+    if quic_port:
+        found.http_filters.add(name=ADVERTISED_FILTER, typed_config=packed(clients.advertised(quic_port)))
     found.upgrade_configs.add(upgrade_type="websocket")
     found.access_log.add().CopyFrom(access_log(gateway, chain.name, True))
     if chain.tls is not None and chain.tls.client is not None and chain.tls.client.required:
@@ -54,7 +66,7 @@ def manager(gateway: str, chain: Chain) -> Any:
     return found
 
 
-def _scopes(found: Any, table: str) -> None:
+def _scopes(found: Any, table: str, forwarded: bool) -> None:
     """Which scope a request is in is said by two headers, set before the first look at a route.
 
     The name and sources of the scopes are the same everywhere: all chains of a fleet share one subscription.
@@ -68,6 +80,10 @@ def _scopes(found: Any, table: str) -> None:
         extractor = scopes.scope_key_builder.fragments.add().header_value_extractor
         extractor.name, extractor.element_separator, extractor.index = header, separator, 0
     early = messages.EarlyHeaderMutation()
+    if forwarded:
+        # What speaks to the proxy itself Envoy throws away where it does not believe forwarders; a forwarder is believed who the
+        # client is, but it may pass on what the client has made up.
+        early.mutations.add().remove_on_match.key_matcher.prefix = "x-envoy-"
     for name, value in ((HOST_HEADER, "%REQ(:AUTHORITY)%"), (TABLE_HEADER, literal(table))):
         early.mutations.add(remove=name)
         append = early.mutations.add().append

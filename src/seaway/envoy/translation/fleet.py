@@ -23,6 +23,7 @@ from seaway.envoy.xds.resources import (
     Resource,
     resource,
 )
+from seaway.routing import http3
 from seaway.routing.ir import Chain, Endpoints, Fleet, Host, Match, Pieces, Respond, Rule, Socket, Source
 from seaway.routing.policy import RateLimit
 
@@ -73,7 +74,7 @@ class Translation:
         self.fleet = fleet
         self.address = address
         self.resources: dict[Name, Resource] = {}
-        self._pieces = Pieces()
+        self._sockets: dict[str, Socket] = {}
         self._scopes: dict[Scope, dict[str, Host]] = {}
         self._members: dict[Scope, set[Name]] = {}
         self._parts: dict[Name, _Part] = {}
@@ -109,7 +110,11 @@ class Translation:
             if endpoints is not None and Name(ENDPOINT, name) not in self.resources:
                 self._one(Name(ENDPOINT, name), clusters.endpoints(Endpoints(name, ())))  # it would be waited for
         for name, socket in pieces.sockets.items():
-            self._socket(Name(LISTENER, name), socket)
+            self._sockets.pop(name, None)
+            if socket is not None and socket.chains:
+                self._sockets[name] = socket
+        for port in sorted({int(name.rpartition("-")[2]) for name in pieces.sockets}):
+            self._port(port)
         self._hosts(pieces.hosts)
         self._tokens()
         self._limit()
@@ -125,18 +130,31 @@ class Translation:
             return
         self._one(name, body, needs)
 
-    def _socket(self, name: Name, socket: Socket | None) -> None:
-        """A listener, without those of its chains that cannot be said."""
+    def _port(self, port: int) -> None:
+        """The listeners of a port: TCP, UDP, and QUIC where nobody else has the port by UDP."""
+        tcp, udp = self._sockets.get(f"tcp-{port}"), self._sockets.get(f"udp-{port}")
+        quic = tcp is not None and udp is None and bool(http3.chains(tcp))
+        self._socket(Name(LISTENER, f"udp-{port}"), udp)
+        said = self._socket(Name(LISTENER, f"tcp-{port}"), tcp, quic)
+        name = Name(LISTENER, listeners.quic_name(port))
+        body = listeners.quic(self.fleet, said, self.address) if quic and said is not None else None
+        needs = {Name(SECRET, s) for s in listeners.quic_secrets(said)} if said is not None else set()
+        self._one(name, body, frozenset({TOKENS, LIMITED, *needs}))
+
+    def _socket(self, name: Name, socket: Socket | None, quic: bool = False) -> Socket | None:
+        """A listener, without those of its chains that cannot be said: with what is left."""
         self.unsaid_chains.pop(name, None)
         if socket is not None:
             try:
-                return self._listener(name, socket)
+                self._listener(name, socket, quic)
+                return socket
             except Exception:  # as in _made
                 bad = {c: why for c in socket.chains if (why := self._unsayable(socket, c))}
                 self.unsaid_chains[name] = {c.source: why for c, why in bad.items()}
                 left = tuple(c for c in socket.chains if c not in bad)
                 socket = msgspec.structs.replace(socket, chains=left if bad else ())
-        return self._listener(name, socket)
+        self._listener(name, socket, quic)
+        return socket
 
     def _unsayable(self, socket: Socket, chain: Chain) -> str:
         try:
@@ -145,7 +163,7 @@ class Translation:
             return str(e) or type(e).__name__
         return ""
 
-    def _listener(self, name: Name, socket: Socket | None) -> None:
+    def _listener(self, name: Name, socket: Socket | None, quic: bool) -> None:
         self._serving.discard(name.name)
         if socket is None or not socket.chains:
             return self._one(name, None)
@@ -154,7 +172,7 @@ class Translation:
         if any(chain.table for chain in socket.chains):
             self._serving.add(name.name)
             needs |= {TOKENS, LIMITED}
-        return self._one(name, listeners.listener(self.fleet, socket, self.address), needs)
+        return self._one(name, listeners.listener(self.fleet, socket, self.address, quic), needs)
 
     def ban(self, bans: Mapping[Source, Ban]) -> Change:
         """Sets whose rules are answered with an error or left out, because a proxy would not have them; an empty mapping lifts

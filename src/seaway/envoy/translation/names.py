@@ -10,6 +10,7 @@ TABLE_HEADER = "x-seaway-scope-table"
 # Filters, under whose names routes switch them off or say something to them.
 FALLBACK_FILTER = "seaway.fallback"
 SHARD_FILTER = "seaway.shard"
+ADVERTISED_FILTER = "seaway.advertised"  # says that there is HTTP/3
 CORS_FILTER = "envoy.filters.http.cors"
 SESSION_FILTER = "envoy.filters.http.stateful_session"
 ADDRESS_FILTER = "seaway.addresses"

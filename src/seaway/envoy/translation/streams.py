@@ -8,9 +8,11 @@ from seaway.envoy import messages
 from seaway.envoy.translation import addresses
 from seaway.envoy.translation.accesslog import access_log
 from seaway.envoy.translation.actions import live
+from seaway.envoy.translation.clients import seconds
 from seaway.envoy.translation.names import NOWHERE
 from seaway.envoy.translation.wire import packed
 from seaway.routing.ir import Stream, Target
+from seaway.routing.policy import ClientPolicy
 
 _MILLION = 1_000_000
 
@@ -19,7 +21,7 @@ def clusters(stream: Stream) -> frozenset[str]:
     return frozenset(t.cluster for t in live(stream.targets) if t.cluster)
 
 
-def tcp(gateway: str, listener: str, stream: Stream) -> Any:
+def tcp(gateway: str, listener: str, stream: Stream, policy: ClientPolicy = ClientPolicy()) -> Any:  # noqa: B008
     """The TcpProxy of a chain. A share without a backend is closed."""
     source = stream.source
     found = messages.TcpProxy(stat_prefix=listener)
@@ -30,6 +32,8 @@ def tcp(gateway: str, listener: str, stream: Stream) -> Any:
     else:
         found.cluster = (targets[0].cluster if targets else "") or NOWHERE
     found.max_connect_attempts.value = 3
+    if policy.idle_timeout:
+        seconds(found.idle_timeout, policy.idle_timeout)
     found.hash_policy.add().source_ip.SetInParent()  # for clusters that go by it; others do not look
     found.access_log.add().CopyFrom(
         access_log(gateway, listener, False, f"{source.kind}/{source.namespace}/{source.name}")

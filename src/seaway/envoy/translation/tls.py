@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from seaway.api.policies.clients import CIPHERS
 from seaway.envoy import messages
 from seaway.routing.ir import BackendTls, ServerTls
+from seaway.routing.policy import ClientPolicy
 
 _VERSIONS = {"1.0": 1, "1.1": 2, "1.2": 3, "1.3": 4}  # TlsParameters.TlsProtocol
 # Where Envoy's own images keep the well-known authorities.
@@ -24,14 +26,19 @@ def _secret(config: Any, name: str) -> None:
     by_ads(config.sds_config)
 
 
-def server(wanted: ServerTls) -> Any:
+def server(wanted: ServerTls, policy: ClientPolicy = ClientPolicy()) -> Any:  # noqa: B008
     """The DownstreamTlsContext of a filter chain."""
     found = messages.DownstreamTlsContext()
     common = found.common_tls_context
     common.alpn_protocols.extend(wanted.alpn)
-    for version, name in ((wanted.minimum, "minimum"), (wanted.maximum, "maximum")):
+    versions = (wanted.minimum or policy.minimum_tls, "minimum"), (wanted.maximum or policy.maximum_tls, "maximum")
+    for version, name in versions:
         if version in _VERSIONS:
             setattr(common.tls_params, f"tls_{name}_protocol_version", _VERSIONS[version])
+    # Of TLS 1.3 none can be left out. One that Envoy does not know would be refused with the whole socket.
+    ciphers = [c for c in policy.ciphers if c in CIPHERS]
+    if ciphers:
+        common.tls_params.cipher_suites.extend(ciphers)
     for certificate in wanted.certificates:
         _secret(common.tls_certificate_sds_secret_configs.add(), certificate)
     if wanted.client is not None:
@@ -43,6 +50,19 @@ def server(wanted: ServerTls) -> Any:
             # GEP-91, AllowInsecureFallback: a bad certificate is let in too, and the backend is told of none.
             context = combined.default_validation_context
             context.trust_chain_verification = context.ACCEPT_UNTRUSTED
+    return found
+
+
+def quic(wanted: ServerTls, policy: ClientPolicy) -> Any:
+    """The QuicDownstreamTransport of a filter chain: TLS 1.3, and HTTP/3 alone."""
+    found = messages.QuicDownstreamTransport()
+    found.downstream_tls_context.CopyFrom(server(wanted, policy))
+    common = found.downstream_tls_context.common_tls_context
+    common.ClearField("tls_params")
+    del common.alpn_protocols[:]
+    common.alpn_protocols.append("h3")
+    # What came early could be played again by somebody else (RFC 8470).
+    found.enable_early_data.value = False
     return found
 
 

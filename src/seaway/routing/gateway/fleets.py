@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
+from seaway.routing import http3
 from seaway.routing.fleets import FleetSpec
 from seaway.routing.gateway.classes import parameters
 from seaway.routing.gateway.listeners import fleet_of, is_ours, listeners
+from seaway.routing.gateway.parts import gateway_parts
 from seaway.routing.incremental import View
+from seaway.routing.ir import Chain, Socket
 
 Tree = dict[str, Any]
 
@@ -22,6 +26,8 @@ def fleet_spec(view: View, namespace: str, name: str) -> FleetSpec | None:
     for listener in view.ask(listeners, namespace, name) or ():
         if not listener.refused and not listener.conflicts:
             ports.setdefault((listener.port, listener.transport.upper()), listener.name)
+    for port in _over_quic(view, namespace, name):
+        ports.setdefault((port, "UDP"), ports.get((port, "TCP"), ""))
     infrastructure = spec.get("infrastructure") or {}
     class_name = str(spec.get("gatewayClassName") or "")
     return FleetSpec(
@@ -34,6 +40,15 @@ def fleet_spec(view: View, namespace: str, name: str) -> FleetSpec | None:
         _pairs(infrastructure.get("annotations")),
         *_parameters(view, tree, class_name, namespace),
     )
+
+
+def _over_quic(view: View, namespace: str, name: str) -> list[int]:
+    """The ports of which the same is served by UDP as well: HTTP/3."""
+    found: dict[int, dict[str, Chain]] = defaultdict(dict)
+    for part in view.ask(gateway_parts, namespace, name):
+        for way in part.ways:
+            found[way.port][way.chain.name] = way.chain
+    return sorted(p for p, chains in found.items() if http3.chains(Socket(p, "tcp", tuple(chains.values()))))
 
 
 def _pairs(tree: Tree | None) -> tuple[tuple[str, str], ...]:
