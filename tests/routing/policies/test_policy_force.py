@@ -402,3 +402,22 @@ def test_a_policy_of_a_route_touches_no_listener() -> None:
     found = world(security("one", "HTTPRoute/app", BROKEN), traffic("one", "HTTPRoute/app", {"retry": {}}))
     changed = differences(PLAIN, programmed(found))
     assert changed and not [place for place in changed if "tcp-" in place]
+
+
+def test_a_change_of_one_route_costs_what_that_route_costs_among_many_policies() -> None:
+    """The Gateway's policy is told of all that routes say otherwise, and is not asked anew where none of that changes."""
+
+    def decided(count: int) -> int:
+        found = world(traffic("gateway", "Gateway/edge", {"retry": {"attempts": 2}}))
+        route = copied(next(t for t in WORLD if t["kind"] == "HTTPRoute"))
+        for i in range(count):
+            route = copied(route)
+            route["metadata"]["name"], route["spec"]["hostnames"] = f"r{i}", [f"h{i}.example.com"]
+            found.apply(route, traffic(f"p{i}", f"HTTPRoute/r{i}", {"retry": {}}))
+        found.settle()
+        route["spec"]["rules"][0]["backendRefs"][0]["weight"] = 7
+        before = found.engine.memo.decided
+        found.apply(route).settle()
+        return found.engine.memo.decided - before
+
+    assert 0 < decided(60) == decided(6)

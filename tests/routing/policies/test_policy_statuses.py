@@ -140,3 +140,32 @@ def test_a_message_names_the_first_policies_and_counts_the_others() -> None:
     case = {"world": routes, "policies": {"BackendTrafficPolicy/a": {"to": ["Gateway/edge"], "retry": {}}, **told}}
     message = said(world(case), case)["a"]["Gateway/edge"]["Overridden"]
     assert message.count("retry is that of") == 8 and message.endswith("; and 4 more")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_after_any_changes_all_is_as_if_it_had_begun_so(seed: int) -> None:
+    """Policies of all cases, the objects that they are attached to and what they name come, go and change, some at a time."""
+    chance = random.Random(seed)
+    pool: dict[tuple[str, str, str], list[Tree]] = {}
+    objects = [*WORLD, *(t for case in CASES for t in case.get("world", ())), *(p for case in CASES for p in policies(case))]
+    for i, tree in enumerate(copied(t) for t in objects):
+        meta = tree["metadata"]
+        meta.setdefault("creationTimestamp", stamp(NOW + i % 40))
+        pool.setdefault((tree["kind"], meta.get("namespace", "default"), meta["name"]), []).append(tree)
+    there: dict[tuple[str, str, str], Tree] = {}
+    found = World([GATEWAY_API, POLICIES, INGRESS])
+    for step in range(400):
+        place = chance.choice(list(pool))
+        if place in there and chance.random() < 0.4:
+            del there[place]
+            found.delete(place[0], "" if place[0] in CLUSTER_SCOPED else place[1], place[2])
+        else:
+            there[place] = chance.choice(pool[place])
+            found.apply(there[place])
+        if chance.random() < 0.2:
+            found.settle()
+        if step % 100 == 99:
+            found.settle()
+            fresh = World([GATEWAY_API, POLICIES, INGRESS]).apply(*there.values()).settle()
+            assert fresh.statuses == found.statuses
+            assert fresh.fleets == found.fleets

@@ -97,7 +97,7 @@ def _class(view: View, name: str) -> Ancestor:
 
 
 def missing(view: View, target: Target) -> str:
-    """What of a target is not there: the object, or the section of it."""
+    """A decision: what of a target is not there: the object, or the section of it."""
     kind, namespace, name, section = target
     if not exists(view, target):
         return f"{target.whole.title} does not exist"
@@ -122,15 +122,21 @@ def inner(
     """The policies on what lies within a target, at a Gateway or class: (what they are attached to, policy)."""
     if not outer.section:
         for section, key in view.ask(attached, resource, *outer.whole[:3]):
-            if section and not missing(view, outer._replace(section=section)):
+            if section and not view.ask(missing, outer._replace(section=section)):
                 yield outer._replace(section=section), key
     for key in _candidates(view, resource, outer):
-        for target in targets(view.get(resource, *key) or {"metadata": {}}):
+        for target in view.ask(_targets, resource, key):
             if RANKS.get(target.kind, 0) <= RANKS.get(outer.kind, 0):
                 continue
             reached = dict(view.ask(ancestors, settings, *target.whole[:3]))
-            if reached.get(ancestor) == "" and not missing(view, target) and _uses(view, outer, target):
+            if reached.get(ancestor) == "" and not view.ask(missing, target) and view.ask(_uses, outer, target):
                 yield target, key
+
+
+def _targets(view: View, resource: str, key: Key) -> tuple[Target, ...]:
+    """A decision: what a policy is attached to."""
+    tree = view.get(resource, *key)
+    return tuple(targets(tree)) if tree is not None else ()
 
 
 def _candidates(view: View, resource: str, outer: Target) -> list[Key]:
@@ -147,7 +153,8 @@ def _candidates(view: View, resource: str, outer: Target) -> list[Key]:
 
 
 def _uses(view: View, outer: Target, target: Target) -> bool:
-    """Of two targets at one Gateway or class whether the narrower has to do with the section, or Service, of the wider."""
+    """A decision, of two targets at one Gateway or class: whether the narrower has to do with the section, or Service, of the
+    wider."""
     if outer.kind == "Service":
         return _leads(view, target, outer)
     if outer.kind != "Gateway" or not outer.section:

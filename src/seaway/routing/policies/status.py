@@ -62,9 +62,9 @@ def _said(
     for target in attached_to:
         found = view.ask(ancestors, settings, *target.whole[:3])
         for ancestor, why in found:
-            reached.setdefault(ancestor, {})[target] = missing(view, target) or why
+            reached.setdefault(ancestor, {})[target] = view.ask(missing, target) or why
         if not found and (judged.problem or not exists(view, target)):
-            nowhere[target.whole] = missing(view, target.whole)
+            nowhere[target.whole] = view.ask(missing, target.whole)
     said = [
         (where, _conditions(view, settings, resource, key, judged, on, where)) for where, on in sorted(reached.items())
     ]
