@@ -9,7 +9,7 @@ import pytest
 from proxied import Backend, Proxied, free_port
 from translated import host, http, rule, to
 
-from seaway.routing.ir import Redirect, Rewrite
+from seaway.routing.ir import Forward, Redirect, Rewrite, Target, ValueMatch
 
 # (prefix, replacement) -> path as sent -> path at the backend
 PREFIXES = {
@@ -59,6 +59,15 @@ REDIRECTS = {
     "full to the root": (Redirect(path_kind="full", path="/"), "/old/x", "http://r.example.com/"),
 }
 CODES = (301, 302, 303, 307, 308)
+# Where many hosts are meant: redirect, Location for Host `any.wild.example.com:8080` and /old/x?q=1.
+WILD = {
+    "scheme": (Redirect(scheme="https", code=308), "https://any.wild.example.com/old/x?q=1"),
+    "nothing": (Redirect(code=301), "http://any.wild.example.com/old/x?q=1"),
+    "path": (Redirect(path_kind="prefix", path="/new"), "http://any.wild.example.com:80/new/x?q=1"),
+    "scheme-and-path": (Redirect(scheme="https", path_kind="full", path="/new"), "https://any.wild.example.com:443/new?q=1"),
+    "port": (Redirect(port=8443), "http://any.wild.example.com:8443/old/x?q=1"),
+    "host": (Redirect(scheme="https", host="new.example.com"), "https://new.example.com/old/x?q=1"),
+}
 
 
 def _slug(text: object) -> str:
@@ -88,6 +97,12 @@ def proxy() -> Iterator[Proxied]:
             *(rule(f"/{code}", Redirect(host="new.example.com", code=code)) for code in CODES),
             rule("/exact", Redirect(path_kind="full", path="/new"), "exact"),
         ),
+        host(
+            "*.wild.example.com",
+            *(rule("/old", r, headers=(ValueMatch("which", "exact", name),)) for name, (r, _) in WILD.items()),
+            rule("/old", Forward((Target("", redirect=Redirect(scheme="https")), Target("", redirect=Redirect(port=8443))))),
+        ),
+        host("*", rule("/old", Redirect(scheme="https"))),
         host(
             "hosts.example.com",
             rule("/literal", to("shop/web/80", rewrite=Rewrite(host="inner.example.com"))),
@@ -150,3 +165,23 @@ def test_a_backend_gets_the_host_as_it_came(proxy: Proxied) -> None:
 
 def test_a_redirect_to_the_default_port_does_not_keep_the_hosts_port(proxy: Proxied) -> None:
     assert proxy.get("codes.example.com:8080", "/exact?a").headers["location"] == "http://codes.example.com/new?a"
+
+
+@pytest.mark.parametrize("which", WILD)
+def test_a_redirect_for_many_hosts_drops_the_port_that_the_client_wrote(proxy: Proxied, which: str) -> None:
+    redirect, location = WILD[which]
+    without = location.replace(":443/", "/").replace(":80/", "/")
+    for sent, shown in (("any.wild.example.com:8080", location), ("any.wild.example.com", without)):
+        answer = proxy.get(sent, "/old/x?q=1", headers=(("which", which),))
+        assert (answer.status, answer.headers["location"]) == (redirect.code, shown)
+
+
+def test_a_share_that_is_redirected_drops_the_port_too(proxy: Proxied) -> None:
+    seen = {proxy.get("any.wild.example.com:8080", "/old").headers["location"] for _ in range(60)}
+    assert seen == {"https://any.wild.example.com/old", "http://any.wild.example.com:8443/old"}
+
+
+def test_an_address_of_ipv6_is_no_host_with_a_port(proxy: Proxied) -> None:
+    assert proxy.get("[2001:db8::1]", "/old").headers["location"] == "https://[2001:db8::1]/old"
+    assert proxy.get("[2001:db8::1]:8080", "/old").headers["location"] == "https://[2001:db8::1]/old"
+    assert proxy.get("192.0.2.7:8080", "/old").headers["location"] == "https://192.0.2.7/old"

@@ -8,10 +8,9 @@ from seaway.envoy import messages
 from seaway.envoy.translation import hashing, headers, rewrites
 from seaway.envoy.translation.names import NOWHERE
 from seaway.envoy.translation.wire import packed
-from seaway.routing.ir import Forward, HeaderEdits, Match, Redirect, Respond, Retry, Rewrite, Rule, Target
+from seaway.routing.ir import Forward, HeaderEdits, Match, Respond, Retry, Rewrite, Rule, Target
 
 _MILLION = 1_000_000
-_CODES = {301: 0, 302: 1, 303: 2, 307: 3, 308: 4}  # RedirectAction.RedirectResponseCode
 # What never reached a backend is tried at another one, whatever the request was.
 UNSENT = "connect-failure,refused-stream,reset-before-request"
 
@@ -21,19 +20,6 @@ def respond(route: Any, action: Respond) -> None:
     if action.body:
         route.direct_response.body.inline_string = action.body
     headers.edit(route, "response", HeaderEdits(set=action.headers))
-
-
-def redirect(route: Any, action: Redirect, match: Match) -> None:
-    found = route.redirect
-    found.SetInParent()
-    if action.scheme:
-        found.scheme_redirect = action.scheme
-    if action.host:
-        found.host_redirect = action.host
-    if action.port:
-        found.port_redirect = action.port
-    rewrites.redirected(found, action.path_kind, action.path, match.path)
-    found.response_code = _CODES.get(action.code, 1)
 
 
 def _seconds(duration: Any, value: float) -> None:

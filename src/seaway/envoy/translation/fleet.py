@@ -11,7 +11,8 @@ import msgspec
 
 from seaway.envoy.translation import clusters, limits, listeners, scopes, secrets, shards, tls, tokens
 from seaway.envoy.translation.names import ANY, LIMIT_FILTER, TOKEN_FILTER, Scope
-from seaway.envoy.translation.routes import portless, routes, used
+from seaway.envoy.translation.redirects import portless
+from seaway.envoy.translation.routes import routes, used
 from seaway.envoy.xds.resources import (
     CLUSTER,
     ENDPOINT,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
-
-import msgspec
 
 from seaway.envoy import messages
 from seaway.envoy.translation import actions, filters, headers, limits, matches, security, sticky
 from seaway.envoy.translation.marks import mark
 from seaway.envoy.translation.names import CORS_FILTER, NO_RULE, SESSION_FILTER
+from seaway.envoy.translation.redirects import redirects
 from seaway.envoy.translation.wire import serialised
 from seaway.routing.ir import Forward, Redirect, Respond, Rule, Target
 
+_ALL = 1_000_000
 NOT_FOUND = 404
 MISDIRECTED = 421
 NO_BACKEND = Respond(500)
@@ -31,30 +32,13 @@ def routes(rule: Rule, measured: bool = False) -> tuple[bytes, ...]:
     return tuple(serialised(r) for r in found)
 
 
-def portless(rule: Rule, domain: str) -> Rule:
-    """A redirect that names no host and is to have no port: Envoy would take Host as it came, with the port that is in it. Where
-    only one host is meant it is named."""
-    action = rule.action
-    if isinstance(action, Redirect) and not action.host and not action.port:
-        return msgspec.structs.replace(rule, action=msgspec.structs.replace(action, host=domain))
-    if isinstance(action, Forward) and any(t.redirect and not t.redirect.host for t in action.targets):
-        targets = tuple(
-            msgspec.structs.replace(t, redirect=msgspec.structs.replace(t.redirect, host=domain))
-            if t.redirect and not t.redirect.host and not t.redirect.port
-            else t
-            for t in action.targets
-        )
-        return msgspec.structs.replace(rule, action=msgspec.structs.replace(action, targets=targets))
-    return rule
-
-
 def _variants(rule: Rule, preflight: bool = False) -> list[Any]:
     action = rule.action
     if isinstance(action, Redirect):
-        route = _start(rule, preflight)
-        actions.redirect(route, action, rule.match)
-        actions.edit_both(route, rule.request, rule.response)
-        return [route]
+        found = redirects(partial(_start, rule, preflight), action, rule.match)
+        for route in found:
+            actions.edit_both(route, rule.request, rule.response)
+        return found
     if isinstance(action, Respond):
         route = _start(rule, preflight)
         actions.edit_both(route, rule.request, rule.response)
@@ -75,17 +59,16 @@ def _variants(rule: Rule, preflight: bool = False) -> list[Any]:
             found.append(route)
         targets = [sticky.told(target, session) for target in targets]
     for share, upto in actions.shares(targets):
-        route = _start(rule, preflight)
-        if upto < 1_000_000:
-            fraction = route.match.runtime_fraction.default_value
-            fraction.numerator, fraction.denominator = upto, fraction.MILLION
+        start = partial(_start, rule, preflight, upto)
         single = share[0] if len(share) == 1 else None
         if single is not None and single.redirect is not None:
-            actions.redirect(route, single.redirect, rule.match)
-            actions.edit_both(route, rule.request, headers.then(rule.response, single.response))
+            for route in redirects(start, single.redirect, rule.match):
+                actions.edit_both(route, rule.request, headers.then(rule.response, single.response))
+                found.append(route)
         else:
+            route = start()
             _forward(route, rule, action, share)
-        found.append(route)
+            found.append(route)
     return found
 
 
@@ -95,9 +78,13 @@ def _forward(route: Any, rule: Rule, action: Forward, share: tuple[Target, ...])
         route.typed_per_filter_config[SESSION_FILTER].CopyFrom(filters.session(action.session))
 
 
-def _start(rule: Rule, preflight: bool) -> Any:
+def _start(rule: Rule, preflight: bool, upto: int = _ALL) -> Any:
+    """A route that matches and does nothing yet. `upto`: of a million requests so many, in order of their luck."""
     route = messages.Route(name=rule.source.title)
     matches.write(route.match, rule.match, preflight)
+    if upto < _ALL:
+        fraction = route.match.runtime_fraction.default_value
+        fraction.numerator, fraction.denominator = upto, fraction.MILLION
     mark(route.metadata, rule.source, rule=rule.name)
     limits.write(route.metadata, rule)
     if rule.cors is not None:

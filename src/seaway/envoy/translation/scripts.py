@@ -6,9 +6,10 @@ it asks for its metadata; that is why there are two.
 
 from __future__ import annotations
 
-from seaway.envoy.translation.names import HOST_HEADER, TABLE_HEADER
+from seaway.envoy.translation.names import FALLBACK_FILTER, HOST_HEADER, TABLE_HEADER
 
 # No scope has the host: perhaps it has capital letters; otherwise the fallback says what happens.
+# A redirect there needs the host without the port that the client wrote.
 FALLBACK = f"""
 function envoy_on_request(handle)
   if handle:streamInfo():routeName() ~= "" then return end
@@ -21,6 +22,7 @@ function envoy_on_request(handle)
     handle:metadata()
     if handle:streamInfo():routeName() ~= "" then return end
   end
+  handle:streamInfo():dynamicMetadata():set("{FALLBACK_FILTER}", "host", host:match("^(.*):%d+$") or host)
   headers:replace("{HOST_HEADER}", "*")
   headers:replace("{TABLE_HEADER}", headers:get("{TABLE_HEADER}") .. "*")
   handle:clearRouteCache()
