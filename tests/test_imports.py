@@ -38,6 +38,7 @@ metrics.families metrics.exposition cluster.apiserver.health cluster.apiserver.t
 cluster.apiserver.auditing.policy cluster.apiserver.auditing.events cluster.apiserver.webhooks.conversion
 cluster.apiserver.webhooks.configured cluster.apiserver.webhooks.exchange cluster.apiserver.webhooks.services
 envoy.xds.resources envoy.xds.messages envoy.xds.identity envoy.xds.warming envoy.xds.usage envoy.xds.blame
+envoy.counting.buckets envoy.counting.questions envoy.counting.fleets
 envoy.xds.subscription envoy.xds.proxy envoy.xds.session envoy.xds.fleets
 """.split()
 PURE_FOLDERS = (  # each file in them, whatever its name

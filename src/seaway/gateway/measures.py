@@ -31,6 +31,19 @@ class Measures:
             "seaway_gateway_xds_sent_total", "Resources, and removals, that a fleet's proxies were sent.", ("fleet",)
         )
 
+        self.counted = self.registry.counter(
+            "seaway_gateway_limited_requests_total",
+            "Requests that the global limits of a fleet counted: passed, or refused.",
+            ("fleet", "verdict"),
+        )
+        self.buckets = self.registry.gauge(
+            "seaway_gateway_limit_buckets", "Buckets of a fleet's global limits that are not full.", ("fleet",)
+        )
+
+    def count(self, fleet: str, verdict: str, buckets: int) -> None:
+        self.counted.inc(fleet, verdict)
+        self.buckets.set(buckets, fleet)
+
     def sent(self, fleet: str, total: int) -> None:
         self._sent.add(max(0, total - self._sent.value(fleet)), fleet)
 

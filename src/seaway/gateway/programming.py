@@ -22,6 +22,7 @@ from seaway.routing.fleets import InForce
 from seaway.routing.ir import Fleet, Pieces
 
 if TYPE_CHECKING:
+    from seaway.envoy.counting.fleets import Counts
     from seaway.envoy.xds.fleets import Fleets
     from seaway.envoy.xds.server import Credentials, Server
     from seaway.gateway.programmed import Programmed
@@ -43,6 +44,7 @@ class Programming:
         self._known: set[Fleet] = set()
         self._fleets: Fleets | None = None
         self._server: Server | None = None
+        self._counts: Counts | None = None
         self._certificate: Pair | None = None
         self._recalled: frozenset[str] = frozenset()
         self._keeping = False
@@ -70,12 +72,14 @@ class Programming:
         """Serves xDS; the first time loads what that takes."""
         if self._server is not None:
             return
+        from seaway.envoy.counting.fleets import Counts
         from seaway.envoy.xds.fleets import Fleets
         from seaway.envoy.xds.server import Server
 
         self._fleets = Fleets(lambda: self._heard())
         self._fleets.keep(self._keeping)
-        self._server = Server(self._fleets)
+        self._counts = Counts(lambda fleet, verdict, buckets: self._measures.count(fleet.title, verdict, buckets))
+        self._server = Server(self._fleets, counts=self._counts)
         while True:
             try:
                 await self._server.start(f"[::]:{self._port}", await self._credentials())
@@ -112,6 +116,8 @@ class Programming:
         self._programmed.pop(fleet, None)
         if self._fleets is not None:
             self._fleets.forget(fleet)
+        if self._counts is not None:
+            self._counts.forget(fleet)
 
     # what is
 

@@ -93,7 +93,8 @@ class LimitKey(NamedTuple):
 
 class RateLimit(Struct, frozen=True):
     """`requests` in `seconds`, with `burst` more at once, for each of what `keys` tell apart (none: for all together). `scope`:
-    "local" counts a proxy at a time, "global" over all proxies of the fleet. `exempt`: networks whose clients are not counted."""
+    "local" counts a proxy at a time, "global" over all proxies of the fleet. `exempt`: networks whose clients are not counted; of
+    a rule's limits those that have such have the same."""
 
     requests: int
     seconds: int = 1

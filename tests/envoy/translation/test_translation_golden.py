@@ -137,6 +137,10 @@ def _limits() -> Pieces:
             rule("/all", to(WEB), policy=RoutePolicy(limits=(RateLimit(1000, 60),))),
             rule("/keys", to(WEB), name="keys", policy=RoutePolicy(limits=(hour, rest, rest))),
             rule("/same", Respond(200), name="same", policy=RoutePolicy(limits=(rest,))),
+            rule("/shared", to(WEB), name="shared", policy=RoutePolicy(limits=(RateLimit(9, 60, 1, keys, "global"),))),
+            rule("/spared", to(WEB), name="spared", policy=RoutePolicy(limits=tuple(
+                RateLimit(1, scope=scope, exempt=("10.0.0.0/8",)) for scope in ("local", "global")
+            ))),
         ),
     )
 

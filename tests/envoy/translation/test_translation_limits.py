@@ -54,6 +54,8 @@ RULES = (
     named("/same", every(3), method="GET"),
     named("/same", every(3), method="POST"),
     named("/edited", every(2)),
+    named("/spared", limited(RateLimit(1, HOUR, exempt=("127.0.0.8/29", "::/0")), RateLimit(3, HOUR))),
+    named("/spared-too", RoutePolicy(limits=(RateLimit(1, HOUR, exempt=("127.0.0.16/29",)),), deny=("127.0.0.10",))),
     named("/", RoutePolicy()),
 )
 MANY = shards.MANY + 44
@@ -164,6 +166,16 @@ def test_a_refused_call_of_grpc_has_exhausted_the_resource(proxy: Proxied) -> No
     assert (refused.status, refused.headers["grpc-status"]) == (200, "8")
 
 
+def test_some_networks_are_not_counted_and_nobody_says_himself_that_he_is_of_them(proxy: Proxied) -> None:
+    assert [from_address(proxy, "127.0.0.9", "/spared") for _ in range(2)] == [200, 200]
+    assert [from_address(proxy, "127.0.0.2", "/spared", "X-Forwarded-For: 127.0.0.9") for _ in range(2)] == [200, 429]
+    assert from_address(proxy, "127.0.0.9", "/spared") == 429, "a limit that spares nobody holds for all"
+    # The same kind of limit with other networks, beside rules on addresses.
+    assert [from_address(proxy, "127.0.0.17", "/spared-too") for _ in range(3)] == [200] * 3
+    assert [from_address(proxy, "127.0.0.9", "/spared-too") for _ in range(2)] == [200, 429]
+    assert from_address(proxy, "127.0.0.10", "/spared-too") == 403
+
+
 def test_redirects_count_too(proxy: Proxied) -> None:
     assert codes(proxy, "/redirect", 3) == [302, 429, 429]
 
@@ -225,6 +237,8 @@ def test_limits_of_one_kind_share_a_description_and_no_listener_changes_with_the
     assert translation.resources[LIMITED].version == version
     assert described(named("/b", every(3, GOLD))) == ["3/3600s+0 x-plan='gold'"]
     assert described(named("/b", limited(RateLimit(2, scope="global")))) == []
+    spared = [named(f"/{i}", limited(RateLimit(2, exempt=(f"10.{i}.0.0/16",)))) for i in range(3)]
+    assert described(*spared) == ["2/1s+0 !"], "of two with one name Envoy would have none"
     translation.apply(Pieces(sockets={"tcp-80": None}))
     assert LIMITED not in translation.resources
 

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from seaway.envoy import messages
+from seaway.envoy.counting.fleets import Counts
 from seaway.envoy.xds.fleets import Fleets
 from seaway.envoy.xds.identity import identity
 from seaway.envoy.xds.server import Credentials, Limits, Server
@@ -35,8 +36,13 @@ def fleet_pair(by: Authority, fleet: Fleet) -> Pair:
 
 
 @asynccontextmanager
-async def serving(fleets: Fleets, by: Authority, limits: Limits = Limits()) -> AsyncIterator[tuple[Server, int]]:  # noqa: B008
-    server = Server(fleets, limits)
+async def serving(
+    fleets: Fleets,
+    by: Authority,
+    limits: Limits = Limits(),  # noqa: B008
+    counts: Counts | None = None,
+) -> AsyncIterator[tuple[Server, int]]:
+    server = Server(fleets, limits, counts)
     port = await server.start("127.0.0.1:0", server_credentials(by))
     try:
         yield server, port

@@ -23,6 +23,7 @@ from seaway.envoy.translation.names import (
     LIMIT_FILTER,
     SESSION_FILTER,
     SHARD_FILTER,
+    SHARED_LIMIT_FILTER,
     TABLE_HEADER,
     TOKEN_FILTER,
 )
@@ -135,6 +136,7 @@ def _filters(found: Any) -> None:
         (ADDRESS_FILTER, messages.Rbac()),
         # Before anybody is asked who they are: guesses count.
         (LIMIT_FILTER, _Discovered(limits.empty())),
+        (SHARED_LIMIT_FILTER, limits.asking()),
         (GUARD_FILTER, _script(GUARD, "guard")),
         (GATE_FILTER, messages.Rbac()),
         # Until issuers have come none is known, and a route that requires one of them lets nobody pass.

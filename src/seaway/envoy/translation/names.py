@@ -19,8 +19,10 @@ GATE_FILTER = "seaway.gate"
 TOKEN_FILTER = "seaway.tokens"
 AUTHZ_FILTER = "envoy.filters.http.ext_authz"
 LIMIT_FILTER = "seaway.limits"
+SHARED_LIMIT_FILTER = "seaway.shared-limits"
 # A cluster that never exists: what is sent there is answered with 500, datagrams and connections are dropped.
 NOWHERE = "seaway.nowhere"
+CONTROLLER = "xds"  # the cluster of a proxy's bootstrap that leads to its controller
 MARK = "seaway"  # the namespace of marks in metadata
 LIMITS = "seaway.limits"  # the namespace of limits in metadata
 NO_RULE = "no-rule"  # the route of what no rule matches

@@ -86,11 +86,11 @@ def _start(rule: Rule, preflight: bool, upto: int = _ALL) -> Any:
         fraction = route.match.runtime_fraction.default_value
         fraction.numerator, fraction.denominator = upto, fraction.MILLION
     mark(route.metadata, rule.source, rule=rule.name)
-    limits.write(route.metadata, rule)
     if rule.cors is not None:
         route.typed_per_filter_config[CORS_FILTER].CopyFrom(filters.cors(rule.cors))
     if rule.policy is not None:
         security.write(route, rule.policy)
+        limits.write(route, rule.policy, rule.source.title)
     return route
 
 

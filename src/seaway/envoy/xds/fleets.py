@@ -169,6 +169,11 @@ class Fleets:
         found = self._fleets.get(fleet)
         return sum(map(len, found.early.values())) if found is not None else 0
 
+    def knows(self, fleet: Fleet) -> bool:
+        """There is such a fleet, by all that the controller has seen."""
+        found = self._fleets.get(fleet)
+        return found is not None and found.known
+
     def streams(self, fleet: Fleet) -> int:
         found = self._fleets.get(fleet)
         return len(found.sessions) if found is not None else 0

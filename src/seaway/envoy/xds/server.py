@@ -1,4 +1,5 @@
-"""The edge of the discovery server: one gRPC port with mutual TLS 1.3; one method, delta ADS. grpc is loaded when it starts.
+"""The edge of the discovery server: one gRPC port with mutual TLS 1.3; delta ADS, and the counting of requests. grpc is loaded
+when it starts.
 
 The client's certificate alone says which fleet a stream is of. A stream is written to when its proxy has taken what was written
 before: what changes meanwhile is not queued but looked up anew, so that a slow proxy costs neither memory nor others' time.
@@ -10,8 +11,10 @@ import asyncio
 import logging
 import os
 import sys
+import time
 from typing import Any, NamedTuple
 
+from seaway.envoy.counting.fleets import Counts
 from seaway.envoy.xds.fleets import Fleets
 from seaway.envoy.xds.identity import fleet_of
 from seaway.envoy.xds.messages import Request, encode
@@ -19,6 +22,7 @@ from seaway.envoy.xds.session import Session
 from seaway.routing.ir import Fleet
 
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+LIMITS = "envoy.service.ratelimit.v3.RateLimitService"
 # gRPC takes no lowest TLS version. The only suites of TLS 1.2 that it is left with sign by RSA, which our EC keys cannot: what
 # remains is TLS 1.3, whose suites this does not name (BoringSSL, SSL_CTX_set_cipher_list).
 _SUITES = "GRPC_SSL_CIPHER_SUITES"
@@ -46,8 +50,9 @@ class Limits(NamedTuple):
 class Server:
     """Serves the fleets to their proxies. `fleets` may be updated at any time, in the event loop's thread."""
 
-    def __init__(self, fleets: Fleets, limits: Limits = Limits()) -> None:  # noqa: B008
+    def __init__(self, fleets: Fleets, limits: Limits = Limits(), counts: Counts | None = None) -> None:  # noqa: B008
         self._fleets = fleets
+        self._counts = counts if counts is not None else Counts()
         self._limits = limits
         self._server: Any = None
         self._credentials: Credentials | None = None
@@ -66,7 +71,8 @@ class Server:
             options=[
                 ("grpc.max_receive_message_length", self._limits.request),
                 ("grpc.max_send_message_length", -1),
-                ("grpc.max_concurrent_streams", 8),
+                # Of a connection, of which each worker of a proxy has its own: it asks about each request that is limited.
+                ("grpc.max_concurrent_streams", 128),
                 ("grpc.so_reuseport", 0),
                 # A proxy that vanished without a word is seen to be gone, so that statuses wait for it no longer.
                 ("grpc.keepalive_time_ms", 20_000),
@@ -77,13 +83,19 @@ class Server:
                 ("grpc.max_connection_age_grace_ms", 5_000),
             ]
         )
-        from seaway.envoy.messages import DeltaDiscoveryRequest
+        from seaway.envoy.messages import DeltaDiscoveryRequest, RateLimitRequest
 
         handler = grpc.stream_stream_rpc_method_handler(
             self._stream, request_deserializer=DeltaDiscoveryRequest.FromString, response_serializer=bytes
         )
         server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(SERVICE, {"DeltaAggregatedResources": handler}),)
+        )
+        counting = grpc.unary_unary_rpc_method_handler(
+            self._limit, request_deserializer=RateLimitRequest.FromString, response_serializer=bytes
+        )
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(LIMITS, {"ShouldRateLimit": counting}),)
         )
         secured = grpc.dynamic_ssl_server_credentials(
             self._configuration(credentials), self._renewed, require_client_authentication=True
@@ -131,6 +143,19 @@ class Server:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{fleet.title} has {self._limits.streams} streams")
         else:
             await self._serve(fleet, context)
+
+    async def _limit(self, request: Any, context: Any) -> bytes:
+        """Whether a request may pass, of those that the fleet's limits count. Who may not be asked about is let through."""
+        import grpc
+
+        fleet = _fleet(context)
+        if fleet is None:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "the client certificate is not of a fleet")
+        elif not self._fleets.knows(fleet):
+            await context.abort(grpc.StatusCode.UNAVAILABLE, f"{fleet.title} is not known here")
+        else:
+            return self._counts.asked(fleet, request, time.monotonic())
+        raise AssertionError  # abort does not return
 
     async def _serve(self, fleet: Fleet, context: Any) -> None:
         import grpc

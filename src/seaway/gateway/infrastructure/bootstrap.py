@@ -11,6 +11,7 @@ import json
 from typing import Any
 
 from seaway.api import quantities
+from seaway.envoy.translation.names import CONTROLLER as XDS
 from seaway.gateway.infrastructure.drain import DRAIN, HEADER, SCRIPT
 from seaway.gateway.infrastructure.values import PROBES, Wanted
 
@@ -19,7 +20,6 @@ FOLDER, CONFIG, KEYS = "/etc/envoy", "envoy.json", "/etc/seaway/identity"
 IDENTITY, AUTHORITIES = "identity.json", "authorities.json"
 RUN = "/run/seaway"  # an empty folder of the pod's, for sockets
 ADMIN, PAUSE = f"{RUN}/admin.sock", f"{RUN}/pause.sock"
-XDS = "xds"
 _TYPE = "type.googleapis.com/envoy."
 CONNECTIONS_TO_PROBES = 64
 # Instructions of a user's regex. RE2 takes time in proportion to them and to the text, never more; Envoy's own bound of 100
