@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -26,9 +27,18 @@ class Objects:
         self.tree: Tree | None = {"metadata": {"resourceVersion": "1"}, "status": copied(status)}
         self.patches: list[Tree] = []
         self.conflicts = 0
+        self.contested: list[str] = []
 
-    def get(self, resource: str, key: Key) -> Tree | None:
-        return self.tree if key == KEY else None
+    def get(self, resource: Any, *key: Any) -> Any:
+        """Of the cache by a Key; of the server by a namespace and a name."""
+        if len(key) == 2:
+            return self._get()
+        return self.tree if key[0] == KEY else None
+
+    async def _get(self) -> Tree:
+        ours, status = {"manager": "seaway-gateway", "subresource": "status", "time": "3"}, {"subresource": "status"}
+        others = [{"manager": "old", "time": "1", **status}, {"manager": "rival", "time": "2", **status}, {"manager": "kubectl", "time": "4"}]
+        return {"metadata": {"managedFields": [*others, ours]}}
 
     async def patch(self, kind: Any, namespace: str, name: str, body: Tree, subresource: str) -> Tree:
         if self.conflicts:
@@ -45,11 +55,11 @@ class Objects:
         return self.tree
 
 
-def written(objects: Objects, act: Callable[[StatusWriter], Awaitable[None]]) -> list[Tree]:
+def written(objects: Objects, act: Callable[[StatusWriter], Awaitable[None]], pause: float = 0.0) -> list[Tree]:
     """What was patched while a writer ran."""
 
     async def run() -> None:
-        writer = StatusWriter(objects, objects, lambda: (), pause=0.0)  # type: ignore[arg-type]
+        writer = StatusWriter(objects, objects, lambda: (), pause, contested=lambda _, who: objects.contested.append(who))  # type: ignore[arg-type]
         task = asyncio.create_task(writer.run())
         await act(writer)
         task.cancel()
@@ -118,3 +128,42 @@ def test_others_addresses_stay_and_an_ingress_that_is_ours_again_is_written() ->
         objects.tree = None
 
     assert written(objects, act) == [OURS]
+
+
+def test_a_status_that_another_controller_writes_over_is_written_ever_more_seldom_and_told_of() -> None:
+    objects = Objects()
+    times: list[float] = []
+
+    async def act(writer: StatusWriter) -> None:
+        loop = asyncio.get_running_loop()
+        writer.want(Status("ingresses", *KEY, OURS))
+        for turn in range(6):
+            await until(lambda turn=turn: len(objects.patches) == turn + 1)  # type: ignore[misc]
+            times.append(loop.time())
+            assert objects.tree is not None
+            objects.tree = {**objects.tree, "status": copied(OTHERS)}
+            writer.look("ingresses", KEY)
+        writer.want(Status("ingresses", *KEY, {"loadBalancer": {"ingress": [{"ip": "203.0.113.8"}]}}))
+        began = loop.time()
+        await until(lambda: len(objects.patches) == 7)
+        assert loop.time() - began < 0.2, "what is new waits for no rival"
+
+    written(objects, act, pause=0.01)
+    pauses = [after - before for before, after in itertools.pairwise(times)]
+    assert all(pause >= 0.006 * 2**turn for turn, pause in enumerate(pauses)), pauses
+    assert objects.contested == ["rival"], "once"
+
+
+def test_one_write_of_a_hand_is_mended_and_nobody_is_accused() -> None:
+    objects = Objects()
+
+    async def act(writer: StatusWriter) -> None:
+        writer.want(Status("ingresses", *KEY, OURS))
+        await until(lambda: len(objects.patches) == 1)
+        assert objects.tree is not None
+        objects.tree = {**objects.tree, "status": copied(OTHERS)}
+        writer.look("ingresses", KEY)
+        await until(lambda: len(objects.patches) == 2)
+
+    written(objects, act, pause=0.01)
+    assert not objects.contested

@@ -23,7 +23,7 @@ from seaway.gateway.programming import Programming
 from seaway.gateway.provisioning import Provisioning
 from seaway.gateway.statuses import refused, stands
 from seaway.gateway.watching import Watching, bundle_version
-from seaway.gateway.writing import StatusWriter
+from seaway.gateway.writing import MANAGER, StatusWriter
 from seaway.routing.engine import Changes, Engine, Status
 from seaway.routing.fleets import Addresses
 from seaway.routing.gateway.frontend import GATEWAY_API
@@ -71,6 +71,7 @@ class Gateway:
             lambda: (*settings.controllers, *settings.ingress_controllers),
             wrote=measures.statuses.inc,
             unknown=lambda: bool(self._unheard),
+            contested=self._contested,
         )
         self.measures = measures
         self._events = events
@@ -247,6 +248,12 @@ class Gateway:
                 self._events.tell(about, *event)
         if status.events:
             self._said[place] = set(status.events)
+
+    def _contested(self, about: Tree, manager: str) -> None:
+        rival = f"{manager} writes" if manager and manager != MANAGER else "another controller of the same name writes"
+        said = f"{rival} over the status that this controller writes; it is written ever more seldom"
+        log.warning("%s %s/%s: %s", about.get("kind"), *key_of(about), said)
+        self._events.tell(about, "Warning", "StatusContested", said)
 
     def _release(self, resource: str, key: Key) -> None:
         """An object is none of ours: what we wrote into the status of an Ingress goes, once its addresses are known for ours."""
