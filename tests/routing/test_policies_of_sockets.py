@@ -5,6 +5,7 @@ from __future__ import annotations
 from routingworld import CERTIFICATE, World, documents
 
 from seaway.routing.gateway.frontend import GATEWAY_API
+from seaway.routing.ingress.frontend import INGRESS as INGRESS_API
 from seaway.routing.ir import Fleet
 from seaway.routing.policies.frontend import POLICIES
 from seaway.routing.policy import HashOn
@@ -75,3 +76,30 @@ def test_a_service_that_says_what_hashing_goes_by_says_it_to_its_clusters() -> N
     assert all(c.policy and c.policy.balancing and not c.policy.balancing.hash_on for c in world.fleets[FLEET].clusters.values())
     rules = [rule for host in world.fleets[FLEET].hosts["http-80"].values() for rule in host.rules]
     assert [r.policy.hash_on for r in rules if r.policy] == [(HashOn("header", "x-user"),)]
+
+
+INGRESS = f"""
+{{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {{name: seaway}}, spec: {{controller: seaway.dev/ingress-controller}}}}
+---
+{{apiVersion: v1, kind: Secret, type: kubernetes.io/tls, metadata: {{name: c, annotations: {{{CERTIFICATE}: a.x.test}}}}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {{name: i}}
+spec:
+  ingressClassName: seaway
+  tls: [{{hosts: [a.x.test], secretName: c}}]
+  rules: [{{host: a.x.test, http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: s, port: {{number: 80}}}}}}}}]}}}}]
+---
+apiVersion: policy.seaway.dev/v1alpha1
+kind: ClientTrafficPolicy
+metadata: {{name: c, namespace: seaway-system}}
+spec: {{targetRefs: [{{group: networking.k8s.io, kind: IngressClass, name: seaway}}], http3: true}}
+"""
+
+
+def test_http3_of_an_ingress_class_takes_its_port_by_udp() -> None:
+    world = World([INGRESS_API, POLICIES]).apply(*documents(INGRESS)).settle()
+    fleet = Fleet("IngressClass", "", "seaway")
+    assert [p[1:] for p in world.specs[fleet].ports] == [(80, "TCP"), (443, "TCP"), (443, "UDP")]
+    assert [c.client.http3 for c in world.fleets[fleet].sockets["tcp-443"].chains if c.client] == [True]

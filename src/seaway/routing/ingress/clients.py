@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+from seaway.routing import http3
 from seaway.routing.incremental import View
-from seaway.routing.ir import ServerTls
+from seaway.routing.ir import Chain, ServerTls, Socket, Source
 from seaway.routing.parts import Way
 from seaway.routing.policies.clients import certificates, client
 from seaway.routing.policies.force import Force, force
@@ -31,6 +32,13 @@ def asked(view: View, class_name: str, ways: Iterable[Way]) -> tuple[Way, ...]:
         chain = msgspec.structs.replace(way.chain, tls=tls, client=client(policies.fields))
         found.append(way._replace(chain=chain))
     return tuple(found)
+
+
+def over_quic(view: View, class_name: str, port: int) -> bool:
+    """Whether chains of the class are served by HTTP/3 as well: those that ask nothing of their own of clients."""
+    chain = Chain("", Source("IngressClass", "", class_name), tls=ServerTls(()), table="any")
+    chains = tuple(way.chain for way in asked(view, class_name, (Way(port, "tcp", chain),)))
+    return bool(http3.chains(Socket(port, "tcp", chains)))
 
 
 def _of_class(view: View, class_name: str) -> Force:

@@ -117,6 +117,8 @@ def fleet_spec(view: View, settings: Settings, name: str) -> FleetSpec | None:
     ports = [("http", 80, "TCP")]
     if view.ask(certificates.served_with_tls, name):
         ports.append(("https", certificates.PORT, "TCP"))
+        if clients.over_quic(view, name, certificates.PORT):
+            ports.append(("https", certificates.PORT, "UDP"))
     chosen = view.ask(parameters, name)
     uid = str(get(view.get("ingressclasses", "", name), "metadata", "uid") or "")
     return FleetSpec(fleet_of(name), uid, name, tuple(ports), parameters=(chosen,) if chosen else ())
