@@ -7,15 +7,30 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import grpc
 import pytest
 from endpoints import HEALTH, Endpoint
 from proxied import Answer, Proxied, free_port
-from test_translation_tls import CA, NOW, context_of
-from translated import host, http, rule, to
+from test_translation_tls import CA, NOW, Lines, context_of
+from translated import GATEWAY, host, http, rule, source, to
 
-from seaway.routing.ir import BackendTls, Cluster, End, Endpoints, Forward, Pieces, Rule, Target
+from seaway.routing.ir import (
+    BackendTls,
+    Chain,
+    Cluster,
+    End,
+    Endpoints,
+    Forward,
+    Pieces,
+    Rule,
+    Socket,
+    Stream,
+    Target,
+    Trust,
+)
 from seaway.routing.policy import (
     BackendPolicy,
     Balancing,
@@ -72,8 +87,18 @@ CLUSTERS: dict[str, tuple[BackendPolicy, tuple[str, ...]]] = {
     "leaving": (BackendPolicy(Balancing("round-robin"), health=checked()), ("one", "two")),
     "v1": (BackendPolicy(proxy_protocol=1, health=checked()), ("told",)),
     "v2": (BackendPolicy(proxy_protocol=2), ("told",)),
-    "tls": (BackendPolicy(proxy_protocol=2), ("sealed",)),
+    "tls": (BackendPolicy(proxy_protocol=2, health=checked()), ("sealed",)),
 }
+# Endpoints that end are used where nobody else is left, however the others are used.
+DRAINING = {
+    "turns": BackendPolicy(Balancing("round-robin", slow_start=LONG)),
+    "least": BackendPolicy(),
+    "random": BackendPolicy(Balancing("random")),
+    "ring": BackendPolicy(RING),
+    "maglev": BackendPolicy(MAGLEV),
+    "checked": BackendPolicy(Balancing("round-robin"), health=checked(), outliers=Outliers()),
+}
+GRPC = "shop/grpc/80"
 
 
 def until(check: Callable[[], Any]) -> Any:
@@ -82,6 +107,16 @@ def until(check: Callable[[], Any]) -> Any:
         assert time.monotonic() < end
         time.sleep(0.002)
     return found
+
+
+def _grpc(status: int) -> tuple[grpc.Server, int]:
+    """A server that says of its health what it is told to (grpc.health.v1)."""
+    check = grpc.unary_unary_rpc_method_handler(lambda *_: bytes((8, status)))
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("grpc.health.v1.Health", {"Check": check}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    return server, port
 
 
 class World:
@@ -102,6 +137,9 @@ class World:
         for one in self._waiting:
             one.setblocking(False)
             one.connect_ex(("127.0.0.1", self.ports["deaf"]))
+        self.serving = [_grpc(status) for status in (1, 2)]  # SERVING, NOT_SERVING
+        self.lines = [Lines(name) for name in NAMES]
+        self.http, self.tcp, self.udp = free_port(), free_port(), free_port(socket.SOCK_DGRAM)
         self.proxy = Proxied(self._pieces())
         self.began = 0.0
 
@@ -116,21 +154,36 @@ class World:
 
         found = [hashed(f"/hash/{c}/{k}", h, c) for c in ("ring", "maglev") for k, h in HASH.items()]
         found += [hashed(f"/shares/{k}", h, "ring", "other") for k, h in HASH.items()]
+        found += [rule(f"/draining/{name}", to(f"shop/draining/80/{name}")) for name in DRAINING]
         return found + [rule(f"/{name}", to(f"shop/{name}/80")) for name in CLUSTERS]
 
-    def _pieces(self) -> Pieces:
-        from seaway.routing.ir import Trust
+    def draining(self, name: str, ready: tuple[str, ...], ending: tuple[str, ...]) -> Endpoints:
+        ends = [End("127.0.0.1", self.ports[n], draining=n in ending) for n in (*ready, *ending)]
+        return Endpoints(f"shop/draining/80/{name}", tuple(sorted(ends)))
 
-        pieces = http(free_port(), host(HOST, *self._rules()))
+    def _pieces(self) -> Pieces:
+        pieces = http(self.http, host(HOST, *self._rules()))
         for name, (policy, names) in CLUSTERS.items():
             full = f"shop/{name}/80"
             pieces.clusters[full] = Cluster(full, tls=TLS if name == "tls" else None, policy=policy)
             pieces.endpoints[full] = self.endpoints(name, *names)
+        for name, policy in DRAINING.items():
+            full = f"shop/draining/80/{name}"
+            pieces.clusters[full] = Cluster(full, policy=policy)
+            pieces.endpoints[full] = self.draining(name, ("one",), ("two", "three"))
+        pieces.clusters[GRPC] = Cluster(GRPC, "h2", policy=BackendPolicy(health=checked("grpc")))
+        pieces.endpoints[GRPC] = Endpoints(GRPC, tuple(sorted(End("127.0.0.1", port) for _, port in self.serving)))
+        for transport, port in (("tcp", self.tcp), ("udp", self.udp)):
+            full = f"shop/lines/80/{transport}"
+            pieces.clusters[full] = Cluster(full, transport, policy=BackendPolicy(MAGLEV))
+            pieces.endpoints[full] = Endpoints(full, tuple(sorted(End("127.0.0.1", li.port) for li in self.lines)))
+            chain = Chain(transport, GATEWAY, stream=Stream((Target(full),), source("lines")))
+            pieces.sockets[f"{transport}-{port}"] = Socket(port, transport, (chain,))
         pieces.trusts[TLS.trust] = Trust(TLS.trust, CA.pair.certificate)
         return pieces
 
     def ask(self, path: str, headers: dict[str, str] | None = None, by: str = "") -> Answer:
-        return self.proxy.get(HOST, path, headers=(headers or {}).items(), by=by)
+        return self.proxy.get(HOST, path, headers=(headers or {}).items(), port=self.http, by=by)
 
     def who(self, path: str, headers: dict[str, str] | None = None, by: str = "") -> str:
         return self.ask(path, headers, by).headers.get("x-backend", "")
@@ -139,8 +192,10 @@ class World:
         return collections.Counter(self.who(path) for _ in range(times))
 
     def close(self) -> None:
-        for one in self.ends.values():
+        for one in (*self.ends.values(), *self.lines):
             one.close()
+        for server, _ in self.serving:
+            server.stop(None)
         for other in (*self._waiting, self._deaf):
             other.close()
 
@@ -357,7 +412,48 @@ def test_a_backend_is_told_who_the_client_is(world: World, path: str, version: s
 
 
 def test_health_checks_begin_as_requests_do(world: World) -> None:
-    until(lambda: world.ends["told"].checked)
+    until(lambda: world.ends["told"].checked and world.ends["sealed"].checked)
+
+
+def test_who_says_by_grpc_that_it_does_not_serve_is_ill(world: World) -> None:
+    (_, well), (_, ill) = world.serving
+
+    def flags() -> dict[int, str]:
+        lines = [line for line in world.proxy.admin("/clusters").splitlines() if line.startswith(GRPC) and "health_flags" in line]
+        return {int(line.split("::")[1].rpartition(":")[2]): line.rpartition("::")[2] for line in lines}
+
+    until(lambda: flags() == {well: "healthy", ill: "/failed_active_hc"})
+
+
+@pytest.mark.parametrize("name", DRAINING)
+def test_endpoints_that_end_are_used_where_nobody_else_is_left(world: World, name: str) -> None:
+    path = f"/draining/{name}"
+    assert world.shares(path, 12) == {"one": 12}
+    world.proxy.apply(Pieces(endpoints={f"shop/draining/80/{name}": world.draining(name, (), ("two",))}))
+    until(lambda: world.shares(path, 2) == {"two": 2})
+    world.proxy.apply(Pieces(endpoints={f"shop/draining/80/{name}": world.draining(name, ("three",), ("two",))}))
+    until(lambda: world.shares(path, 2) == {"three": 2})
+    assert world.shares(path, 12) == {"three": 12}
+
+
+def test_connections_and_datagrams_keep_to_an_endpoint_by_their_clients_address(world: World) -> None:
+    def by_tcp(client: str) -> bytes:
+        return world.proxy.raw(b"", world.tcp, client)
+
+    def by_udp(client: str) -> bytes:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(5)
+            s.bind((client, 0))
+            s.sendto(b"x", ("127.0.0.1", world.udp))
+            return s.recv(100).partition(b":")[0]
+
+    for ask in (by_tcp, by_udp):
+        found = set()
+        for client in range(1, 31):
+            who = {ask(f"127.0.1.{client}") for _ in range(3)}
+            assert len(who) == 1
+            found |= who
+        assert found == {name.encode() for name in NAMES}
 
 
 def test_a_new_endpoint_comes_to_its_share_slowly(world: World) -> None:
