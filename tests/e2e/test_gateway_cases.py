@@ -50,7 +50,7 @@ def plays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plays]:
         api = Api(Path(cluster.env["KUBECONFIG"]))
         asking = probers(SEAWAY, cluster.name, sys.executable, cluster.env)
         words = {"controller": CONTROLLER, "ingress-controller": INGRESS, "free": "172.30.255.200"}
-        stage = Stage(api, asking, words, (CONTROLLER, FOREIGN))
+        stage = Stage(api, asking, words, (CONTROLLER, INGRESS, FOREIGN))
         stage.hopeless = frozenset(PENDING)
         try:
             stage.build()

@@ -167,9 +167,10 @@ class Stage:
                 found = [f"{step.about or 'then'}: {problem}" for problem in self._step(played, step, words)]
             return found
         finally:
+            spaces = {t["metadata"]["name"] for t in objects if t["kind"] == "Namespace"}
             for tree in objects:
-                if tree["kind"] == "Namespace" or not casefile.KINDS[tree["kind"]][2]:
-                    self.api.delete(f"{tree['kind']}/{tree['metadata']['name']}")
+                if tree["metadata"].get("namespace") not in spaces:  # what goes with no namespace of the case's
+                    self.api.delete(f"{tree['kind']}/{tree['metadata']['name']}", tree["metadata"].get("namespace", ""))
             self.timings[name] = round(time.monotonic() - began, 1)
 
     def statuses(self, namespace: str, step: Case | Step, words: dict[str, str]) -> list[str]:
