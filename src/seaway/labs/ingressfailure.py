@@ -35,7 +35,7 @@ KILLED, SILENCED = "an Envoy is killed", "its node is silent"
 ROLLED, DRAINED = "rolling restart", "node drained"
 UNLED, UNSERVED = "no controller", "no API server"
 EVENTS = (ROLLED, DRAINED, KILLED, SILENCED, UNLED, UNSERVED)
-QUICK = (DRAINED, KILLED, UNLED)
+QUICK = (DRAINED, KILLED)
 # What a node without a network is to everybody else: nothing comes in, nothing goes out.
 SILENCE = """\
 table inet seaway-lab {
