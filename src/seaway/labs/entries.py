@@ -29,7 +29,7 @@ GATEWAY_API = "gateway.networking.k8s.io/v1"
 CONTROLLER = "seaway.dev/gateway-controller"
 HOST = "web.example.com"
 KEPT, RATE = 10, 40.0  # clients that keep their connection, and new connections a second
-GRACE = 2  # seconds of the application's preStop sleep
+GRACE = 3  # seconds of the application's preStop sleep
 # What the load balancer's health check takes to notice at most: its checks in a row, their pauses, and its patience with each.
 NOTICED = probes.FAILURES * (probes.PERIOD + probes.TIMEOUT)
 BALANCED = {

@@ -101,8 +101,8 @@ class Rig:
     def stands(self, nodes: Sequence[str]) -> bool:
         """An Envoy is ready on each of `nodes` alone, the load balancer uses them all, and the application is whole."""
         pods = self.envoys()
-        if sorted(str(p["spec"]["nodeName"]) for p in pods) != sorted(nodes) or not all(map(entries.is_ready, pods)):
-            return False
+        if not all(map(entries.is_ready, pods)) or sorted(str(p["spec"]["nodeName"]) for p in pods) != sorted(nodes):
+            return False  # one that is not ready may have no node yet
         application = self.kubectl.items("pods", "-l", "app=web")
         if len(application) != PODS or not all(map(entries.is_ready, application)):
             return False
