@@ -105,8 +105,9 @@ def _holds(match: ValueMatch, values: Mapping[str, str]) -> bool:
 def _answer(rule: Rule, fleet: FleetWorld, host: str, path: str, certificate: str) -> Answer:
     action = rule.action
     if isinstance(action, Respond):
-        return Answer(action.code, certificate=certificate, rule=rule)
+        return Answer(action.code, (), dict(action.headers).get("location", ""), certificate, rule)
     if isinstance(action, Redirect):
+        path = action.path if action.path_kind == "full" else path
         location = (
             f"{action.scheme or 'http'}://{action.host or host}{':' + str(action.port) if action.port else ''}{path}"
         )

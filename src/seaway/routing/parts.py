@@ -23,13 +23,13 @@ class Order(NamedTuple):
     created: str
     namespace: str
     name: str
-    place: tuple[int, int]
+    place: tuple[int, ...]
 
 
 KINDS = {"exact": 0, "regex": 1, "prefix": 2}
 
 
-def order(rule: Rule, created: str, place: tuple[int, int], late: int = 0) -> Order:
+def order(rule: Rule, created: str, place: tuple[int, ...], late: int = 0) -> Order:
     """`created` is the creationTimestamp; `place` the rule's and the match's index."""
     match, source = rule.match, rule.source
     path: PathMatch = match.path

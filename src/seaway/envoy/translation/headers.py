@@ -35,6 +35,22 @@ def edit(message: Any, which: str, edits: HeaderEdits) -> None:
     getattr(message, f"{which}_headers_to_remove").extend(n for n in edits.remove if _editable(n))
 
 
+# What a header tells of a client's certificate; the certificate itself as URL-encoded PEM, as nginx's $ssl_client_escaped_cert.
+PEER = {
+    "certificate": "%DOWNSTREAM_PEER_CERT%",
+    "subject": "%DOWNSTREAM_PEER_SUBJECT%",
+    "issuer": "%DOWNSTREAM_PEER_ISSUER%",
+}
+
+
+def peer(route: Any, told: tuple[tuple[str, str], ...]) -> None:
+    """Headers of requests that tell of the client's certificate. Envoy removes first: none is what the client says itself."""
+    for name, what in told:
+        route.request_headers_to_remove.append(name)
+        one = route.request_headers_to_add.add(append_action=messages.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD)
+        one.header.key, one.header.value = name, PEER[what]
+
+
 def then(first: HeaderEdits, last: HeaderEdits) -> HeaderEdits:
     """Both as one: what `last` sets or removes is as if `first` had not touched it."""
     if last == HeaderEdits():

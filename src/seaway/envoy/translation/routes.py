@@ -74,6 +74,8 @@ def _variants(rule: Rule, preflight: bool = False) -> list[Any]:
 
 def _forward(route: Any, rule: Rule, action: Forward, share: tuple[Target, ...]) -> None:
     actions.forward(route, action, share, rule)
+    if rule.policy is not None:
+        headers.peer(route, rule.policy.peer)
     if action.session is not None:
         route.typed_per_filter_config[SESSION_FILTER].CopyFrom(filters.session(action.session))
 

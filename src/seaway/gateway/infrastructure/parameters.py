@@ -49,7 +49,9 @@ class Parameters(msgspec.Struct, frozen=True):
     topology_spread: tuple[Any, ...] | None = None
     priority_class: str = ""
     host: str = ""
-    default_certificate: str = ""  # of an IngressClass; routing reads it
+    default_certificate: str = ""  # of an IngressClass; routing reads it, and the following
+    tcp_services: str = ""
+    udp_services: str = ""
 
     @property
     def memory_limit(self) -> str:
@@ -170,6 +172,8 @@ READERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     ),
     "host": ("host", _one_of("", "port", "network")),
     "defaultCertificate": ("default_certificate", _matching(_SECRET, "a Secret as NAMESPACE/NAME")),
+    "tcpServices": ("tcp_services", _matching(_SECRET, "a ConfigMap as NAMESPACE/NAME")),
+    "udpServices": ("udp_services", _matching(_SECRET, "a ConfigMap as NAMESPACE/NAME")),
 }
 
 

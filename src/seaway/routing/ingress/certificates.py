@@ -13,7 +13,8 @@ from seaway.pki.pem import server_names
 from seaway.routing.certificates import checked_certificate
 from seaway.routing.incremental import View
 from seaway.routing.ingress.classes import Settings, class_of, has_some, parameters
-from seaway.routing.ingress.hosts import ALL, NAMED_DOMAINS, TLS, listed, parent, rule_domains
+from seaway.routing.ingress.hosts import ALL, NAMED_DOMAINS, TLS, aliases, listed, parent, rule_domains, taken, twins
+from seaway.routing.ingress.hostwide import HostWide, host_wide
 from seaway.routing.ingress.problems import CERTIFICATE, CONFLICT, NAMES, Problem
 from seaway.routing.ir import Chain, ServerTls, Source
 from seaway.routing.parts import Way
@@ -96,6 +97,11 @@ def wanted(view: View, namespace: str, name: str) -> tuple[Named, ...]:
         for host in rule_domains(tree):
             if host not in names and parent(host) not in names:
                 found[host] = next((s for s in secrets if len(secrets) > 1 and _covers(view, s, host)), secrets[0])
+    for host in (*aliases(tree), *twins(tree)):
+        # Other names of a host: its certificate is theirs if it names them, as in ingress-nginx.
+        own = next((s for s in dict.fromkeys(found.values()) if _covers(view, s, host)), "")
+        if own and host not in found:
+            found[host] = own
     return tuple(Named(n, found[n]) for n in sorted(found))
 
 
@@ -119,32 +125,52 @@ def _own_claim(
     view: View, settings: Settings, class_name: str, key: Key, name: str
 ) -> tuple[tuple[str, Key], Claim] | None:
     """A decision: what an Ingress claims for a server name, with its place among all claims."""
-    if view.ask(class_of, settings, *key) != class_name:
+    tree = view.get("ingresses", *key)
+    if view.ask(class_of, settings, *key) != class_name or tree is None:
+        return None
+    if (name in aliases(tree) or name in twins(tree)) and taken(view, class_name, name):
         return None
     secret = next((w.secret for w in view.ask(wanted, *key) if w.name == name), "")
     if not secret or view.ask(checked_certificate, secret).problem:
         return None
-    created = str(get(view.get("ingresses", *key), "metadata", "creationTimestamp") or "")
+    created = str(get(tree, "metadata", "creationTimestamp") or "")
     return (created, key), Claim(secret, str(key))
 
 
 def ways(view: View, settings: Settings, class_name: str, namespace: str, name: str) -> tuple[Way, ...]:
     """The chains that an Ingress has a part in."""
     names: dict[str, list[str]] = {}
+    checked: dict[str, tuple[str, HostWide]] = {}
     for want in view.ask(wanted, namespace, name):
+        wide = host_wide(view, settings, class_name, want.name)
         found = view.ask(claim, settings, class_name, want.name)
-        if found is not None and found.secret == want.secret:
+        if wide.passed is not None or found is None or found.secret != want.secret:
+            continue
+        if wide.check is not None:
+            checked[want.name] = want.secret, wide
+        else:
             names.setdefault(ALL if want.name == ALL else want.secret, []).append(want.name)
     chains = {chain: (chain, tuple(served)) for chain, served in names.items() if chain != ALL}
     everything = view.ask(claim, settings, class_name, ALL) if ALL in names else None
     default = everything.secret if everything is not None else view.ask(default_certificate, class_name)
     if default:
         chains[ALL] = (default, ())
+        for host in rule_domains(view.get("ingresses", namespace, name) or {"metadata": {}}):
+            wide = host_wide(view, settings, class_name, host)
+            if wide.check is not None and wide.passed is None and not view.ask(claim, settings, class_name, host):
+                checked[host] = default, wide
     source = Source("IngressClass", "", class_name)
-    return tuple(
+    plain = (
         Way(PORT, "tcp", Chain(chain, source, served, ServerTls((secret,)), TABLE), share=True)
         for chain, (secret, served) in sorted(chains.items())
     )
+    return (*plain, *(_checked(source, host, *how) for host, how in sorted(checked.items())))
+
+
+def _checked(source: Source, host: str, secret: str, wide: HostWide) -> Way:
+    """The chain of a host that asks for certificates of clients: no other chain leads to its rules."""
+    chain = Chain(f"{secret}/{host}", source, (host,), ServerTls((secret,), wide.check), f"{TABLE}/{host}")
+    return Way(PORT, "tcp", chain)
 
 
 def problems(view: View, settings: Settings, class_name: str, namespace: str, name: str) -> list[Problem]:

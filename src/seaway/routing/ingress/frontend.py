@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from seaway.api.tree import get
+from seaway.api.tree import Key, get
 from seaway.routing.engine import FrontEnd, Status
 from seaway.routing.fleets import Addresses, FleetSpec
 from seaway.routing.incremental import View
-from seaway.routing.ingress import annotations as annotated
-from seaway.routing.ingress import certificates, clients, shadows
+from seaway.routing.ingress import canaries, certificates, clients, passing, shadows, streams
 from seaway.routing.ingress.classes import (
     ANNOTATION,
     DEFAULTS,
@@ -23,15 +22,17 @@ from seaway.routing.ingress.classes import (
     ours,
     parameters,
 )
-from seaway.routing.ingress.hosts import NAMED_DOMAINS, SECURED, TLS, WILDCARDS
+from seaway.routing.ingress.hosts import NAMED_DOMAINS, SECURED, TAKEN, TLS, WILDCARDS
+from seaway.routing.ingress.hostwide import HOST_WIDE, PASSED, annotations_of
+from seaway.routing.ingress.lines import LINES
 from seaway.routing.ingress.problems import CLASS, PARAMETERS, Problem
-from seaway.routing.ingress.rules import HTTP, HTTPS, build
+from seaway.routing.ingress.rules import HTTP, HTTPS, Built, build
 from seaway.routing.ir import Chain, Fleet, Source
 from seaway.routing.parts import Part, Parts, Way
 
 Tree = dict[str, Any]
 RESOURCES = ("ingresses", "ingressclasses")
-INDEXES = (DEFAULTS, NAMED, NAMED_DOMAINS, SECURED, TLS, WILDCARDS, shadows.LINES)
+INDEXES = (DEFAULTS, NAMED, NAMED_DOMAINS, SECURED, TAKEN, TLS, WILDCARDS, HOST_WIDE, PASSED, LINES, streams.CLASSES)
 
 
 class Decided(NamedTuple):
@@ -49,23 +50,35 @@ def decide(view: View, settings: Settings, namespace: str, name: str) -> Decided
     if not class_name or tree is None:
         return None
     fleet = fleet_of(class_name)
-    read = annotated.read(tree["metadata"].get("annotations") or {})
+    key = Key(namespace, name)
+    read = view.ask(annotations_of, namespace, name)
     tls = view.ask(certificates.served_with_tls, class_name)
-    built = build(view, settings, class_name, tree, read, (HTTP, HTTPS) if tls else (HTTP,))
+    built = Built((), (), (), ())  # of a canary: others have its paths
+    if read.canary is None:
+        built = build(view, settings, class_name, tree, read, (HTTP, HTTPS) if tls else (HTTP,))
+    passed = passing.passed(view, settings, class_name, tree, read)
     plain = Way(80, "tcp", Chain(HTTP, Source(fleet.kind, "", fleet.name), table=HTTP), share=True)
-    ways = (plain, *(certificates.ways(view, settings, class_name, namespace, name) if tls else ()))
+    ways = (
+        plain,
+        *(certificates.ways(view, settings, class_name, namespace, name) if tls else ()),
+        *passed.ways,
+    )
+    conflicts = (
+        shadows.problems(view, settings, class_name, tree)
+        if read.canary is None
+        else canaries.problems(view, settings, class_name, key, tree)
+    )
     problems = (
         *_class_problems(tree),
         *read.problems,
         *built.problems,
         *(certificates.problems(view, settings, class_name, namespace, name) if get(tree, "spec", "tls") else ()),
-        *shadows.problems(view, settings, class_name, tree),
+        *conflicts,
+        *passed.problems,
     )
-    return Decided(
-        fleet,
-        (Part(fleet, clients.asked(view, class_name, ways), built.domains, built.entries, built.clusters),),
-        problems,
-    )
+    clusters = (*built.clusters, *passed.clusters)
+    asked = clients.asked(view, class_name, ways)
+    return Decided(fleet, (Part(fleet, asked, built.domains, built.entries, clusters),), problems)
 
 
 def _class_problems(tree: Tree) -> list[Problem]:
@@ -111,17 +124,32 @@ def left_behind(tree: Tree, addresses: Iterable[str]) -> bool:
 
 
 def fleet_spec(view: View, settings: Settings, name: str) -> FleetSpec | None:
-    """The fleet of an IngressClass of ours: it is wanted from its first Ingress on."""
-    if not view.ask(ours, settings, name) or not has_some(view, NAMED, name):
+    """The fleet of an IngressClass of ours: it is wanted from its first Ingress on, or its first port of a ConfigMap."""
+    if not view.ask(ours, settings, name):
         return None
-    ports = [("http", 80, "TCP")]
-    if view.ask(certificates.served_with_tls, name):
+    opened = [way for found in streams.all_streams(view, name) for way in found.ways]
+    if not opened and not has_some(view, NAMED, name):
+        return None
+    ports = [("http", 80, "TCP")] if has_some(view, NAMED, name) else []
+    tls = view.ask(certificates.served_with_tls, name)
+    if tls or has_some(view, PASSED, name):
         ports.append(("https", certificates.PORT, "TCP"))
-        if clients.over_quic(view, name, certificates.PORT):
+        if tls and clients.over_quic(view, name, certificates.PORT):
             ports.append(("https", certificates.PORT, "UDP"))
+    ports += [(f"{way.transport}-{way.port}", way.port, way.transport.upper()) for way in opened]
     chosen = view.ask(parameters, name)
     uid = str(get(view.get("ingressclasses", "", name), "metadata", "uid") or "")
     return FleetSpec(fleet_of(name), uid, name, tuple(ports), parameters=(chosen,) if chosen else ())
+
+
+def class_parts(view: View, settings: Settings, name: str) -> Parts:
+    """What an IngressClass of ours itself gives to its fleet: the ports of its ConfigMaps."""
+    if not view.ask(ours, settings, name):
+        return ()
+    found = streams.all_streams(view, name)
+    ways = tuple(way for one in found for way in one.ways)
+    clusters = {c.name: c for one in found for c in one.clusters}
+    return (Part(fleet_of(name), ways, clusters=tuple(clusters.values())),) if ways else ()
 
 
 def class_status(view: View, settings: Settings, name: str) -> Status | None:
@@ -146,6 +174,12 @@ def ingress_front_end(settings: Settings) -> FrontEnd:
     def ingress_status(view: View, namespace: str, name: str) -> Status | None:
         return status(view, settings, namespace, name)
 
+    def ingress_class_parts(view: View, _: str, name: str) -> Parts:
+        return class_parts(view, settings, name)
+
+    def stream_map_status(view: View, namespace: str, name: str) -> Status | None:
+        return streams.map_status(view, settings, namespace, name)
+
     def ingress_fleet(view: View, _: str, name: str) -> FleetSpec | None:
         return fleet_spec(view, settings, name)
 
@@ -155,8 +189,12 @@ def ingress_front_end(settings: Settings) -> FrontEnd:
     return FrontEnd(
         RESOURCES,
         INDEXES,
-        parts={"ingresses": ingress_parts},
-        statuses={"ingresses": ingress_status, "ingressclasses": ingress_class_status},
+        parts={"ingresses": ingress_parts, "ingressclasses": ingress_class_parts},
+        statuses={
+            "ingresses": ingress_status,
+            "ingressclasses": ingress_class_status,
+            "configmaps": stream_map_status,
+        },
         fleets={"ingressclasses": ingress_fleet},
     )
 

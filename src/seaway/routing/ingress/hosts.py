@@ -13,7 +13,9 @@ from typing import Any
 from seaway.api.tree import get
 from seaway.routing.engine import Index
 from seaway.routing.incremental import View
-from seaway.routing.ingress.classes import Settings, class_of, named_class, of_class
+from seaway.routing.ingress.annotations import values
+from seaway.routing.ingress.annotations.names import PREFIX
+from seaway.routing.ingress.classes import Settings, class_of, default_class, named_class, of_class
 from seaway.routing.ir import ValueMatch
 
 Tree = dict[str, Any]
@@ -25,10 +27,46 @@ def domain_of(rule: Tree) -> str:
     return str(rule.get("host") or "").lower() or ALL
 
 
-def rule_domains(tree: Tree) -> tuple[str, ...]:
-    """The domains of an Ingress, each once; of one without rules all."""
+def own_domains(tree: Tree) -> tuple[str, ...]:
+    """The domains that an Ingress's rules name, each once; of one without rules all."""
     rules = get(tree, "spec", "rules") or ()
     return tuple(dict.fromkeys(domain_of(r) for r in rules)) or (ALL,)
+
+
+def annotation(tree: Tree, name: str) -> str:
+    return str((tree["metadata"].get("annotations") or {}).get(PREFIX + name) or "").strip()
+
+
+def aliases(tree: Tree) -> tuple[str, ...]:
+    """Other names of the first host of an Ingress (`server-alias`)."""
+    text = annotation(tree, "server-alias")
+    if not text or named_host(tree) == ALL:
+        return ()
+    try:
+        found = values.hosts(text)
+    except values.Unreadable:
+        return ()
+    return tuple(name for name in found if name not in own_domains(tree))
+
+
+def named_host(tree: Tree) -> str:
+    """The first host of an Ingress: the one that others are names of."""
+    return own_domains(tree)[0]
+
+
+def twins(tree: Tree) -> dict[str, str]:
+    """Hosts that lead to those of an Ingress: `www.HOST` to the host, or the other way round (`from-to-www-redirect`)."""
+    if values.FLAGS.get(annotation(tree, "from-to-www-redirect")) is not True:
+        return {}
+    own = own_domains(tree)
+    found = {(d[4:] if d.startswith("www.") else f"www.{d}"): d for d in own if d != ALL and not is_wildcard(d)}
+    return {twin: domain for twin, domain in found.items() if twin not in own and "." in twin}
+
+
+def rule_domains(tree: Tree) -> tuple[str, ...]:
+    """The domains of an Ingress, each once, with other names of its host."""
+    more = aliases(tree)
+    return (*own_domains(tree), *more) if more else own_domains(tree)
 
 
 def is_wildcard(domain: str) -> bool:
@@ -62,7 +100,8 @@ def named_domains(tree: Tree) -> tuple[str, ...]:
     none."""
     entries = get(tree, "spec", "tls") or ()
     everything = any(not entry.get("hosts") for entry in entries)
-    return tuple(dict.fromkeys((*listed(tree), *(rule_domains(tree) if everything else ()))))
+    more = (*aliases(tree), *twins(tree)) if entries else ()
+    return tuple(dict.fromkeys((*listed(tree), *(rule_domains(tree) if everything else ()), *more)))
 
 
 def secured_domains(tree: Tree) -> tuple[str, ...]:
@@ -71,6 +110,20 @@ def secured_domains(tree: Tree) -> tuple[str, ...]:
         return ()
     names = named_domains(tree)
     return tuple(d for d in rule_domains(tree) if d in names or parent(d) in names)
+
+
+def _taken(tree: Tree) -> list[str]:
+    return [f"{named_class(tree)} {d}" for d in own_domains(tree) if d != ALL]
+
+
+TAKEN = Index("hosts by the class that their ingress names", "ingresses", _taken, presence=True)
+
+
+def taken(view: View, class_name: str, domain: str) -> bool:
+    """Whether some Ingress of a class has rules that name a host: then it is no other name of somebody else's."""
+    if view.has(TAKEN.name, f"{class_name} {domain}"):
+        return True
+    return view.ask(default_class) == class_name and view.has(TAKEN.name, f" {domain}")
 
 
 NAMED_DOMAINS = Index("ingresses by server name", "ingresses", named_domains)

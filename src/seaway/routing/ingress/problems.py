@@ -14,6 +14,14 @@ SHADOWED = "PathConflict"
 ANNOTATION = "InvalidAnnotation"
 CLASS = "ClassConflict"
 PARAMETERS = "InvalidParameters"
+IGNORED_ANNOTATION = "IgnoredAnnotation"
+REFUSED_ANNOTATION = "RefusedAnnotation"
+UNKNOWN_ANNOTATION = "UnknownAnnotation"
+CLOSED = "RouteClosed"
+CANARY = "CanaryWithoutPath"
+PATH = "InvalidPath"
+HOST = "HostConflict"
+STREAM = "InvalidStream"
 
 
 class Problem(NamedTuple):

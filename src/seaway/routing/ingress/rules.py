@@ -1,8 +1,9 @@
 """The rules of an Ingress as entries of its fleet's tables.
 
 Two tables: `http`, and `https` for all chains with TLS, with the same domains and rules; only what is redirected to https
-differs. Within a domain the IR's order is the Ingress API's: Exact before Prefix, the longer path first, then the older
-Ingress; a default backend comes behind all rules of its domains.
+differs. A host that asks for certificates of clients has a table of its own for TLS, which only its chain leads to. Within a
+domain the IR's order is the Ingress API's: Exact before Prefix, the longer path first, then the older Ingress; a default backend
+comes behind all rules of its domains. Annotations say what else becomes of a line's requests.
 """
 
 from __future__ import annotations
@@ -11,43 +12,58 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from seaway.api.tree import get
+from seaway.api.tree import Key
+from seaway.re2 import syntax_error
 from seaway.routing.incremental import View
 from seaway.routing.ingress.annotations import Annotations
+from seaway.routing.ingress.annotations.rewriting import groups, most_group, substitution
+from seaway.routing.ingress.canaries import Second, second
 from seaway.routing.ingress.classes import Settings
+from seaway.routing.ingress.forwarding import Forwarding
+from seaway.routing.ingress.given import said_by
 from seaway.routing.ingress.hosts import (
     ALL,
     deeper,
-    domain_of,
     is_wildcard,
     one_label,
+    own_domains,
     rule_domains,
     secured,
+    taken,
+    twins,
     wildcards,
 )
-from seaway.routing.ingress.problems import Problem
-from seaway.routing.ingress.targets import Served, led, served
-from seaway.routing.ir import Action, Cluster, Forward, Match, PathMatch, Redirect, Rule, Source, ValueMatch
+from seaway.routing.ingress.hostwide import HostWide, host_wide
+from seaway.routing.ingress.lines import Line, lines
+from seaway.routing.ingress.problems import CLOSED, Problem
+from seaway.routing.ingress.problems import PATH as BAD_PATH
+from seaway.routing.ingress.targets import led
+from seaway.routing.ir import (
+    Action,
+    Cluster,
+    Forward,
+    HeaderEdits,
+    Match,
+    PathMatch,
+    Redirect,
+    Respond,
+    Rewrite,
+    Rule,
+    Source,
+    ValueMatch,
+)
 from seaway.routing.parts import Domain, Entry, order
-from seaway.routing.policies.rules import ForRules, RulePolicies
+from seaway.routing.policies.rules import ForRules
 from seaway.routing.policies.targets import Target as On
+from seaway.routing.policy import RoutePolicy
 
 Tree = dict[str, Any]
 HTTP, HTTPS = "http", "https"
 # Whoever proves by HTTP that a host is his must be heard over plain HTTP (RFC 8555 8.3), TLS or not.
 PROOFS = "/.well-known/acme-challenge/"
 TO_HTTPS = Redirect(scheme="https", code=308)
-
-
-class Line(NamedTuple):
-    """A path of a rule, or the default backend (late 1) under one of its domains. `field`: where it stands in the Ingress."""
-
-    domain: str
-    path: PathMatch
-    backend: Tree
-    place: tuple[int, int]
-    late: int
-    field: str
+SHUT = Respond(500, "this host's annotations cannot be carried out\n")
+FIRST = -1  # before exact paths
 
 
 class Built(NamedTuple):
@@ -57,28 +73,9 @@ class Built(NamedTuple):
     problems: tuple[Problem, ...]
 
 
-def path_match(kind: str, path: str) -> PathMatch:
-    """`Prefix` goes by whole segments, and a slash at its end says nothing. ImplementationSpecific is read as Prefix."""
-    if kind == "Exact":
-        return PathMatch("exact", path)
-    return PathMatch("prefix", path.rstrip("/") or "/")
-
-
-def lines(tree: Tree) -> list[Line]:
-    """All that an Ingress serves, in the order in which it stands there."""
-    found = []
-    rules = get(tree, "spec", "rules") or ()
-    for i, rule in enumerate(rules):
-        for j, entry in enumerate(get(rule, "http", "paths") or ()):
-            match = path_match(str(entry.get("pathType") or ""), str(entry.get("path") or "/"))
-            field = f"spec.rules[{i}].http.paths[{j}]"
-            found.append(Line(domain_of(rule), match, entry.get("backend") or {}, (i, j), 0, field))
-    default = get(tree, "spec", "defaultBackend")
-    if default:
-        for i, domain in enumerate(rule_domains(tree)):
-            place = (len(rules) + i, 0)
-            found.append(Line(domain, PathMatch("prefix", "/"), default, place, 1, "spec.defaultBackend"))
-    return found
+def secure_table(domain: str, wide: HostWide) -> str:
+    """The table of a domain's chains with TLS."""
+    return f"{HTTPS}/{domain}" if wide.check is not None else HTTPS
 
 
 def build(
@@ -90,62 +87,207 @@ def build(
     tables: tuple[str, ...],
 ) -> Built:
     """The entries of an Ingress in each of the tables."""
-    meta = tree["metadata"]
-    namespace, name = str(meta["namespace"]), str(meta["name"])
-    created = str(meta.get("creationTimestamp") or "")
-    entries: list[Entry] = []
-    clusters: dict[str, Cluster] = {}
-    problems: dict[str, Problem] = {}
-    whole = (On("IngressClass", "", class_name),)
-    policies = ForRules(view, On("Ingress", namespace, name), whole, lead=lambda to: led(view, to)).rule("")
-    clusters.update((c.name, c) for c in policies.clusters)
+    builder = _Builder(view, settings, class_name, tree, annotations, tables)
     for line in lines(tree):
-        answer = served(view, namespace, line.backend, line.field if line.late else f"{line.field}.backend")
-        if answer.problem is not None:
-            problems[line.field] = answer.problem
-        forwarded = _under(policies, answer, f"{namespace}/{name}/{line.field}", clusters)
-        source = Source("Ingress", namespace, name, line.field.removeprefix("spec."))
-        redirected = _redirected(view, settings, class_name, line, annotations)
-        for table in tables:
-            action: Action = TO_HTTPS if redirected and table == HTTP else forwarded
-            own = (one_label(line.domain),) if is_wildcard(line.domain) else ()
-            places: list[tuple[str, tuple[ValueMatch, ...], int]] = [(line.domain, own, line.late)]
-            if line.domain == ALL:
-                places += [(w, (deeper(w),), 2 + line.late) for w in view.ask(wildcards, class_name)]
-            for domain, headers, late in places:
-                rule = _rule(line.path, headers, action, source, policies)
-                entries.append(Entry(table, domain, order(rule, created, line.place, late), rule))
-    owner = Source("Ingress", namespace, name)
-    domains = (Domain(table, d, owner) for table in tables for d in rule_domains(tree) if d != ALL)
-    return Built(tuple(domains), tuple(entries), tuple(clusters.values()), tuple(problems.values()))
+        if not line.alias or not taken(view, class_name, line.domain):
+            builder.line(line)
+    builder.hosts()
+    return Built(
+        tuple(builder.domains),
+        tuple(builder.entries),
+        tuple(builder.clusters.values()),
+        tuple(builder.problems.values()),
+    )
 
 
-def _under(policies: RulePolicies, answer: Served, title: str, clusters: dict[str, Cluster]) -> Action:
-    """What comes of the requests for a backend, as policies have it; notes the clusters that this takes."""
-    action: Action = answer.action
-    if answer.cluster is not None and isinstance(action, Forward):
-        cluster = policies.cluster(answer.cluster)
-        clusters[cluster.name] = cluster
-        targets = tuple(msgspec.structs.replace(t, cluster=cluster.name) for t in action.targets)
-        action = msgspec.structs.replace(action, targets=targets)
-    return policies.action(action, {}, title)
+class _Builder:
+    def __init__(
+        self,
+        view: View,
+        settings: Settings,
+        class_name: str,
+        tree: Tree,
+        annotations: Annotations,
+        tables: tuple[str, ...],
+    ) -> None:
+        meta = tree["metadata"]
+        self.view, self.settings, self.class_name, self.tree = view, settings, class_name, tree
+        self.said, self.tables = annotations, tables
+        self.key = Key(str(meta["namespace"]), str(meta["name"]))
+        self.created = str(meta.get("creationTimestamp") or "")
+        self.entries: list[Entry] = []
+        self.domains: dict[Domain, None] = {}
+        self.clusters: dict[str, Cluster] = {}
+        self.problems: dict[str, Problem] = {}
+        by_annotations = said_by(view, self.key, annotations)
+        self.problems.update((p.message, p) for p in by_annotations.problems)
+        on = On("Ingress", *self.key)
+        wider = (On("IngressClass", "", class_name),)
+        self.policies = ForRules(view, on, wider, by_annotations.given, lambda to: led(view, to)).rule("")
+        self.clusters.update((c.name, c) for c in self.policies.clusters)
+        self.forwarding = Forwarding(view, self.key, annotations, self.policies, by_annotations.mirrors)
+
+    # lines
+
+    def line(self, line: Line) -> None:
+        wide = host_wide(self.view, self.settings, self.class_name, line.domain)
+        other = second(self.view, self.settings, self.class_name, self.key, line)
+        redirected = self._redirected(line, wide)
+        path, rewrite = self._path(line, wide)
+        for secure in (False, True) if HTTPS in self.tables else (False,):
+            table = secure_table(line.domain, wide) if secure else HTTP
+            if redirected and not secure:
+                self._put(line, table, path, TO_HTTPS, wide)
+            elif wide.closed:
+                self.problems[wide.closed] = Problem(CLOSED, f"{wide.closed}; {line.domain} is answered with 500")
+                self._put(line, table, path, SHUT, wide)
+            elif self.said.redirects.elsewhere is not None:
+                self._put(line, table, path, self.said.redirects.elsewhere, wide)
+            else:
+                self._forwarded(line, table, path, rewrite, wide, other, secure)
+
+    def _forwarded(
+        self,
+        line: Line,
+        table: str,
+        path: PathMatch,
+        rewrite: Rewrite,
+        wide: HostWide,
+        other: Second | None,
+        secure: bool,
+    ) -> None:
+        main = self.forwarding.main(line, secure)
+        there = self.forwarding.canary(other, secure) if other is not None else None
+        for served in filter(None, (main, there)):
+            self.clusters.update((c.name, c) for c in served.clusters)
+            if served.problem is not None and served is main:
+                self.problems[line.field] = served.problem
+        always, never = (
+            self.forwarding.finished(line, path, rewrite, served.action if served is not None else None)
+            for served in (there, main)
+        )
+        assert never is not None
+        rank = 0
+        mixed: Action = never
+        if other is not None and isinstance(always, Forward):
+            for match, to_canary in other.canary.ways():
+                self._put(line, table, path, always if to_canary else never, wide, (match,), rank)
+                rank += 1
+            if isinstance(never, Forward) and other.canary.weight:
+                parts = (never.targets, other.canary.total - other.canary.weight), (always.targets, other.canary.weight)
+                targets = tuple(
+                    msgspec.structs.replace(t, weight=t.weight * share) for ts, share in parts for t in ts if share
+                )
+                mixed = msgspec.structs.replace(never, targets=targets)
+        self._put(line, table, path, mixed, wide, (), rank)
+
+    def _put(
+        self,
+        line: Line,
+        table: str,
+        path: PathMatch,
+        action: Action,
+        wide: HostWide,
+        headers: tuple[ValueMatch, ...] = (),
+        rank: int = 0,
+    ) -> None:
+        own = (one_label(line.domain),) if is_wildcard(line.domain) else ()
+        places: list[tuple[str, tuple[ValueMatch, ...], int]] = [(line.domain, own, line.late)]
+        if line.domain == ALL:
+            places += [
+                (w, (deeper(w),), 2 + line.late) for w in self.view.ask(wildcards, self.class_name) if table in self.tables
+            ]
+        source = Source("Ingress", *self.key, line.field.removeprefix("spec."))
+        for domain, of_host, late in places:
+            rule = self._rule(Match(path=path, headers=(*of_host, *headers)), action, source, wide)
+            at = order(rule, self.created, (*line.place, rank), late)
+            if path.kind == "regex":
+                at = at._replace(length=-len(line.written))
+            self.entries.append(Entry(table, domain, at, rule))
+
+    def _rule(self, match: Match, action: Action, source: Source, wide: HostWide) -> Rule:
+        """Who is redirected is not asked who he is: it is the same request that comes again."""
+        if isinstance(action, Redirect) or action == self.said.redirects.elsewhere or action == SHUT:
+            return Rule(match, action, source)
+        policy, request = self.policies.route, self.forwarding.request
+        if wide.check is not None and wide.clients is not None:
+            peer, known = _peer(wide)
+            policy = msgspec.structs.replace(policy or RoutePolicy(), peer=peer)
+            request = HeaderEdits(set=(*request.set, *known), remove=() if known else ("ssl-client-verify",))
+        return Rule(match, action, source, request, cors=self.policies.cors, policy=policy)
+
+    def _path(self, line: Line, wide: HostWide) -> tuple[PathMatch, Rewrite]:
+        """What a line matches, and what becomes of the path."""
+        host = self.said.backends.host
+        if not wide.regex or line.late:
+            return line.path, Rewrite(host)
+        pattern = f"(?:{line.written})"
+        problem = syntax_error(pattern)
+        if problem:
+            said = f"{line.field}.path: {problem}; as the host's paths are regexes, it is taken literally"
+            self.problems[f"{line.field}.path"] = Problem(BAD_PATH, said)
+            pattern = "".join(c if c.isalnum() or c in "/_" else f"\\{c}" for c in line.written)
+        match = PathMatch("regex", f"(?i){pattern}.*")
+        target = self.said.rewriting.target
+        if not target or target == line.written:
+            return match, Rewrite(host)
+        count = 0 if problem else groups(line.written)
+        for number in range(count + 1, most_group(target) + 1):
+            target = target.replace(f"${number}", "")  # nginx: a group that is not there is empty
+        return match, Rewrite(host, "regex", substitution(target) or "/", f"(?i)^{pattern}.*$")
+
+    def _redirected(self, line: Line, wide: HostWide) -> bool:
+        """Whether plain HTTP is sent to https: where the domain has TLS, whatever became of its Secret (what is meant for TLS is
+        not said in the clear)."""
+        if f"{line.path.value}/".startswith(PROOFS):
+            return False
+        if self.said.redirects.force_ssl or wide.check is not None:
+            return True
+        if not self.said.redirects.ssl:
+            return False
+        return wide.passed is not None or self.view.ask(secured, self.settings, self.class_name, line.domain)
+
+    # hosts
+
+    def hosts(self) -> None:
+        """The domains, and what is said of them besides paths."""
+        owner = Source("Ingress", *self.key)
+        root = self.said.rewriting.app_root
+        for domain in rule_domains(self.tree):
+            if domain not in own_domains(self.tree) and taken(self.view, self.class_name, domain):
+                continue
+            wide = host_wide(self.view, self.settings, self.class_name, domain)
+            for table in self.tables:
+                here = secure_table(domain, wide) if table == HTTPS else table
+                if domain != ALL:
+                    self.domains[Domain(here, domain, owner)] = None
+                if here not in self.tables:
+                    self.domains[Domain(HTTPS, domain, owner, True)] = None
+                    self.domains[Domain(here, ALL, owner, True)] = None
+                if root:
+                    line = Line(domain, PathMatch("exact", "/"), {}, (FIRST, 0), 0, "metadata.annotations")
+                    to = Redirect(path_kind="full", path=root, code=302)
+                    redirected = table == HTTP and self._redirected(line, wide)
+                    self._early(line, here, TO_HTTPS if redirected else to)
+        for twin, domain in twins(self.tree).items():
+            if taken(self.view, self.class_name, twin):
+                continue
+            for table in self.tables:
+                self.domains[Domain(table, twin, owner)] = None
+                line = Line(twin, PathMatch("prefix", "/"), {}, (FIRST, 0), 0, "metadata.annotations")
+                self._early(line, table, Redirect(host=domain, code=308))
+
+    def _early(self, line: Line, table: str, action: Redirect) -> None:
+        """A rule before all others of its domain."""
+        headers = (one_label(line.domain),) if is_wildcard(line.domain) else ()
+        rule = Rule(Match(path=line.path, headers=headers), action, Source("Ingress", *self.key, line.field))
+        at = order(rule, self.created, (*line.place, 0))._replace(kind=FIRST)
+        self.entries.append(Entry(table, line.domain, at, rule))
 
 
-def _rule(
-    path: PathMatch, headers: tuple[ValueMatch, ...], action: Action, source: Source, policies: RulePolicies
-) -> Rule:
-    """Who is redirected is not asked who he is: it is the same request that comes again."""
-    match = Match(path=path, headers=headers)
-    if isinstance(action, Redirect):
-        return Rule(match, action, source)
-    return Rule(match, action, source, cors=policies.cors, policy=policies.route)
-
-
-def _redirected(view: View, settings: Settings, class_name: str, line: Line, annotations: Annotations) -> bool:
-    """Whether plain HTTP is sent to https: where the domain has TLS, whatever became of its Secret (what is meant for TLS is
-    not said in the clear)."""
-    if f"{line.path.value}/".startswith(PROOFS):
-        return False
-    if annotations.force_ssl_redirect:
-        return True
-    return annotations.ssl_redirect and view.ask(secured, settings, class_name, line.domain)
+def _peer(wide: HostWide) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+    """(headers that tell of the client's certificate, headers whose values are known beforehand)."""
+    assert wide.clients is not None and wide.check is not None
+    found = [("ssl-client-subject-dn", "subject"), ("ssl-client-issuer-dn", "issuer"), ("ssl-client-cert", "certificate")]
+    peer = tuple(found if wide.clients.passed else found[:2])
+    return peer, (("ssl-client-verify", "SUCCESS"),) if wide.check.required else ()

@@ -5,21 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from seaway.api.tree import Key, get
-from seaway.routing.engine import Index
 from seaway.routing.incremental import View
+from seaway.routing.ingress.annotations import is_canary
 from seaway.routing.ingress.classes import Settings, class_of
-from seaway.routing.ingress.hosts import ALL
-from seaway.routing.ingress.problems import SHADOWED, Problem
-from seaway.routing.ingress.rules import Line, lines
+from seaway.routing.ingress.hosts import taken
+from seaway.routing.ingress.lines import LINES, lines, said, shown
+from seaway.routing.ingress.problems import HOST, SHADOWED, Problem
 
 Tree = dict[str, Any]
-
-
-def _value(line: Line) -> str:
-    return f"{line.domain} {line.late} {line.path.kind} {line.path.value}"
-
-
-LINES = Index("ingresses by domain and path", "ingresses", lambda t: [_value(line) for line in lines(t)])
 
 
 def _first(view: View, settings: Settings, class_name: str, value: str) -> Key | None:
@@ -30,7 +23,8 @@ def _first(view: View, settings: Settings, class_name: str, value: str) -> Key |
     for key in keys if len(keys) > 1 else ():
         if view.ask(class_of, settings, *key) == class_name:
             tree = view.get("ingresses", *key)
-            found.append((str(get(tree, "metadata", "creationTimestamp") or ""), key))
+            if not is_canary(get(tree, "metadata", "annotations") or {}):
+                found.append((str(get(tree, "metadata", "creationTimestamp") or ""), key))
     return min(found)[1] if found else None
 
 
@@ -38,8 +32,12 @@ def problems(view: View, settings: Settings, class_name: str, tree: Tree) -> lis
     own = Key(tree["metadata"]["namespace"], tree["metadata"]["name"])
     found = []
     seen: dict[str, str] = {}
+    lost: dict[str, None] = {}
     for line in lines(tree):
-        value = _value(line)
+        if line.alias and taken(view, class_name, line.domain):
+            lost[line.domain] = None
+            continue
+        value = said(line)
         winner = _first(view, settings, class_name, value)
         if winner is not None and winner != own:
             whose = f"Ingress {winner}, which is older"
@@ -48,7 +46,8 @@ def problems(view: View, settings: Settings, class_name: str, tree: Tree) -> lis
         else:
             seen[value] = line.field
             continue
-        host = "all hosts" if line.domain == ALL else line.domain
-        what = f"the default backend of {host} is" if line.late else f"{line.path.value} of {host} is"
-        found.append(Problem(SHADOWED, f"{line.field}: {what} served as {whose}, says"))
+        found.append(Problem(SHADOWED, f"{line.field}: {shown(line)} is served as {whose}, says"))
+    for domain in lost:
+        field = "metadata.annotations[nginx.ingress.kubernetes.io/server-alias]"
+        found.append(Problem(HOST, f"{field}: {domain} is a host of another Ingress's rules, which alone serve it"))
     return found

@@ -60,7 +60,7 @@ def target(view: View, namespace: str, service: str, wanted: int | str) -> Serve
         if view.ask(service_ports, namespace, service) is None:
             return Served(UNAVAILABLE, None, Problem(BACKEND, f"Service {namespace}/{service} does not exist"))
         return Served(UNAVAILABLE, None, Problem(BACKEND, f"Service {namespace}/{service} has no TCP port {wanted}"))
-    if port.external and _own_address(port.external):
+    if port.external and own_address(port.external):
         why = f"Service {namespace}/{service} is an external name for the proxy itself ({port.external})"
         return Served(UNAVAILABLE, None, Problem(UNSUPPORTED, why))
     # Ingress has never said what an appProtocol of somebody's own is: it is HTTP, as without one.
@@ -111,7 +111,7 @@ def _external_target(view: View, namespace: str, service: str, port: int) -> int
     return port
 
 
-def _own_address(name: str) -> bool:
+def own_address(name: str) -> bool:
     """Whether an external name is the proxy itself or its node: what listens there believes who comes from there."""
     lower = name.lower().rstrip(".")
     if lower == "localhost" or lower.endswith(".localhost"):

@@ -96,10 +96,15 @@ def _secret(view: View, namespace: str, name: str, field: str) -> Tree:
 
 def _basic(view: View, namespace: str, tree: Tree) -> BasicAuth:
     name = str(tree["users"]["name"])
-    text = _text(_secret(view, namespace, name, "basicAuth.users").get("auth"))
-    where = f"basicAuth.users: Secret {namespace}/{name}"
+    text = decoded(_secret(view, namespace, name, "basicAuth.users").get("auth"))
+    users = htpasswd(text or "", f"basicAuth.users: Secret {namespace}/{name}")
+    return BasicAuth(users, str(tree.get("realm") or ""), _lower(tree.get("forwardUserAs")))
+
+
+def htpasswd(text: str, where: str) -> str:
+    """The users of an htpasswd file, if each has one password that can be checked."""
     users: dict[str, str] = {}
-    for number, line in enumerate((text or "").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()
         if not line or line.startswith("#"):
             continue
@@ -113,7 +118,7 @@ def _basic(view: View, namespace: str, tree: Tree) -> BasicAuth:
         users[user] = line
     if not users:
         raise Unusable(f"{where} has no users in its entry auth")
-    return BasicAuth("\n".join(users.values()) + "\n", str(tree.get("realm") or ""), _lower(tree.get("forwardUserAs")))
+    return "\n".join(users.values()) + "\n"
 
 
 def _api_keys(view: View, namespace: str, tree: Tree) -> ApiKeys:
@@ -121,7 +126,7 @@ def _api_keys(view: View, namespace: str, tree: Tree) -> ApiKeys:
     for i, ref in enumerate(tree["secretRefs"]):
         field = f"apiKeys.secretRefs[{i}]"
         for client, value in sorted(_secret(view, namespace, str(ref["name"]), field).items()):
-            key = (_text(value) or "").strip()
+            key = (decoded(value) or "").strip()
             if not key or not key.isprintable() or not key.isascii():
                 raise Unusable(f"{field}: Secret {namespace}/{ref['name']}: the key of {client} is not printable ASCII")
             if client in keys:
@@ -229,7 +234,8 @@ _MAKE: dict[str, Callable[[View, str, Any], Any]] = {
 }
 
 
-def _text(data: object) -> str | None:
+def decoded(data: object) -> str | None:
+    """The text of a Secret's entry, None where it is no text."""
     try:
         return base64.b64decode(str(data or ""), validate=True).decode()
     except (binascii.Error, ValueError):

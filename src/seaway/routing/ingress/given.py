@@ -1,0 +1,107 @@
+"""An Ingress's annotations as fields of policies, with the Secrets and Services that they name."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from seaway.api.tree import Key
+from seaway.routing.incremental import View
+from seaway.routing.ingress.annotations import Annotations
+from seaway.routing.ingress.annotations.access import Asked, Users
+from seaway.routing.ingress.annotations.reading import field
+from seaway.routing.ingress.annotations.values import Unreadable
+from seaway.routing.ingress.problems import ANNOTATION, CLOSED, Problem
+from seaway.routing.ingress.upstream import named
+from seaway.routing.ir import Cluster, Mirror
+from seaway.routing.policies.rules import Given
+from seaway.routing.policies.security import Unusable, decoded, htpasswd
+from seaway.routing.policies.targets import Won
+from seaway.routing.policy import BasicAuth, External
+
+
+class Said(NamedTuple):
+    """What annotations say of an Ingress's rules. `mirrors` are no field of a policy."""
+
+    given: Given
+    mirrors: tuple[Mirror, ...]
+    problems: tuple[Problem, ...]
+
+
+def said_by(view: View, key: Key, annotations: Annotations) -> Said:
+    problems: list[Problem] = []
+    clusters: list[Cluster] = []
+    closed = annotations.closed
+
+    def won(value: Any) -> Won:
+        return Won(value, key)
+
+    traffic = {
+        "loadBalancing": annotations.balancing,
+        "sessionPersistence": annotations.session,
+        "timeouts": {"connect": f"{annotations.timeouts.connect}s"} if annotations.timeouts.connect else None,
+        "retry": annotations.retry,
+        "rateLimits": annotations.limits or None,
+        "maxRequestBody": str(annotations.largest_body) if annotations.largest_body else None,
+    }
+    access = annotations.access
+    security: dict[str, Any] = {
+        "cors": annotations.cors,
+        "allow": access.allow or None,
+        "deny": access.deny or None,
+    }
+    try:
+        security["basicAuth"] = _users(view, key, access.users)
+        security["externalAuth"] = _asked(view, key, access.asked, clusters)
+    except Unusable as e:
+        closed = closed or str(e)
+        problems.append(Problem(CLOSED, f"{e}; all requests of the Ingress are answered with 500"))
+    mirrors: tuple[Mirror, ...] = ()
+    if annotations.backends.mirror is not None:
+        try:
+            copies = named(view, key.namespace, annotations.backends.mirror)
+        except Unreadable as e:
+            problems.append(Problem(ANNOTATION, f"{field('mirror-target')}: {e}; nothing is copied"))
+        else:
+            clusters.append(copies)
+            mirrors = (Mirror(copies.name),)
+    given = Given(
+        {name: won(value) for name, value in traffic.items() if value is not None},
+        {name: won(value) for name, value in security.items() if value is not None},
+        closed,
+        tuple(clusters),
+    )
+    return Said(given, mirrors, tuple(problems))
+
+
+def _users(view: View, key: Key, users: Users | None) -> BasicAuth | None:
+    if users is None:
+        return None
+    where = f"{field('auth-secret')}: Secret {key.namespace}/{users.secret}"
+    secret = view.get("secrets", key.namespace, users.secret)
+    if secret is None:
+        raise Unusable(f"{where} does not exist")
+    data = secret.get("data") or {}
+    if users.form == "auth-map":  # dumpSecretAuthMap: an entry is a user, its value the hash
+        text = "\n".join(f"{name}:{(decoded(value) or '').strip()}" for name, value in sorted(data.items()))
+    else:
+        text = decoded(data.get("auth")) or ""
+    return BasicAuth(htpasswd(text, where), users.realm)
+
+
+def _asked(view: View, key: Key, asked: Asked | None, clusters: list[Cluster]) -> External | None:
+    if asked is None:
+        return None
+    try:
+        cluster = named(view, key.namespace, asked.url)
+    except Unreadable as e:
+        raise Unusable(f"{field('auth-url')}: {e}") from None
+    clusters.append(cluster)
+    return External(
+        cluster.name,
+        "request",
+        asked.url.path or "/",
+        headers_out=asked.headers,
+        method=asked.method,
+        host=asked.url.authority,
+        signin=asked.signin,
+    )
