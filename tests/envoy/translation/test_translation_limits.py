@@ -231,11 +231,11 @@ def test_limits_of_one_kind_share_a_description_and_no_listener_changes_with_the
         return [d["entries"][0]["key"] for d in config.get("descriptors", ())]
 
     translation.apply(plain(80))
-    assert described(named("/a", every(2, CLIENT)), named("/b", every(2, CLIENT))) == ["2/3600s+0 remote_address"]
+    assert described(named("/a", every(2, CLIENT)), named("/b", every(2, CLIENT))) == ["2/3600s+0 client:"]
     version = translation.resources[LIMITED].version
-    assert described(named("/b", every(2, CLIENT)), rule("/c", OK)) == ["2/3600s+0 remote_address"]
+    assert described(named("/b", every(2, CLIENT)), rule("/c", OK)) == ["2/3600s+0 client:"]
     assert translation.resources[LIMITED].version == version
-    assert described(named("/b", every(3, GOLD))) == ["3/3600s+0 x-plan='gold'"]
+    assert described(named("/b", every(3, GOLD))) == ["3/3600s+0 header:x-plan='gold'"]
     assert described(named("/b", limited(RateLimit(2, scope="global")))) == []
     spared = [named(f"/{i}", limited(RateLimit(2, exempt=(f"10.{i}.0.0/16",)))) for i in range(3)]
     assert described(*spared) == ["2/1s+0 !"], "of two with one name Envoy would have none"
@@ -249,3 +249,10 @@ def test_a_value_cannot_make_two_kinds_look_alike() -> None:
 
     assert of(LimitKey("header", "a", "1 b='2'")) != of(LimitKey("header", "a", "1"), LimitKey("header", "b", "2"))
     assert of(LimitKey("header", "a", "1' b='2")) != of(LimitKey("header", "a", "1"), LimitKey("header", "b", "2"))
+
+
+def test_limits_that_differ_have_kinds_that_differ() -> None:
+    """Of two alike Envoy would refuse all."""
+    keys = ((), (CLIENT,), (LimitKey("header", "remote_address"),), (LimitKey("header", "x"),), (LimitKey("header", "x", "a"),), (CLIENT, CLIENT))
+    found = [RateLimit(2, 60, burst, by, exempt=spared) for burst in (0, 1) for by in keys for spared in ((), ("some",))]
+    assert len({limits.kind(limit) for limit in found}) == len(found)

@@ -56,8 +56,8 @@ def _key_name(key: LimitKey) -> str:
 
 
 def kind(limit: RateLimit) -> str:
-    """The name of all limits like this one, for people to read and for Envoy to tell them apart."""
-    by = (f"{key.name}={key.value!r}" if key.value else _key_name(key) for key in limit.keys)
+    """The name of all limits like this one and of no other, for people to read: Envoy refuses all limits where two are one."""
+    by = (f"{key.kind}:{key.name}" + (f"={key.value!r}" if key.value else "") for key in limit.keys)
     return " ".join((f"{limit.requests}/{limit.seconds}s+{limit.burst}", *(["!"] if limit.exempt else ()), *by))
 
 
