@@ -21,7 +21,7 @@ dns.corefile.reading dns.corefile.rewrite dns.corefile.scope dns.corefile.servin
 dns.corefile.upstreams dns.corefile.zones cluster.config cluster.layout cluster.scheduler.fit
 cluster.scheduler.snapshot cluster.scheduler.resources cluster.scheduler.interpod cluster.scheduler.spread
 cluster.scheduler.filters cluster.scheduler.scores cluster.scheduler.preemption cluster.scheduler.decide cluster.scheduler.claims
-cluster.scheduler.queue cluster.workloads.nodehealth cluster.node.nodestatus cluster.node.grpcprobe
+cluster.scheduler.queue cluster.workloads.nodehealth cluster.node.nodestatus cluster.node.grpcprobe cluster.node.hpack protowire
 cluster.node.admission cluster.node.sysctls cluster.node.resolving cluster.node.hostnames cluster.relay.packets
 cluster.node.lifecycle cluster.node.streaming.spdy cluster.node.streaming.channels cluster.node.images cluster.node.references cluster.node.packages
 cluster.apiserver.openapi_v2 cluster.apiserver.impersonation

@@ -11,19 +11,12 @@ from bad import APPLY, CORE, DEPLOYMENTS, GOOD, JSON, MAPS, MERGE, PROTOBUF, SEE
 from seaway.api import facts
 from seaway.cluster.apiserver import protobuf
 from seaway.cluster.apiserver.messages import SCALARS
-
-
-def varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*out, value])
+from seaway.protowire import sized, varint
 
 
 def envelope(api_version: str, kind: str, raw: bytes) -> bytes:
-    meta = protobuf.field(1, api_version.encode()) + protobuf.field(2, kind.encode())
-    return protobuf.MAGIC + protobuf.field(1, meta) + protobuf.field(2, raw)
+    meta = sized(1, api_version.encode()) + sized(2, kind.encode())
+    return protobuf.MAGIC + sized(1, meta) + sized(2, raw)
 
 
 def nested(depth: int, kind: str) -> bytes:
@@ -109,11 +102,11 @@ def protobufs() -> Iterator[Bad]:
         "a length of 2^63": b"k8s\0\x12" + varint(1 << 63),
         "an endless varint": b"k8s\0\x12" + b"\xff" * 30,
         "a group": b"k8s\0\x0b\x0c",
-        "no type": b"k8s\0" + protobuf.field(2, b""),
+        "no type": b"k8s\0" + sized(2, b""),
         "an unknown kind": envelope("v1", "Nothing", b""),
         "an unknown version": envelope("v9", "ConfigMap", b""),
         "another kind": envelope("v1", "Secret", b""),
-        "a name that is no text": envelope("apps/v1", "Deployment", protobuf.field(1, protobuf.field(1, b"\xff\xff"))),
+        "a name that is no text": envelope("apps/v1", "Deployment", sized(1, sized(1, b"\xff\xff"))),
         "a type that is no text": envelope("apps/v1", "\udcff".encode("utf-8", "surrogateescape").decode("latin-1"), b""),
     }.items():
         yield Bad(f"protobuf: {text}", "POST", DEPLOYMENTS, body, PROTOBUF)
@@ -129,11 +122,11 @@ def protobufs() -> Iterator[Bad]:
     meta = facts.messages()["k8s.io.apimachinery.pkg.apis.meta.v1.ObjectMeta"]
     for inner, (number, _) in sorted(meta.items()):
         for wire, data in ((5, b"\0" * 4), (2, b"\x04\x0a\xff\x01\x02")):
-            body = envelope("v1", "ConfigMap", protobuf.field(1, varint(number << 3 | wire) + data))
+            body = envelope("v1", "ConfigMap", sized(1, varint(number << 3 | wire) + data))
             yield Bad(f"metadata.{inner} with wire type {wire}", "POST", MAPS, body, PROTOBUF, dry)
     deep = b""
     for _ in range(3000):
-        deep = protobuf.field(2, deep)
+        deep = sized(2, deep)
     yield Bad("protobuf 3000 deep", "POST", f"{CORE}/pods", envelope("v1", "Pod", deep), PROTOBUF, dry)
 
 

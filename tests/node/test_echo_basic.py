@@ -13,7 +13,8 @@ import pytest
 from asking import ECHO, ask
 from test_test_images import Running, free_port
 
-from seaway.cluster.node.programs import hpack, http2
+from seaway.cluster.node import hpack
+from seaway.cluster.node.programs import http2
 from seaway.cluster.node.programs.http import Answer, Request
 
 WHO = {"POD_NAME": "pod-1", "NAMESPACE": "ns"}

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from seaway.cluster.node import probes
-from seaway.cluster.node.grpcprobe import DATA, HEADERS, PREFACE, SETTINGS, Answer, decode, frame, request, unhuffman
+from seaway.cluster.node import hpack, probes
+from seaway.cluster.node.grpcprobe import DATA, HEADERS, PREFACE, SETTINGS, Answer, frame, request
 
 
 def header(name: bytes, value: bytes) -> bytes:
@@ -50,13 +50,19 @@ def test_settings_and_pings_are_acknowledged() -> None:
 
 
 def test_fields_are_read_as_rfc_7541_has_them() -> None:
-    assert unhuffman(bytes.fromhex("f1e3c2e5f23a6ba0ab90f4ff")) == b"www.example.com"  # C.4.1
-    assert unhuffman(bytes.fromhex("25a849e95ba97d7f")) == b"custom-key"  # C.4.3
-    table: list = []
-    first = decode(bytes.fromhex("400a637573746f6d2d6b65790d637573746f6d2d686561646572"), table)  # C.2.1
-    assert first == [(b"custom-key", b"custom-header")] == decode(b"\xbe", table)  # then by its index
-    assert decode(b"\x88", table) == [(b":status", b"200")]
-    assert decode(b"\x88\x00\x05ab", table) == [(b":status", b"200")]  # cut off: nothing breaks
+    assert hpack.unhuffman(bytes.fromhex("f1e3c2e5f23a6ba0ab90f4ff")) == b"www.example.com"  # C.4.1
+    assert hpack.unhuffman(bytes.fromhex("25a849e95ba97d7f")) == b"custom-key"  # C.4.3
+    read = hpack.Decoder()
+    first = read.decode(bytes.fromhex("400a637573746f6d2d6b65790d637573746f6d2d686561646572"))  # C.2.1
+    assert first == [("custom-key", "custom-header")] == read.decode(b"\xbe")  # then by its index
+    assert read.decode(b"\x88") == [(":status", "200")]
+
+
+@pytest.mark.parametrize("block", [b"\x88\x00\x05ab", b"\xfe", b"\xff\xff\xff\xff\xff\xff\xff"])
+def test_headers_that_cannot_be_read_fail_the_probe_and_break_nothing(block: bytes) -> None:
+    answer = Answer()
+    answer.feed(frame(HEADERS, 4, 1, block))
+    assert answer.verdict("") == (False, "error: health rpc probe failed: the server's headers cannot be read")
 
 
 def test_a_request_names_its_service() -> None:

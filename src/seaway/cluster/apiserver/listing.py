@@ -15,6 +15,7 @@ from seaway.cluster.apiserver import answers, bodies, forms, protobuf, tables
 from seaway.cluster.apiserver.answers import Form
 from seaway.cluster.apiserver.storage import Entry, decode, encode
 from seaway.cluster.apiserver.tables.cells import Column
+from seaway.protowire import sized
 
 Tree = dict[str, Any]
 PIECE = 128 << 10  # bytes
@@ -152,7 +153,7 @@ class Listing(NamedTuple):
         items.append(protobuf.encode_message(f"{message}List", {"metadata": self.meta}))
         for block in self._blocks():
             for item in self._items(block):
-                items.append(protobuf.field(number, protobuf.encode_message(message, decode(item))))
+                items.append(sized(number, protobuf.encode_message(message, decode(item))))
             yield b""
         yield protobuf.envelope(str(head["apiVersion"]), str(head["kind"]), sum(map(len, items)))
         yield from items

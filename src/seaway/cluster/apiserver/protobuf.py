@@ -28,7 +28,8 @@ from seaway.cluster.apiserver.messages import (
     is_strings,
     message_of,
 )
-from seaway.cluster.apiserver.protowriter import ENVELOPE_END, MAGIC, encode, encode_message, envelope, field
+from seaway.cluster.apiserver.protowriter import ENVELOPE_END, MAGIC, encode, encode_message, envelope
+from seaway.protowire import read
 
 __all__ = [
     "CONTENT_TYPE",
@@ -40,7 +41,6 @@ __all__ = [
     "encode",
     "encode_message",
     "envelope",
-    "field",
     "message_of",
 ]
 CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
@@ -67,16 +67,12 @@ def _wrong_wire(wire: int) -> FieldError:
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(data) or shift > 63:
-            raise ProtobufError("unexpected EOF" if at >= len(data) else "proto: integer overflow")
-        byte = data[at]
-        value |= (byte & 127) << shift
-        at += 1
-        if byte < 128:
-            return value, at
-        shift += 7
+    try:
+        return read(data, at)
+    except EOFError:
+        raise ProtobufError("unexpected EOF") from None
+    except OverflowError:
+        raise ProtobufError("proto: integer overflow") from None
 
 
 def _fields(data: memoryview) -> list[tuple[int, int, Any]]:

@@ -25,25 +25,9 @@ from seaway.cluster.apiserver.messages import (
     fields_of,
     is_strings,
 )
+from seaway.protowire import numbered, sized, varint
 
 MAGIC = b"k8s\0"
-_SMALL = [bytes([n]) for n in range(128)]
-
-
-def _put_varint(value: int) -> bytes:
-    if 0 <= value < 128:
-        return _SMALL[value]
-    value &= (1 << 64) - 1
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def field(number: int, data: bytes) -> bytes:
-    return _put_varint(number << 3 | 2) + _put_varint(len(data)) + data
 
 
 def encode_message(message: str, value: Any) -> bytes:
@@ -55,27 +39,27 @@ Encoder = Callable[[Any], bytes]
 
 
 def _quantity(value: Any) -> bytes:
-    return field(1, str(value).encode())
+    return sized(1, str(value).encode())
 
 
 def _int_or_string(value: Any) -> bytes:
     if isinstance(value, str):
-        return _put_varint(1 << 3) + b"\x01" + field(3, value.encode())
-    return _put_varint(2 << 3) + _put_varint(value)
+        return numbered(1, 1) + sized(3, value.encode())
+    return numbered(2, value)
 
 
 def _time(value: Any) -> bytes:
     moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
     seconds, nanos = int(moment.timestamp()), moment.microsecond * 1000
-    return _put_varint(1 << 3) + _put_varint(seconds) + _put_varint(2 << 3) + _put_varint(nanos)
+    return numbered(1, seconds) + numbered(2, nanos)
 
 
 def _json(value: Any) -> bytes:
-    return field(1, msgspec.json.encode(value))
+    return sized(1, msgspec.json.encode(value))
 
 
 def _strings(value: Any) -> bytes:
-    return b"".join(field(1, str(v).encode()) for v in value)
+    return b"".join(sized(1, str(v).encode()) for v in value)
 
 
 def _union_encoder(schema: int, other: int, of: str) -> Encoder:
@@ -123,11 +107,11 @@ def _put(f: Field) -> Encoder:
     """What writes one value of a field, its number before it."""
     if f.shape == "map":
         value_of = _put_value(2, f.kind)
-        tag = _put_varint(f.number << 3 | 2)
+        tag = varint(f.number << 3 | 2)
 
         def put_map(value: Any) -> bytes:
-            entries = (field(1, k.encode()) + value_of(v) for k, v in sorted(value.items()))
-            return b"".join(tag + _put_varint(len(e)) + e for e in entries)
+            entries = (sized(1, k.encode()) + value_of(v) for k, v in sorted(value.items()))
+            return b"".join(tag + varint(len(e)) + e for e in entries)
 
         return put_map
     return _put_value(f.number, f.kind)
@@ -136,34 +120,34 @@ def _put(f: Field) -> Encoder:
 def _put_value(number: int, kind: str) -> Encoder:
     if kind in SCALARS and kind not in ("string", "bytes"):
         if kind in ("double", "float"):
-            fixed = _put_varint(number << 3 | 1)
+            fixed = varint(number << 3 | 1)
             return lambda value: fixed + struct.pack("<d", value)
-        plain = _put_varint(number << 3)
-        return lambda value: plain + _put_varint(int(value))
-    tag = _put_varint(number << 3 | 2)
+        plain = varint(number << 3)
+        return lambda value: plain + varint(int(value))
+    tag = varint(number << 3 | 2)
     if kind == "string":
 
         def put_string(value: Any) -> bytes:
             data = value.encode() if type(value) is str else str(value).encode()
-            return tag + _put_varint(len(data)) + data
+            return tag + varint(len(data)) + data
 
         return put_string
     encoder: Encoder = base64.b64decode if kind == "bytes" else _encoder(kind)
 
     def put_message(value: Any) -> bytes:
         data = encoder(value)
-        return tag + _put_varint(len(data)) + data
+        return tag + varint(len(data)) + data
 
     return put_message
 
 
 def envelope(api_version: str, kind: str, size: int) -> bytes:
     """What stands before a message of a size; `ENVELOPE_END` follows it (runtime.Unknown)."""
-    meta = field(1, api_version.encode()) + field(2, kind.encode())
-    return MAGIC + field(1, meta) + _put_varint(2 << 3 | 2) + _put_varint(size)
+    meta = sized(1, api_version.encode()) + sized(2, kind.encode())
+    return MAGIC + sized(1, meta) + varint(2 << 3 | 2) + varint(size)
 
 
-ENVELOPE_END = field(3, b"") + field(4, b"")
+ENVELOPE_END = sized(3, b"") + sized(4, b"")
 
 
 def encode(tree: dict[str, Any], message: str) -> bytes:

@@ -14,6 +14,7 @@ from seaway.cluster.apiserver.answers import Form
 from seaway.cluster.apiserver.calls import Edges
 from seaway.cluster.apiserver.status import ApiError
 from seaway.cluster.apiserver.storage import NAMES, Entry, Event, encode
+from seaway.protowire import sized
 
 Tree = dict[str, Any]
 META = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
@@ -96,6 +97,6 @@ class Shower:
     def _written(name: str, shown: Tree, message: str) -> bytes:
         if not message:
             return encode({"type": name, "object": shown}) + b"\n"
-        raw = protobuf.field(1, protobuf.encode(shown, message))
-        frame = protobuf.field(1, name.encode()) + protobuf.field(2, raw)
+        raw = sized(1, protobuf.encode(shown, message))
+        frame = sized(1, name.encode()) + sized(2, raw)
         return len(frame).to_bytes(4, "big") + frame

@@ -1,13 +1,16 @@
 """A gRPC health check (grpc.health.v1) over plain HTTP/2 (RFC 9113), without a gRPC library: one request on one connection.
 
 `request` and `Answer` are pure: bytes out, bytes in. Header fields are sent without compression; of the answer's only the
-grpc-status is read, for which HPACK (RFC 7541) is decoded as far as that needs: the static table, literals, Huffman texts.
+grpc-status is read.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+
+from seaway.cluster.node import hpack
+from seaway.protowire import sized
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
@@ -21,25 +24,6 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
 
 
-def varint(value: int) -> bytes:
-    out = b""
-    while value > 0x7F:
-        out += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return out + bytes([value])
-
-
-def _prefixed(value: int, bits: int) -> bytes:
-    """An HPACK integer with an empty prefix (RFC 7541 5.1)."""
-    limit = (1 << bits) - 1
-    return bytes([value]) if value < limit else bytes([limit]) + varint(value - limit)
-
-
-def _literal(name: str, value: str) -> bytes:
-    """A field without indexing, its name new (RFC 7541 6.2.2)."""
-    return b"\0" + _prefixed(len(name), 7) + name.encode() + _prefixed(len(value), 7) + value.encode()
-
-
 def request(authority: str, service: str) -> bytes:
     """Everything that the client says: preface, settings, and Check(service) on stream 1."""
     fields = (
@@ -51,12 +35,12 @@ def request(authority: str, service: str) -> bytes:
         ("content-type", "application/grpc"),
         ("user-agent", "kube-probe/1.36 grpc-go"),
     )
-    message = b"\x0a" + varint(len(service.encode())) + service.encode() if service else b""
+    message = sized(1, service) if service else b""
     body = b"\0" + struct.pack(">I", len(message)) + message
     return (
         PREFACE
         + frame(SETTINGS, 0, 0, b"")
-        + frame(HEADERS, END_HEADERS, 1, b"".join(_literal(*f) for f in fields))
+        + frame(HEADERS, END_HEADERS, 1, hpack.encode(fields))
         + frame(DATA, END_STREAM, 1, body)
     )
 
@@ -71,8 +55,8 @@ class Answer:
     _rest: bytes = b""
     _block: bytes = b""
     _ends: bool = False
-    _fields: list[tuple[bytes, bytes]] = field(default_factory=list)
-    _table: list[tuple[bytes, bytes]] = field(default_factory=list)
+    _fields: list[tuple[str, str]] = field(default_factory=list)
+    _headers: hpack.Decoder = field(default_factory=hpack.Decoder)
 
     def feed(self, data: bytes) -> bytes:
         self._rest += data
@@ -113,19 +97,22 @@ class Answer:
             self._block += payload[5:] if kind == HEADERS and flags & PRIORITY else payload
             self._ends = self._ends or bool(kind == HEADERS and flags & END_STREAM)
             if flags & END_HEADERS:
-                self._fields += decode(self._block, self._table)
+                try:
+                    self._fields += self._headers.decode(self._block)
+                except ValueError:
+                    return self._fail("the server's headers cannot be read")
                 self._block = b""
                 self.done = self._ends
         return b""
 
-    def header(self, name: bytes) -> str:
-        return next((v.decode("utf-8", "replace") for n, v in self._fields if n == name), "")
+    def header(self, name: str) -> str:
+        return next((v.encode("latin-1").decode("utf-8", "replace") for n, v in self._fields if n == name), "")
 
     def verdict(self, service: str) -> tuple[bool, str]:
         """(passed, what is wrong), in the kubelet's words (pkg/probe/grpc)."""
         if self.error:
             return False, f"error: health rpc probe failed: {self.error}"
-        code = self.header(b"grpc-status")
+        code = self.header("grpc-status")
         if code == "12":
             return (
                 False,
@@ -140,7 +127,7 @@ class Answer:
         return False, f'service unhealthy (responded with "{STATUSES.get(status, status)}")'
 
     def _text(self) -> str:
-        return self.header(b"grpc-message")
+        return self.header("grpc-message")
 
 
 def health_status(body: bytes) -> int:
@@ -149,95 +136,3 @@ def health_status(body: bytes) -> int:
     if len(message) >= 2 and message[0] == 0x08:
         return message[1]
     return 0
-
-
-# HPACK, reading only. Of the static table the names that may stand with an index before a literal value.
-STATIC = {8: (b":status", b"200"), 9: (b":status", b"204"), 10: (b":status", b"206"), 11: (b":status", b"304"),
-          12: (b":status", b"400"), 13: (b":status", b"404"), 14: (b":status", b"500"), 31: (b"content-type", b"")}  # fmt: skip
-
-
-def _integer(data: bytes, at: int, bits: int) -> tuple[int, int]:
-    limit = (1 << bits) - 1
-    value = data[at] & limit
-    at += 1
-    if value < limit:
-        return value, at
-    shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value += (byte & 0x7F) << shift
-        shift += 7
-        if not byte & 0x80:
-            return value, at
-
-
-def _text(data: bytes, at: int) -> tuple[bytes, int]:
-    coded = bool(data[at] & 0x80)
-    length, at = _integer(data, at, 7)
-    raw = data[at : at + length]
-    return (unhuffman(raw) if coded else raw), at + length
-
-
-def decode(block: bytes, dynamic: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The fields of a header block; `dynamic` is the connection's table, which grows. Indexes that are not known here give
-    fields without a name: nobody asks for them."""
-    found: list[tuple[bytes, bytes]] = []
-    at = 0
-    try:
-        while at < len(block):
-            first = block[at]
-            if first & 0x80:  # indexed
-                index, at = _integer(block, at, 7)
-                found.append(_entry(index, dynamic))
-                continue
-            if first & 0xE0 == 0x20:  # a new size of the dynamic table
-                _, at = _integer(block, at, 5)
-                continue
-            index, at = _integer(block, at, 6 if first & 0x40 else 4)
-            name, at = (_entry(index, dynamic)[0], at) if index else _text(block, at)
-            value, at = _text(block, at)
-            found.append((name, value))
-            if first & 0x40:
-                dynamic.insert(0, (name, value))
-    except IndexError:
-        pass  # cut off: what was read counts
-    return found
-
-
-def _entry(index: int, dynamic: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    if index >= 62 and index - 62 < len(dynamic):
-        return dynamic[index - 62]
-    return STATIC.get(index, (b"", b""))
-
-
-# RFC 7541, appendix B: the codes of the printable characters, by length.
-_CODES: dict[int, tuple[int, str]] = {
-    5: (0x0, "012aceiost"),
-    6: (0x14, " %-./3456789=A_bdfghlmnpru"),
-    7: (0x5C, ":BCDEFGHIJKLMNOPQRSTUVWYjkqvwxyz"),
-    8: (0xF8, "&*,;XZ"),
-    10: (0x3F8, '!"()?'),
-    11: (0x7FA, "'+|"),
-    12: (0xFFA, "#>"),
-    13: (0x1FF8, "\0$@[]~"),
-    14: (0x3FFC, "^}"),
-    15: (0x7FFC, "<`{"),
-}
-_HUFFMAN = {(length, first + i): ord(c) for length, (first, chars) in _CODES.items() for i, c in enumerate(chars)}
-
-
-def unhuffman(raw: bytes) -> bytes:
-    """A Huffman coded text; what is not printable ends it."""
-    out = bytearray()
-    code = length = 0
-    for byte in raw:
-        for bit in range(7, -1, -1):
-            code, length = code << 1 | byte >> bit & 1, length + 1
-            found = _HUFFMAN.get((length, code))
-            if found is not None:
-                out.append(found)
-                code = length = 0
-            elif length > 30:
-                return bytes(out)
-    return bytes(out)

@@ -22,7 +22,8 @@ from seaway.envoy.translation.names import (
 )
 from seaway.envoy.translation.routes import no_rule, used
 from seaway.envoy.translation.security import authorizer_off, is_guarded
-from seaway.envoy.translation.wire import field, fields, number_of, packed, serialised
+from seaway.envoy.translation.wire import number_of, packed, serialised
+from seaway.protowire import each, sized
 from seaway.routing.ir import Host, Respond, Rule
 
 Rendered = Callable[[Rule], tuple[bytes, ...]]  # a rule's routes, which the caller may keep
@@ -69,9 +70,9 @@ def _largest_body(hosts: Iterable[Host]) -> int:
 def _virtual_host(name: str, domain: str, routes: Iterable[bytes]) -> bytes:
     kind = messages.VirtualHost
     return (
-        field(number_of(kind, "name"), name.encode())
-        + field(number_of(kind, "domains"), domain.encode())
-        + fields(number_of(kind, "routes"), routes)
+        sized(number_of(kind, "name"), name.encode())
+        + sized(number_of(kind, "domains"), domain.encode())
+        + each(number_of(kind, "routes"), routes)
         + _retries()
     )
 
@@ -80,15 +81,15 @@ def _scope(
     scope: Scope, hosts: Iterable[bytes], sharded: bool = False, guarded: bool = False, body: int = 0
 ) -> bytes:
     kind = messages.RouteConfiguration
-    routes = field(number_of(kind, "name"), scope.name.encode())
-    routes += fields(number_of(kind, "virtual_hosts"), hosts)
+    routes = sized(number_of(kind, "name"), scope.name.encode())
+    routes += each(number_of(kind, "virtual_hosts"), hosts)
     if body > 4096:  # Envoy's own bound on the body of an answer
         routes += serialised(kind(max_direct_response_body_size_bytes={"value": body}))
     routes += _common(sharded, guarded)
     head = messages.ScopedRouteConfiguration(name=scope.name)
     for part in scope.key:
         head.key.fragments.add(string_key=part)
-    return serialised(head) + field(number_of(messages.ScopedRouteConfiguration, "route_configuration"), routes)
+    return serialised(head) + sized(number_of(messages.ScopedRouteConfiguration, "route_configuration"), routes)
 
 
 def whole(scope: Scope, hosts: Sequence[Host], rendered: Rendered) -> bytes:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from seaway.envoy.xds.resources import Resource
+from seaway.protowire import sized, varint
 
 
 class Request(NamedTuple):
@@ -32,34 +33,19 @@ class Response(NamedTuple):
     removed: tuple[str, ...] = ()
 
 
-def _varint(value: int) -> bytes:
-    if value < 0x80:
-        return bytes((value,))
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _field(number: int, value: bytes) -> bytes:
-    return bytes((number << 3 | 2,)) + _varint(len(value)) + value
-
-
 def encode(response: Response) -> bytes:
     """The response as protobuf: the bodies are copied, not encoded anew."""
     url = response.type.encode()
-    any_type = _field(1, url)
+    any_type = sized(1, url)
     parts: list[bytes] = []
     for found in response.resources:
         size = len(found.body)
-        value = b"\x12" + _varint(size)
+        value = b"\x12" + varint(size)
         inner = len(any_type) + len(value) + size
         # Resource: version = 1, resource (an Any: type_url = 1, value = 2) = 2, name = 3; the body comes last.
-        head = _field(3, found.name.name.encode()) + _field(1, found.version.encode()) + b"\x12" + _varint(inner)
-        parts += (b"\x12", _varint(len(head) + inner), head, any_type, value, found.body)
-    parts.append(_field(4, url))
-    parts.append(_field(5, response.nonce.encode()))
-    parts += [_field(6, name.encode()) for name in response.removed]
+        head = sized(3, found.name.name.encode()) + sized(1, found.version.encode()) + b"\x12" + varint(inner)
+        parts += (b"\x12", varint(len(head) + inner), head, any_type, value, found.body)
+    parts.append(sized(4, url))
+    parts.append(sized(5, response.nonce.encode()))
+    parts += [sized(6, name.encode()) for name in response.removed]
     return b"".join(parts)

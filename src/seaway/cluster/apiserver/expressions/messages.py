@@ -6,6 +6,7 @@ Lists of lists and maps of containers are no protobuf fields; what is inside of 
 from __future__ import annotations
 
 from seaway.cluster.apiserver.expressions.declarations import Decl
+from seaway.protowire import numbered, sized
 
 DOUBLE, INT64, BOOL, STRING, MESSAGE, BYTES = 1, 3, 8, 9, 11, 12
 SCALARS = {"double": DOUBLE, "int": INT64, "bool": BOOL, "string": STRING, "bytes": BYTES}
@@ -34,10 +35,10 @@ class Messages:
         self.bodies: list[bytes] = []
         self._collect(root, base)
         self.file = _File(
-            _text(1, f"{base}.proto")
-            + b"".join(_text(3, name) for name in IMPORTS)
-            + b"".join(_bytes(4, body) for body in self.bodies)
-            + _text(12, "proto2")
+            sized(1, f"{base}.proto")
+            + b"".join(sized(3, name) for name in IMPORTS)
+            + b"".join(sized(4, body) for body in self.bodies)
+            + sized(12, "proto2")
         )
         self.name = f"{base}.proto"
 
@@ -68,20 +69,20 @@ class Messages:
         self.bodies.append(self._message(decl))
 
     def _message(self, decl: Decl) -> bytes:
-        found = _text(1, decl.message) + _bytes(7, _number(11, 1))  # fooBar and foo_bar have one name in JSON
+        found = sized(1, decl.message) + sized(7, numbered(11, 1))  # fooBar and foo_bar have one name in JSON
         entries: set[str] = set()
         for number, (name, property) in enumerate(decl.properties.items(), 1):
             entry = _entry_name(name)
             if property.kind == "map" and entry not in entries and entry not in self.by_name:
                 entries.add(entry)
                 assert property.element is not None
-                found += _bytes(3, _entry(entry, property.element))
-                found += _bytes(2, _field(name, number, 3, (MESSAGE, f".{decl.message}.{entry}")))
+                found += sized(3, _entry(entry, property.element))
+                found += sized(2, _field(name, number, 3, (MESSAGE, f".{decl.message}.{entry}")))
             elif property.kind == "list":
                 assert property.element is not None
-                found += _bytes(2, _field(name, number, 3, _kind(property.element)))
+                found += sized(2, _field(name, number, 3, _kind(property.element)))
             else:
-                found += _bytes(2, _field(name, number, 1, _kind(property)))
+                found += sized(2, _field(name, number, 1, _kind(property)))
         return found
 
 
@@ -117,31 +118,10 @@ def _entry_name(field: str) -> str:
 
 
 def _entry(name: str, value: Decl) -> bytes:
-    fields = _bytes(2, _field("key", 1, 1, (STRING, ""))) + _bytes(2, _field("value", 2, 1, _kind(value)))
-    return _text(1, name) + fields + _bytes(7, _number(7, 1))
+    fields = sized(2, _field("key", 1, 1, (STRING, ""))) + sized(2, _field("value", 2, 1, _kind(value)))
+    return sized(1, name) + fields + sized(7, numbered(7, 1))
 
 
 def _field(name: str, number: int, label: int, kind: tuple[int, str]) -> bytes:
-    found = _text(1, name) + _number(3, number) + _number(4, label) + _number(5, kind[0])
-    return found + _text(6, kind[1]) if kind[1] else found
-
-
-def _varint(value: int) -> bytes:
-    found = bytearray()
-    while value > 0x7F:
-        found.append(value & 0x7F | 0x80)
-        value >>= 7
-    found.append(value)
-    return bytes(found)
-
-
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(value)) + value
-
-
-def _text(field: int, value: str) -> bytes:
-    return _bytes(field, value.encode())
+    found = sized(1, name) + numbered(3, number) + numbered(4, label) + numbered(5, kind[0])
+    return found + sized(6, kind[1]) if kind[1] else found

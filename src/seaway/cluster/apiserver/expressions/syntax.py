@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from seaway.protowire import read
+
 
 class Type(NamedTuple):
     """A CEL type: `kind` is the field of checked.proto's Type, `name` that of a message, an abstract type or a parameter."""
@@ -143,30 +145,19 @@ def wire(data: bytes) -> Iterator[tuple[int, Any]]:
     """The fields of a protobuf message: numbers for varints, bytes for everything longer."""
     at, end = 0, len(data)
     while at < end:
-        tag, at = _varint(data, at)
+        tag, at = read(data, at)
         number, how = tag >> 3, tag & 7
         if how == 0:
-            value, at = _varint(data, at)
+            value, at = read(data, at)
             yield number, value
         elif how == 2:
-            size, at = _varint(data, at)
+            size, at = read(data, at)
             yield number, data[at : at + size]
             at += size
         else:
             size = 8 if how == 1 else 4
             yield number, data[at : at + size]
             at += size
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
 
 
 def signed(value: int) -> int:
@@ -285,7 +276,7 @@ def _node(data: bytes) -> Node:
 def _packed(data: bytes) -> list[int]:
     found, at = [], 0
     while at < len(data):
-        value, at = _varint(data, at)
+        value, at = read(data, at)
         found.append(value)
     return found
 

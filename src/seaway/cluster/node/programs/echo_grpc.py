@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from seaway.cluster.node.programs.http import Answer, Listener, Request, listen
+from seaway.protowire import sized
 
 SERVICE = "gateway_api_conformance.echo_basic.grpcecho.GrpcEcho"
 UNIMPLEMENTED, INTERNAL = 12, 13
@@ -17,16 +18,7 @@ KIND = "application/grpc"
 
 def text(number: int, value: str | bytes) -> bytes:
     """A field of protobuf that has a length; an empty one is left out."""
-    raw = value.encode() if isinstance(value, str) else value
-    return bytes([number << 3 | 2]) + _varint(len(raw)) + raw if raw else b""
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*out, value])
+    return sized(number, value) if value else b""
 
 
 def assertions(request: Request, context: dict[str, str], tls: dict[str, Any] | None) -> bytes:

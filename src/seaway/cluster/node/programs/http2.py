@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from seaway.cluster.node.programs import hpack
+from seaway.cluster.node import hpack
 from seaway.cluster.node.programs.http import BODY_LIMIT, Answer, Handler, Later, Request
 
 if TYPE_CHECKING:
