@@ -11,7 +11,9 @@ import tempfile
 import time
 from typing import Any
 
-# What a question may say: address, port, protocol (http/1.1, h2, h2c, websocket, grpc, tls, tcp, udp, raw), tls (bool), sni, ca
+import askingquic
+
+# What a question may say: address, port, protocol (http/1.1, h2, h2c, h3, websocket, grpc, tls, tcp, udp, raw), tls (bool), sni, ca
 # (PEM), certificate and key (PEM, the client's), method, host, path, headers (pairs), body, send (messages), raw (text, latin-1),
 # timeout, series (so many over one connection), version and cipher (of TLS).
 ECHO = "gateway_api_conformance.echo_basic.grpcecho.GrpcEcho"
@@ -69,8 +71,11 @@ def _connected(question: dict[str, Any], told: dict[str, Any]) -> socket.socket:
 
 
 def _stream(question: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+    protocol = question["protocol"]
+    if protocol == "h3":
+        with askingquic.connected(question) as sock:
+            return askingquic.judged(_http1(question, sock))
     with _connected(question, told) as sock:
-        protocol = question["protocol"]
         if protocol == "tls":
             # With TLS 1.3 a server's refusal of the client's certificate comes after the client's end of the handshake.
             sock.settimeout(0.3)

@@ -31,7 +31,7 @@ from caseobjects import bundle, crowd, filled, secret, service
 HERE = Path(__file__).resolve().parent
 CASES = HERE / "cases"
 Tree = dict[str, Any]
-Protocol = Literal["http/1.1", "h2", "h2c", "websocket", "grpc", "tls", "tcp", "udp", "raw"]
+Protocol = Literal["http/1.1", "h2", "h2c", "h3", "websocket", "grpc", "tls", "tcp", "udp", "raw"]
 
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -296,7 +296,7 @@ def _sound(name: str, request: Request) -> None:
     empty = want == Want()
     if empty:
         raise Malformed(f"{name}: a request to {ask.host}{ask.path} wants nothing")
-    if ask.protocol in ("http/1.1", "h2", "h2c", "websocket", "grpc") and not ask.host:
+    if ask.protocol in ("http/1.1", "h2", "h2c", "h3", "websocket", "grpc") and not ask.host:
         raise Malformed(f"{name}: a request for {ask.path} has no host")
     if want.shares and ((want.of < 100 and 0.02 < want.within < 0.2) or abs(sum(want.shares.values()) - 1) > 1e-6):
         raise Malformed(f"{name}: shares must sum up to 1, of 100 requests or more where chance is in them")
