@@ -183,6 +183,18 @@ def test_shares_are_of_the_time_since_a_step_stood_and_losses_of_all_of_it() -> 
     assert found["second"] == Step(1, 0, 0, {EDGES[0]: 0.0, EDGES[1]: 1.0, EDGES[2]: 0.0}, EDGES, 0)
 
 
+def pod(node: str = "", ready: str = "True", **metadata: str) -> dict[str, Any]:
+    return {"metadata": metadata, "spec": {"nodeName": node} if node else {}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+
+
+@pytest.mark.parametrize(("pods", "want"), [
+    ([pod("a"), pod("b")], True), ([pod("b"), pod("a")], True), ([pod("a")], False), ([pod("a"), pod("b"), pod("c")], False),
+    ([pod("a"), pod("a")], False), ([pod("a"), pod("b", "False")], False), ([pod("a"), pod()], False),
+    ([pod("a"), {"metadata": {}, "spec": {}}], False), ([pod("a"), pod("b", deletionTimestamp="2026-11-26T08:00:00Z")], False)])
+def test_an_entry_point_stands_where_each_node_has_a_ready_envoy_and_no_other(pods: list[dict[str, Any]], want: bool) -> None:
+    assert ingressnodes.placed(pods, ("a", "b")) is want
+
+
 def test_the_nodes_lab_tells_shares_and_whose_port_answers() -> None:
     shares = dict(zip(EDGES, (0.5, 0.5, 0.0), strict=True))
     found = ingressnodes.result({"two": Step(100, 0, 0, shares, EDGES[:2], 0)}, {node: (10, 20) for node in EDGES})

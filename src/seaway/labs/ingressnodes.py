@@ -72,6 +72,11 @@ def steps(seen: Seen, marks: Sequence[Mark]) -> dict[str, Step]:
     return found
 
 
+def placed(pods: Sequence[Tree], nodes: Sequence[str]) -> bool:
+    """Whether a ready pod is on each of `nodes` and nowhere else. One that was just made may have no node yet."""
+    return all(map(entries.is_ready, pods)) and sorted(p["spec"].get("nodeName", "") for p in pods) == sorted(nodes)
+
+
 class Rig:
     """The cluster of the lab, and what is done to it."""
 
@@ -101,8 +106,8 @@ class Rig:
     def stands(self, nodes: Sequence[str]) -> bool:
         """An Envoy is ready on each of `nodes` alone, the load balancer uses them all, and the application is whole."""
         pods = self.envoys()
-        if not all(map(entries.is_ready, pods)) or sorted(str(p["spec"]["nodeName"]) for p in pods) != sorted(nodes):
-            return False  # one that is not ready may have no node yet
+        if not placed(pods, nodes):
+            return False
         application = self.kubectl.items("pods", "-l", "app=web")
         if len(application) != PODS or not all(map(entries.is_ready, application)):
             return False
