@@ -14,6 +14,7 @@ from seaway.routing.gateway.listeners import KINDS as PROTOCOLS
 from seaway.routing.gateway.listeners import listeners
 from seaway.routing.incremental import View
 from seaway.routing.ingress.classes import Settings
+from seaway.routing.policies import clients
 from seaway.routing.policies.force import Verdict, verdict
 from seaway.routing.policies.reach import Ancestor, ancestors, exists, inner, missing, silent
 from seaway.routing.policies.security import ASKS, OF_ADDRESSES
@@ -107,7 +108,8 @@ def _conditions(
     lost = _lost(view, resource, key, judged, there)
     if lost and len(lost) == len(judged.fields):
         return [Condition("Accepted", False, "Conflicted", _won(resource, lost))]
-    message = "; ".join(["the policy is in force", *absent, *unasked, *streams.values()])
+    idle = clients.idle(judged.fields) if resource == CLIENTS else []
+    message = "; ".join(["the policy is in force", *absent, *unasked, *streams.values(), *idle])
     found = [Condition("Accepted", True, "Accepted", message)]
     if lost:
         found.append(Condition("Conflicted", True, "FieldsLost", _won(resource, lost)))
