@@ -109,7 +109,8 @@ def _conditions(
     if lost and len(lost) == len(judged.fields):
         return [Condition("Accepted", False, "Conflicted", _won(resource, lost))]
     idle = clients.idle(judged.fields) if resource == CLIENTS else []
-    message = "; ".join(["the policy is in force", *absent, *unasked, *streams.values(), *idle])
+    others = _shut(view, resource, key, there)
+    message = "; ".join(["the policy is in force", *others, *absent, *unasked, *streams.values(), *idle])
     found = [Condition("Accepted", True, "Accepted", message)]
     if lost:
         found.append(Condition("Conflicted", True, "FieldsLost", _won(resource, lost)))
@@ -117,6 +118,17 @@ def _conditions(
     if overridden:
         found.append(Condition("Overridden", True, "Overridden", overridden))
     return found
+
+
+def _shut(view: View, resource: str, key: Key, there: Iterable[Target]) -> list[str]:
+    """Other policies on the same targets that let nobody pass, whatever this one says."""
+    found = {
+        f"nobody may pass {target.title}: {KINDS[resource]} {other} cannot be carried out"
+        for target in there
+        for section, other in view.ask(attached, resource, *target.whole[:3])
+        if other != key and section in ("", target.section) and view.ask(verdict, resource, *other).closes
+    }
+    return sorted(found)[:MOST_NAMED]
 
 
 def _unasked(view: View, target: Target, judged: Verdict) -> str:
