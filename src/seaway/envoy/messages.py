@@ -17,6 +17,7 @@ FILES = {
     ),
     "envoy.extensions.access_loggers.stream.v3.stream_pb2": "StdoutAccessLog",
     "envoy.extensions.clusters.dns.v3.dns_cluster_pb2": "DnsCluster",
+    "envoy.extensions.filters.http.buffer.v3.buffer_pb2": "Buffer BufferPerRoute",
     "envoy.extensions.filters.http.cors.v3.cors_pb2": "Cors CorsPolicy",
     "envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2": "ExtAuthz ExtAuthzPerRoute",
     "envoy.extensions.filters.http.jwt_authn.v3.config_pb2": "JwtAuthentication JwtProvider PerRouteConfig@JwtPerRoute",

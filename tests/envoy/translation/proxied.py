@@ -268,7 +268,7 @@ class Proxied:
             try:
                 while part := s.recv(65536):
                     found += part
-                    if b"connection: close" not in found and _whole(found):
+                    if b"connection: close" not in found and whole(found):
                         break
             except (ConnectionResetError, TimeoutError):
                 pass
@@ -284,7 +284,7 @@ class Proxied:
         return parsed(self.raw(before + ("\r\n".join(lines) + "\r\n\r\n" + body).encode(), port, by))
 
 
-def _whole(found: bytes) -> bool:
+def whole(found: bytes) -> bool:
     head, separator, body = found.partition(b"\r\n\r\n")
     if not separator:
         return False

@@ -145,7 +145,26 @@ def _limits() -> Pieces:
     )
 
 
-CASES = {"listeners": _listeners, "routes": _routes, "clusters": _clusters, "backend-policies": policypieces.backends, "client-policies": policypieces.clients, "limits": _limits}
+def _bodies() -> Pieces:
+    """Bodies that are bounded: of a rule with one route, of one with two, of a call."""
+    small, huge = RoutePolicy(largest_body=1000), RoutePolicy(largest_body=1 << 40)
+    kept = Forward((Target(WEB), Target("shop/other/80")), session=Session("cookie", "sid"))
+    return Pieces(
+        hosts={
+            "http-80": {
+                "bodies.example.com": host(
+                    "bodies.example.com",
+                    rule("/web", to(WEB), policy=small, method="POST"),
+                    rule("/kept", kept, name="kept", policy=huge),
+                    rule("/call", to(WEB), name="call", policy=small, grpc=True),
+                    rule("/old", Redirect(path_kind="prefix", path="/new"), name="old", policy=small),
+                )
+            }
+        }
+    )
+
+
+CASES = {"listeners": _listeners, "routes": _routes, "clusters": _clusters, "backend-policies": policypieces.backends, "client-policies": policypieces.clients, "limits": _limits, "bodies": _bodies}
 
 
 # What all chains have alike, which stands in `listeners` in full.

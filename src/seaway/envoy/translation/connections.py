@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from seaway.envoy import messages
-from seaway.envoy.translation import clients, limits
+from seaway.envoy.translation import bodies, clients, limits
 from seaway.envoy.translation.accesslog import access_log
 from seaway.envoy.translation.headers import literal
 from seaway.envoy.translation.names import (
     ADDRESS_FILTER,
     ADVERTISED_FILTER,
     AUTHZ_FILTER,
+    BUFFER_FILTER,
     CORS_FILTER,
     FALLBACK_FILTER,
     GATE_FILTER,
@@ -142,6 +143,8 @@ def _filters(found: Any) -> None:
         # Until issuers have come none is known, and a route that requires one of them lets nobody pass.
         (TOKEN_FILTER, _Discovered(messages.JwtAuthentication())),
         (AUTHZ_FILTER, authorizer_default()),
+        # Of nobody who may not pass is anything held.
+        (BUFFER_FILTER, bodies.none()),
         (SESSION_FILTER, messages.StatefulSession()),
         ("envoy.filters.http.router", messages.Router()),
     ):

@@ -19,6 +19,7 @@ GATE_FILTER = "seaway.gate"
 TOKEN_FILTER = "seaway.tokens"
 AUTHZ_FILTER = "envoy.filters.http.ext_authz"
 LIMIT_FILTER = "seaway.limits"
+BUFFER_FILTER = "seaway.bodies"
 SHARED_LIMIT_FILTER = "seaway.shared-limits"
 # A cluster that never exists: what is sent there is answered with 500, datagrams and connections are dropped.
 NOWHERE = "seaway.nowhere"

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from seaway.envoy import messages
-from seaway.envoy.translation import actions, filters, headers, limits, matches, security, sticky
+from seaway.envoy.translation import actions, bodies, filters, headers, limits, matches, security, sticky
 from seaway.envoy.translation.marks import mark
 from seaway.envoy.translation.names import CORS_FILTER, NO_RULE, SESSION_FILTER
 from seaway.envoy.translation.redirects import redirects
@@ -25,7 +25,10 @@ def routes(rule: Rule, measured: bool = False) -> tuple[bytes, ...]:
     if rule.cors is not None and rule.match.method and rule.match.method != "OPTIONS":
         # A preflight has a method of its own, and would miss a rule for GET.
         found += _variants(rule, preflight=True)
-    found += _variants(rule)
+    own = _variants(rule)
+    if rule.policy is not None and rule.policy.largest_body and isinstance(rule.action, Forward):
+        own = bodies.bounded(rule.policy.largest_body, rule.match, _start(rule, False), own)
+    found += own
     if measured:
         for route in found:
             route.stat_prefix = f"{rule.source.namespace}/{rule.source.name}".replace(".", "_")  # a dot ends a tag

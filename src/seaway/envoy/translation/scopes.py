@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 from seaway.envoy import messages
-from seaway.envoy.translation import shards
+from seaway.envoy.translation import bodies, shards
 from seaway.envoy.translation.actions import retry_policy
 from seaway.envoy.translation.names import (
     ANY,
     AUTHZ_FILTER,
+    BUFFER_FILTER,
     FALLBACK_FILTER,
     GUARD_FILTER,
     HOST_HEADER,
@@ -46,6 +47,7 @@ def _common(sharded: bool, guarded: bool) -> bytes:
     if not sharded and not guarded:
         found.typed_per_filter_config[GUARD_FILTER].CopyFrom(off)
     found.typed_per_filter_config[AUTHZ_FILTER].CopyFrom(authorizer_off())
+    found.typed_per_filter_config[BUFFER_FILTER].CopyFrom(bodies.off())
     found.request_headers_to_remove.extend((HOST_HEADER, TABLE_HEADER))
     found.response_headers_to_remove.append("x-envoy-upstream-service-time")
     found.ignore_port_in_host_matching = True

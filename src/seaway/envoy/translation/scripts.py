@@ -29,12 +29,16 @@ function envoy_on_request(handle)
 end
 """
 
-# The scope is one of shards: which, the first segments of the path say. `shards.shard_of` reckons the same.
+# The scope is one of shards: which, the first segments of the path say. `shards.shard_of` reckons the same. What has no route
+# even now is answered at once: filters that come would wait for its body.
 SHARD = f"""
 function envoy_on_request(handle)
   local metadata = handle:metadata()
   local count = metadata:get("shards")
-  if count == nil then return end
+  if count == nil then
+    if handle:streamInfo():routeName() == "" then handle:respond({{[":status"] = "404"}}, "") end
+    return
+  end
   local depth = metadata:get("depth")
   local deep = string.format("%d", depth)
   local headers = handle:headers()
