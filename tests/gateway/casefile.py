@@ -161,10 +161,12 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is changed, and what must come of it. In `patch` and `delete` a name is Kind/name; `Kind/name#status` is its status. `pause`: seconds before it, where age matters; `patch`: merge patches by
-    Kind/name; `certificates`: made anew; `remove`: from this slice the endpoint that a client is led to."""
+    Kind/name; `certificates`: made anew; `remove`: from this slice the endpoint that a client is led to;
+    `once`: its requests have one try."""
 
     about: str = ""
     pause: float = 0
+    once: bool = False
     remove: dict[str, str] = {}
     apply: list[Tree] = []
     patch: dict[str, Tree] = {}

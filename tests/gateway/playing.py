@@ -182,7 +182,7 @@ class Stage:
             for what, want in wanted:
                 found += casestatuses.problems(want, self.api.get(what, namespace), self.controllers)
                 if want.rest.get("events"):
-                    found += casestatuses.event_problems(what, want.rest["events"], self.api.events(want.name, namespace))
+                    found += casestatuses.event_problems(what, want.rest["events"], self.api.events(want.name, want.namespace or namespace))
             return found
 
         return settled(wrong, self._within(namespace))
@@ -195,7 +195,7 @@ class Stage:
         requests = [casefile.worded(each, words) for r in step.requests for each in casefile.spread(r)]
         plain = [r for r in requests if not r.want.shares and not r.want.mirrored]
         many = [r for r in requests if r.want.shares or r.want.mirrored]
-        within = self._within(played.name)
+        within = 0.0 if isinstance(step, Step) and step.once else self._within(played.name)
         fences = [r for r in plain if r.first]
         wrong += settled(lambda: [p for r in fences for p in self._once(played, r, words)], within)
         if not wrong:
