@@ -20,7 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +35,7 @@ from seaway.labs.frame import table
 from seaway.labs.kubectl import Kubectl
 
 IN_TURN = 300  # requests, one after the other
+PATIENCE = 30.0  # seconds for a route to be as it is asked
 
 
 class Cost(NamedTuple):
@@ -83,6 +84,14 @@ def address(kubectl: Kubectl) -> str:
     return found[0]
 
 
+def until(true: Callable[[], bool], problem: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not true():
+        if time.monotonic() > end:
+            sys.exit(f"bench: {problem} within {PATIENCE:.0f} s")
+        time.sleep(0.1)
+
+
 def accepted(kubectl: Kubectl, one: Measured) -> bool:
     status: Any = kubectl.item("-n", NAMESPACE, one.kind.lower(), slug(one.name)).get("status") or {}
     conditions = [c for a in status.get("ancestors") or () for c in a["conditions"] if c["type"] == "Accepted"]
@@ -96,15 +105,17 @@ def refuses(cluster: Cluster, to: str, one: Measured) -> bool:
 
 
 def ready(cluster: Cluster, kubectl: Kubectl, asking: Probe, to: str, routes: list[Measured]) -> list[Measured]:
-    """All routes as they are asked: they answer, their policies are accepted, and what must be refused is. A client of a session
+    """All routes as they are asked: they answer, their policies are accepted, what must be refused or shown is. A client of a session
     brings its cookie along."""
     found = []
     for one in routes:
-        kubectl.until(lambda one=one: asking.ask(host(one), one.headers, 1)["status"] == 200)
+        until(lambda one=one: asking.ask(host(one), one.headers, 1)["status"] == 200, f"{one.name}: no answer with 200")
         if one.kind:
-            kubectl.until(lambda one=one: accepted(kubectl, one))
+            until(lambda one=one: accepted(kubectl, one), f"{one.name}: the policy is not accepted")
         if one.refused:
-            kubectl.until(lambda one=one: refuses(cluster, to, one))
+            until(lambda one=one: refuses(cluster, to, one), f"{one.name}: nothing is refused with {one.refused}")
+        if one.shown:
+            until(lambda one=one: f"\r\n{one.shown}: " in asking.ask(host(one), one.headers, 1)["headers"], f"{one.name}: no {one.shown}")
         said = asking.ask(host(one), one.headers, 1)["headers"]
         cookie = said.partition("\r\nset-cookie: ")[2].partition(";")[0]
         found.append(one._replace(headers=(*one.headers, ("cookie", cookie))) if cookie else one)

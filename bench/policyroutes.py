@@ -28,8 +28,8 @@ http {
 
 
 class Measured(NamedTuple):
-    """A route under a policy. `fields`: of the policy's spec; `headers`: what its clients send; `port`: of the backend; `refused`:
-    the status that shows the policy at work, for a request without these headers (with `body` bytes)."""
+    """A route under a policy. `fields`: of the policy's spec; `headers`: what its clients send; `port`: of the backend. What shows the
+    policy at work: `refused`, the status of a request without these headers (with `body` bytes), and `shown`, a header of answers."""
 
     name: str
     kind: str = ""
@@ -37,6 +37,7 @@ class Measured(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     port: int = 80
     refused: int = 0
+    shown: str = ""
     body: int = 0
 
 
@@ -59,6 +60,7 @@ def measured() -> tuple[Measured, ...]:
     jwks, token = tokens()
     basic = base64.b64encode(f"ann:{PASSWORD}".encode()).decode()
     traffic, security = "BackendTrafficPolicy", "SecurityPolicy"
+    many = {"requests": 10_000_000, "unit": "Second"}
     strangers = [f"198.51.{n // 256}.{n % 256}" for n in range(256)]
 
     def balanced(algorithm: str, **more: Any) -> Tree:
@@ -70,13 +72,16 @@ def measured() -> tuple[Measured, ...]:
         Measured("random", traffic, balanced("Random")),
         Measured("ring hash of a header", traffic, balanced("RingHash", hashOn=[{"type": "Header", "name": "x-user"}]), (("x-user", "ann"),)),
         Measured("maglev of the address", traffic, balanced("Maglev")),
-        Measured("session by cookie", traffic, {"sessionPersistence": {"name": "pod"}}),
+        Measured("session by cookie", traffic, {"sessionPersistence": {"name": "pod"}}, shown="set-cookie"),
         Measured("timeouts and retries", traffic, {"timeouts": {"request": "10s", "backendRequest": "3s"}, "retry": {"attempts": 2, "codes": [503]}}),
         Measured("circuit breaker", traffic, {"circuitBreaker": {"connections": 1000, "requests": 1000}}),
         Measured("outlier detection", traffic, {"outlierDetection": {}}),
         Measured("health check", traffic, {"healthCheck": {"interval": "1s"}}),
         Measured("PROXY to the backend", traffic, {"proxyProtocol": "V2"}, port=81),
-        Measured("CORS", security, {"cors": {"allowOrigins": ["https://shop.example.com"]}}, (("origin", "https://shop.example.com"),)),
+        Measured("rate limit, local", traffic, {"rateLimits": [many]}, shown="x-ratelimit-limit"),
+        Measured("rate limit, local, a client", traffic, {"rateLimits": [{**many, "by": [{"type": "ClientIP"}]}]}, shown="x-ratelimit-limit"),
+        Measured("rate limit, global", traffic, {"rateLimits": [{**many, "scope": "Global"}]}, shown="x-ratelimit-limit"),
+        Measured("CORS", security, {"cors": {"allowOrigins": ["https://shop.example.com"]}}, (("origin", "https://shop.example.com"),), shown="access-control-allow-origin"),
         Measured("allow addresses", security, {"allow": {"addresses": ["0.0.0.0/0", "::/0"]}}),
         Measured("deny 256 addresses", security, {"deny": {"addresses": strangers}}),
         Measured("basic auth", security, {"basicAuth": {"users": {"name": "users"}}}, (("authorization", f"Basic {basic}"),), refused=401),
