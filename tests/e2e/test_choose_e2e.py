@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clusters import NUMBERS, ROOT, SEAWAY, Cluster, wait_for
+from clusters import ROOT, SEAWAY, Cluster, wait_for
 
 FOLDER = ROOT / "docs" / "examples" / "choose"
 EXAMPLES = sorted(FOLDER.glob("*.yaml"))
@@ -50,16 +50,15 @@ def test_what_eks_is_told_stands_in_its_example() -> None:
 
 
 class Shell:
-    """A user's shell, in a namespace of its own."""
+    """A user's shell, with a kubeconfig of its own."""
 
-    def __init__(self, cluster: Cluster, namespace: str, folder: Path) -> None:
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.prelude = PRELUDE.format(seaway=SEAWAY, name=cluster.name)
         config = folder / "kubeconfig"
         shutil.copy(cluster.env["KUBECONFIG"], config)
         programs = f"{Path(cluster.kubectl_path).parent}:{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"
         self.env = {**cluster.env, "KUBECONFIG": str(config), "PATH": programs}
         self.folder = folder
-        self.run(f"kubectl config set-context --current --namespace {namespace}")
 
     def run(self, line: str, check: bool = True) -> str:
         done = subprocess.run(["bash", "-c", self.prelude + line], capture_output=True, text=True, env=self.env, cwd=self.folder, timeout=60)
@@ -69,19 +68,20 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def shell(shared_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """All of them in one namespace, so that they start beside each other."""
+    """The page's first commands: all examples in one namespace, so that they start beside each other."""
     assert FIRST
-    name, folder = f"choose-{next(NUMBERS)}", tmp_path_factory.mktemp("choose")
+    folder = tmp_path_factory.mktemp("choose")
     (folder / "docs").symlink_to(ROOT / "docs")
     shared_cluster.namespace = "default"
-    shared_cluster.kubectl("create", "namespace", name)
+    shared_cluster.kubectl("wait", "--for=delete", "namespace/choose", "--timeout=60s")  # of an earlier try
     try:
-        found = Shell(shared_cluster, name, folder)
+        found = Shell(shared_cluster, folder)
         found.run("set -e\n" + "\n".join(line for line in FIRST[1].splitlines() if not line.startswith("alias ")))
         yield found
     finally:
         shared_cluster.namespace = "default"
-        shared_cluster.kubectl("delete", "namespace", name, "--wait=false")
+        shared_cluster.kubectl("-n", "seaway-system", "delete", "configmap", "tcp-services", "udp-services", "--ignore-not-found")
+        shared_cluster.kubectl("delete", "namespace", "choose", "--wait=false", "--ignore-not-found")
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
