@@ -66,6 +66,13 @@ def test_http3_takes_no_port_where_it_cannot_be_served() -> None:
         assert not [port for port, protocol in _ports(CLIENTS.format("", more)) if protocol == "UDP"]
 
 
+def test_a_port_of_a_udp_listener_has_no_http3_before_there_is_a_route_either() -> None:
+    begin = BEGIN.replace("  - {name: other,", "  - {name: dns, port: 443, protocol: UDP}\n  - {name: other,")
+    world = World([GATEWAY_API, POLICIES]).apply(*documents(begin + "---" + CLIENTS.format("", ""))).settle()
+    chains = {n: [c.client.http3 for c in s.chains if c.client] for n, s in world.fleets[FLEET].sockets.items()}
+    assert chains == {"tcp-80": [True], "tcp-443": [False], "tcp-8443": [True]}
+
+
 def test_a_service_that_says_what_hashing_goes_by_says_it_to_its_clusters() -> None:
     world = World([GATEWAY_API, POLICIES]).apply(*documents(BEGIN + "---" + HASHING)).settle()
     hashed = [c.policy.balancing.hash_on for c in world.fleets[FLEET].clusters.values() if c.policy and c.policy.balancing]

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
+
 from seaway.routing.gateway import hostnames
 from seaway.routing.gateway.attaching import ROUTES, Place, attachments
 from seaway.routing.gateway.httprules import compiled
@@ -69,6 +71,7 @@ def gateway_parts(view: View, namespace: str, name: str) -> Parts:
         return ()
     ways: list[Way] = []
     domains: list[Domain] = []
+    by_udp = {li.port for li in found if li.protocol == "UDP" and li.serves}
     for listener in found:
         if not listener.serves or listener.protocol not in ("HTTP", "HTTPS"):
             continue
@@ -89,6 +92,9 @@ def gateway_parts(view: View, namespace: str, name: str) -> Parts:
                 listener.table,
                 client=client(policies.fields),
             )
+            if chain.client is not None and listener.port in by_udp:
+                # That listener's from the beginning, not from its first route on: no route changes another listener.
+                chain = msgspec.structs.replace(chain, client=msgspec.structs.replace(chain.client, http3=False))
             # A client may use a connection for another host that its certificate covers: 421 sends it to the right one.
             for other in serving(found, listener.port, False):
                 if other.title != listener.title:
