@@ -52,7 +52,7 @@ DOORS = {
     "sqlite3": ("cluster/apiserver/journal.py",),
     "uvloop": ("cluster/", "proxy/run.py", "dns/serving/", "gateway/run.py"),
     "aiohttp": ("client/rest.py", "cluster/apiserver/", "cluster/node/kubelet.py", "cluster/node/streaming/", "cluster/takeover.py",
-                "proxy/health.py", "gateway/pages.py"),
+                "proxy/health.py"),
     "yaml": ("client/kubeconfig.py", "cluster/apiserver/bod", "cluster/apiserver/bootstrap.py", "cluster/keys.py", "cli/",
              "proxy/flags.py", "gateway/infrastructure/parameters.py"),
 }

@@ -17,17 +17,19 @@ from seaway.client import kubeconfig, lease
 from seaway.client.events import Events
 from seaway.client.kubeconfig import CredentialsError
 from seaway.client.rest import Rest
-from seaway.gateway import pages
 from seaway.gateway.infrastructure import parameters
 from seaway.gateway.infrastructure.values import CONTROLLER, SYSTEM, XDS_PORT
 from seaway.gateway.measures import Measures
 from seaway.gateway.process import Gateway, Settings
 from seaway.gateway.programming import Programming
 from seaway.gateway.provisioning import Provisioning
+from seaway.metrics import exposition
 from seaway.metrics import process as of_process
+from seaway.metrics.pages import METRICS, Page, serve
 from seaway.routing.gateway import classes
 
 log = logging.getLogger("seaway.gateway")
+OK = Page(200, "ok\n")
 INGRESS_CONTROLLER = "seaway.dev/ingress-controller"
 
 
@@ -37,10 +39,13 @@ class _State:
     def __init__(self) -> None:
         self.gateway: Gateway | None = None
 
-    def ready(self) -> tuple[int, str]:
+    async def ready(self) -> Page:
         if self.gateway is None:
-            return 200, "another replica is at work\n"  # a proxy that asks here is refused, and asks again at once
-        return (200, "ok\n") if self.gateway.settled else (503, "the first look at the cluster is not complete\n")
+            return Page(200, "another replica is at work\n")  # a proxy that asks here is refused, and asks again at once
+        return OK if self.gateway.settled else Page(503, "the first look at the cluster is not complete\n")
+
+    async def healthy(self) -> Page:
+        return OK
 
 
 async def _main(args: argparse.Namespace) -> None:
@@ -59,8 +64,12 @@ async def _work(args: argparse.Namespace) -> None:
     of_process.add(measures.registry)
     state = _State()
     async with Rest(kubeconfig.find(args.kubeconfig), "seaway-gateway") as api:
-        await pages.serve("", args.health_port, {"/healthz": lambda: (200, "ok\n"), "/readyz": state.ready}, None)
-        await pages.serve("", args.metrics_port, {}, measures.registry)
+
+        async def measured() -> Page:
+            return Page(200, exposition.render(measures.registry), METRICS)
+
+        await serve({"/healthz": state.healthy, "/readyz": state.ready}, port=args.health_port)
+        await serve({"/metrics": measured}, port=args.metrics_port)
 
         async def work() -> None:
             provisioning = Provisioning(api, args.namespace, base.parameters, (args.xds_host, args.xds_port))

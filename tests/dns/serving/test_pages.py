@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from seaway.dns.serving import pages as serving
 from seaway.dns.serving.pages import Pages
+from seaway.metrics import pages as serving
 
 Talk = Callable[[int], Awaitable[None]]
 
