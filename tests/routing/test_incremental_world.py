@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from collections.abc import Callable, Sequence
 
 import pytest
 from ingressobjects import endpoints, ingress, ingress_class, secret, service
-from routingworld import FleetWorld, World
+from routingworld import AUTHORITY, FleetWorld, World
 
 from seaway.api.tree import Tree
 from seaway.routing.engine import FrontEnd
+from seaway.routing.ingress.annotations import PREFIX
 from seaway.routing.ingress.frontend import INGRESS
 from seaway.routing.ir import Forward
 
@@ -21,6 +23,26 @@ HOSTS = ["", "a.example.com", "b.example.com", "*.example.com", "x.a.example.com
 PATHS = ["/", "/x", "/x/y", "/x/"]
 SPACES = ["one", "two"]
 SERVICES = ["s", "t", "u"]
+ANNOTATIONS = {
+    "ssl-redirect": ["false", "true", "odd"],
+    "rewrite-target": ["/x", "/$1"],
+    "use-regex": ["true"],
+    "canary": ["true"],
+    "canary-weight": ["30"],
+    "server-alias": ["b.example.com", "c.example.com,x.a.example.com"],
+    "from-to-www-redirect": ["true"],
+    "auth-tls-secret": ["ca", "one/ca", "none"],
+    "ssl-passthrough": ["true", "true", "false"],
+    "backend-protocol": ["GRPC", "HTTPS", "AUTO_HTTP"],
+    "proxy-ssl-secret": ["ca", "c"],
+    "proxy-ssl-verify": ["on"],
+    "service-upstream": ["true"],
+    "default-backend": ["u"],
+    "auth-url": ["http://s.one.svc/x", "http://t.two.svc:81/x", "https://auth.example.org/"],
+    "mirror-target": ["http://u.one.svc", "http://s.two.svc:81"],
+    "load-balance": ["round_robin"],
+    "app-root": ["/x"],
+}
 
 
 def an_ingress(chance: random.Random) -> Tree:
@@ -42,8 +64,9 @@ def an_ingress(chance: random.Random) -> Tree:
         names = [h for h in HOSTS if h]
         entry = tuple(chance.sample(names, chance.randrange(3)))
         more["tls"] = [(entry, chance.choice(["c", "d", "none", ""]))]
-    if chance.random() < 0.3:
-        more["annotations"] = {"nginx.ingress.kubernetes.io/ssl-redirect": chance.choice(["false", "true", "odd"])}
+    if chance.random() < 0.5:
+        chosen = chance.sample(sorted(ANNOTATIONS), chance.randrange(1, 4))
+        more["annotations"] = {PREFIX + name: chance.choice(ANNOTATIONS[name]) for name in chosen}
     created = f"2026-01-01T00:00:{chance.randrange(20):02}Z"  # some as old as others
     return ingress(f"i{chance.randrange(6)}", *rules, namespace=chance.choice(SPACES), created=created, **more)
 
@@ -81,7 +104,21 @@ def a_secret(chance: random.Random) -> Tree:
 
 def a_map(chance: random.Random) -> Tree:
     data = {"defaultCertificate": chance.choice(["one/c", "two/d", "odd"])}
+    if chance.random() < 0.3:
+        data["tcpServices"] = chance.choice(["one/streams", "two/streams"])
     return {"kind": "ConfigMap", "metadata": {"name": "envoys", "namespace": "one"}, "data": data}
+
+
+def some_streams(chance: random.Random) -> Tree:
+    ports = chance.sample(["9000", "9001", "80", "x"], chance.randrange(3))
+    data = {p: f"{chance.choice(SPACES)}/{chance.choice(SERVICES)}:{chance.choice(['web', '80:PROXY'])}" for p in ports}
+    name, namespace = chance.choice([("tcp-services", "seaway-system"), ("streams", "one"), ("streams", "two")])
+    return {"kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": data}
+
+
+def an_authority(chance: random.Random) -> Tree:
+    data = {"ca.crt": base64.b64encode(chance.choice([AUTHORITY.pair.certificate, b"odd"])).decode()}
+    return {"kind": "Secret", "metadata": {"name": "ca", "namespace": chance.choice(SPACES)}, "data": data}
 
 
 KINDS_OF_PATHS = ["Prefix", "Prefix", "Exact", "ImplementationSpecific"]
@@ -92,6 +129,8 @@ KINDS: list[tuple[int, Callable[[random.Random], Tree]]] = [
     (3, a_slice),
     (2, a_secret),
     (1, a_map),
+    (1, some_streams),
+    (1, an_authority),
 ]
 
 
@@ -120,10 +159,15 @@ def sound(held: FleetWorld) -> None:
         assert len(names) == len(set(names))
         for chain in socket.chains:
             assert chain.tls is None or set(chain.tls.certificates) <= held.certificates.keys()
+            if chain.tls is not None and chain.tls.client is not None:
+                assert chain.tls.client.trust in held.trusts
+            if chain.stream is not None:
+                assert {t.cluster for t in chain.stream.targets} <= held.clusters.keys()
     for host in (h for table in held.hosts.values() for h in table.values()):
         for rule in host.rules:
             if isinstance(rule.action, Forward):
                 assert {t.cluster for t in rule.action.targets if t.cluster} <= held.clusters.keys()
+                assert {m.cluster for m in rule.action.mirrors} <= held.clusters.keys()
     assert {n for n, c in held.clusters.items() if not c.external} == held.endpoints.keys()
 
 

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 from evaluate import Answer, evaluate
-from ingressobjects import ANY, events, fleet, ingress, reasons, secret, service, world
+from ingressobjects import ANY, events, fleet, ingress, ingress_class, reasons, secret, service, world
 from routingworld import AUTHORITY, World
 
 from seaway.api.tree import Tree
+from seaway.routing.gateway.frontend import GATEWAY_API
 from seaway.routing.ingress.annotations import PREFIX
+from seaway.routing.ingress.frontend import INGRESS
 from seaway.routing.ir import Forward, Respond, Rule
+from seaway.routing.policies.frontend import POLICIES
 from seaway.routing.policy import HashOn, LimitKey, RateLimit
 
 HTPASSWD = "ada:{SHA}qUqP5cyxm6YcTAhz05Hph5gvu9M=\n"
@@ -210,6 +213,15 @@ def test_a_canary_without_a_path_of_its_namespace_serves_nothing_and_is_told() -
     assert reasons(found, "lonely") == ["CanaryWithoutPath"]
     assert "of another namespace" in events(found, "foreign", "elsewhere")[0]
     assert not events(found, "main")
+
+
+def test_a_canary_without_a_backend_leaves_all_requests_to_the_paths_own_and_is_told() -> None:
+    said = {"canary": "true", "canary-by-header": "x", "canary-weight": "50"}
+    found = world(ingress("main", MAIN), annotated("canary", said, ("can.test", "/p", "missing")))
+    assert weights(found, headers={"x": "always"}) == {"default/a/80": 1}
+    assert not events(found, "main")
+    (event,) = events(found, "canary")
+    assert event.startswith("BackendNotFound: ") and event.endswith("the path's own backend has its requests")
 
 
 def test_an_older_canary_never_shadows_the_path_and_the_younger_of_two_is_told() -> None:
@@ -472,7 +484,66 @@ def test_connections_of_a_host_are_passed_on_undecrypted() -> None:
     assert [t.cluster for t in chain.stream.targets] == ["default/a/80/sealed"]
     assert known.clusters["default/a/80/sealed"].protocol == "tcp"
     assert ask(found, "p.test").code == 308
+    found.apply(ingress("o", ("o.test", "/", "b"), tls=[(("o.test",), "o")]), secret("o", "o.test")).settle()
+    assert ask(found, "p.test", scheme="https", sni="o.test").code == 421  # nor decrypted by another server name
     assert {p for _, p, _ in found.specs.popitem()[1].ports} == {80, 443}
+
+
+def test_a_policy_comes_before_annotations_field_by_field() -> None:
+    said = {
+        "limit-rps": "2",
+        "load-balance": "round_robin",
+        "whitelist-source-range": "10.0.0.0/8",
+        "auth-type": "basic",
+        "auth-secret": "users",
+    }
+    meta = {"name": "p", "namespace": "default"}
+    on = [{"group": "networking.k8s.io", "kind": "Ingress", "name": "i"}]
+    traffic = {
+        "kind": "BackendTrafficPolicy",
+        "metadata": meta,
+        "spec": {"targetRefs": on, "rateLimits": [{"requests": 7}]},
+    }
+    security = {
+        "kind": "SecurityPolicy",
+        "metadata": meta,
+        "spec": {"targetRefs": on, "allow": {"addresses": ["192.0.2.0/24"]}},
+    }
+    found = World([INGRESS, POLICIES]).apply(ingress_class(), service("a"), data("users", auth=HTPASSWD))
+    found.apply(annotated("i", said, ("i.test", "/", "a")), traffic, security).settle()
+    policy = rule(found, "i.test").policy
+    assert policy is not None and policy.basic is not None
+    assert [limit.requests for limit in policy.limits] == [7]
+    assert policy.allow == ("192.0.2.0/24",)
+    known = fleet(found)
+    assert known is not None
+    cluster = known.clusters[forward(found, "i.test").targets[0].cluster]
+    assert cluster.policy is not None and cluster.policy.balancing is not None
+    assert cluster.policy.balancing.algorithm == "round-robin"
+    found.delete("SecurityPolicy", "default", "p").settle()
+    policy = rule(found, "i.test").policy
+    assert policy is not None and policy.allow == ("10.0.0.0/8",)
+
+
+def test_a_grant_lets_annotations_name_services_of_another_namespace() -> None:
+    grant = {
+        "kind": "ReferenceGrant",
+        "metadata": {"name": "g", "namespace": "far"},
+        "spec": {
+            "from": [{"group": "networking.k8s.io", "kind": "Ingress", "namespace": "default"}],
+            "to": [{"group": "", "kind": "Service", "name": "x"}],
+        },
+    }
+    said = {"auth-url": "http://x.far.svc/check", "mirror-target": "http://x.far.svc"}
+    found = World([GATEWAY_API, INGRESS]).apply(ingress_class(), service("a"), service("x", namespace="far"))
+    found.apply(annotated("i", said, ("i.test", "/", "a"))).settle()
+    assert ask(found, "i.test").code == 500
+    found.apply(grant).settle()
+    policy = rule(found, "i.test").policy
+    assert policy is not None and policy.external is not None and policy.external.cluster == "far/x/80"
+    assert [m.cluster for m in forward(found, "i.test").mirrors] == ["far/x/80"]
+    found.delete("ReferenceGrant", "far", "g").settle()
+    assert ask(found, "i.test").code == 500
 
 
 def test_snippets_are_refused_and_the_rest_works() -> None:

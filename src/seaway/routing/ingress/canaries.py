@@ -16,8 +16,10 @@ from seaway.routing.ingress.classes import Settings, class_of
 from seaway.routing.ingress.hostwide import annotations_of
 from seaway.routing.ingress.lines import LINES, Line, lines, said
 from seaway.routing.ingress.problems import CANARY, Problem
+from seaway.routing.ingress.targets import REFUSED, served
 
 Tree = dict[str, Any]
+LEFT = "the path's own backend has its requests"  # of a canary without a backend
 
 
 class Second(NamedTuple):
@@ -64,4 +66,8 @@ def problems(view: View, settings: Settings, class_name: str, own: Key, tree: Tr
             found.append(Problem(CANARY, f"{line.field}: {why}"))
         elif older is not None and older.key != own:
             found.append(Problem(CANARY, f"{line.field}: Ingress {older.key}, which is older, is the canary of this path"))
+        else:
+            problem = served(view, own.namespace, line.backend, line.field if line.late else f"{line.field}.backend").problem
+            if problem is not None:
+                found.append(problem._replace(message=problem.message.replace(REFUSED, LEFT)))
     return found

@@ -10,7 +10,7 @@ from seaway.routing.incremental import View
 from seaway.routing.ingress.annotations import Annotations
 from seaway.routing.ingress.annotations.reading import field
 from seaway.routing.ingress.classes import Settings
-from seaway.routing.ingress.hosts import ALL, own_domains
+from seaway.routing.ingress.hosts import ALL, own_domains, rule_domains, taken
 from seaway.routing.ingress.hostwide import host_wide
 from seaway.routing.ingress.lines import Line, lines
 from seaway.routing.ingress.problems import ANNOTATION, BACKEND, HOST, Problem
@@ -36,7 +36,9 @@ def passed(view: View, settings: Settings, class_name: str, tree: Tree, said: An
     key = Key(str(tree["metadata"]["namespace"]), str(tree["metadata"]["name"]))
     where = field("ssl-passthrough")
     ways, clusters, problems = [], [], []
-    for domain in own_domains(tree):
+    for domain in rule_domains(tree):
+        if domain not in own_domains(tree) and taken(view, class_name, domain):
+            continue
         if domain == ALL:
             problems.append(Problem(ANNOTATION, f"{where}: connections are told apart by host, and a rule names none"))
             continue

@@ -134,7 +134,8 @@ class _Builder:
         other = second(self.view, self.settings, self.class_name, self.key, line)
         redirected = self._redirected(line, wide)
         path, rewrite = self._path(line, wide)
-        for secure in (False, True) if HTTPS in self.tables else (False,):
+        # Who may not see a host's connections decrypted does not get its rules by another server name either.
+        for secure in (False, True) if HTTPS in self.tables and wide.passed is None else (False,):
             table = secure_table(line.domain, wide) if secure else HTTP
             if redirected and not secure:
                 self._put(line, table, path, TO_HTTPS, wide)
@@ -160,8 +161,12 @@ class _Builder:
         there = self.forwarding.canary(other, secure) if other is not None else None
         for served in filter(None, (main, there)):
             self.clusters.update((c.name, c) for c in served.clusters)
-            if served.problem is not None and served is main:
-                self.problems[line.field] = served.problem
+            if served.problem is not None:
+                # A canary's missing Service its own Ingress is told of; here, that this one's annotations do not fit it.
+                whose = "" if served is main or other is None else f"the canary {other.key}: "
+                if served is main or served.problem.message.startswith("metadata"):
+                    said = served.problem._replace(message=whose + served.problem.message)
+                    self.problems[whose + line.field] = said
         always, never = (
             self.forwarding.finished(line, path, rewrite, served.action if served is not None else None)
             for served in (there, main)
@@ -259,8 +264,11 @@ class _Builder:
             wide = host_wide(self.view, self.settings, self.class_name, domain)
             for table in self.tables:
                 here = secure_table(domain, wide) if table == HTTPS else table
+                passed = table == HTTPS and wide.passed is not None
                 if domain != ALL:
-                    self.domains[Domain(here, domain, owner)] = None
+                    self.domains[Domain(here, domain, owner, passed)] = None
+                if passed:
+                    continue
                 if here not in self.tables:
                     self.domains[Domain(HTTPS, domain, owner, True)] = None
                     self.domains[Domain(here, ALL, owner, True)] = None

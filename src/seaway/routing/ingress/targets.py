@@ -20,6 +20,7 @@ from seaway.routing.policies.security import Led
 
 Tree = dict[str, Any]
 UNAVAILABLE = Respond(503)
+REFUSED = "its requests are answered with 503"
 # What appProtocol says of TLS to the endpoints. It names no authority, so nothing is checked, as with ingress-nginx's
 # `backend-protocol: HTTPS`.
 WITH_TLS = ("https", "kubernetes.io/wss")
@@ -37,7 +38,7 @@ def served(view: View, namespace: str, backend: Tree, field: str) -> Served:
     """What comes of the requests for a backend."""
 
     def refused(reason: str, why: str) -> Served:
-        return Served(UNAVAILABLE, None, Problem(reason, f"{field}: {why}; its requests are answered with 503"))
+        return Served(UNAVAILABLE, None, Problem(reason, f"{field}: {why}; {REFUSED}"))
 
     resource = backend.get("resource")
     if resource is not None:
