@@ -176,6 +176,8 @@ def _http2(question: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
                 connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             elif isinstance(event, h2.events.StreamEnded):
                 ended = True
+            elif isinstance(event, h2.events.StreamReset) and ended and not event.error_code:
+                pass  # the answer is whole, and the rest of the request is not wanted (RFC 9113 8.1)
             elif isinstance(event, (h2.events.StreamReset, h2.events.ConnectionTerminated)):
                 raise ConnectionError(f"{type(event).__name__} {event.error_code}")
         sock.sendall(connection.data_to_send())
