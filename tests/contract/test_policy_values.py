@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import policyfields
 import pytest
 from server import Server
 from test_gateway_kinds import born
-from test_published import CRDS, refused_for
+from test_published import CRDS, Client, refused_for
 
 from seaway.api.policies.definitions import definitions
 
 Tree = dict[str, Any]
+ROOT = Path(__file__).resolve().parents[2]
 PLURALS = {d["spec"]["names"]["kind"]: d["spec"]["names"]["plural"] for d in definitions()}
 
 
@@ -38,6 +40,11 @@ def test_the_definitions_are_what_a_server_takes(server: Server) -> None:
         tree["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"] = "Anew, so that it is judged."
         code, said = server.request("PUT", path, tree, query={"dryRun": "All"})
         assert code == 200, said
+
+
+def test_the_pages_manifest_is_taken_by_kubectl_over_what_is_there(server: Server) -> None:
+    code, said = Client(server).kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "docs" / "policies.yaml"))
+    assert code == 0 and said.count("serverside-applied") == len(PLURALS), said
 
 
 @pytest.mark.parametrize("name", policyfields.ALL)

@@ -24,6 +24,7 @@ from seaway.routing.fleets import Addresses, InForce
 from seaway.routing.gateway.classes import CONTROLLER
 from seaway.routing.gateway.frontend import GATEWAY_API
 from seaway.routing.ingress.frontend import INGRESS
+from seaway.routing.policies.frontend import POLICIES
 
 INGRESS_CONTROLLER = "seaway.dev/ingress-controller"
 CONTROLLERS = (CONTROLLER, "istio.io/gateway-controller")
@@ -55,7 +56,7 @@ class Store:
     """What is stored, and an engine that is told of it. Time passes by a second with every object."""
 
     def __init__(self) -> None:
-        self.engine = Engine((GATEWAY_API, INGRESS))
+        self.engine = Engine((GATEWAY_API, POLICIES, INGRESS))
         self.engine.fact("controllers", value=CONTROLLERS)
         self.objects: dict[tuple[str, Key], Tree] = {}
         self._seconds = itertools.count(1)

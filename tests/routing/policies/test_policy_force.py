@@ -209,6 +209,9 @@ def test_clients_of_a_class_are_asked_as_its_policy_says() -> None:
     assert all(c.client is not None and c.client.headers_kib == 16 for c in found.values())
     assert found["default/shop"].tls is not None and found["default/shop"].tls.minimum == "1.3"
     assert chains(asks({"maxHeaderKiB": 16}, "default")) == plain
+    for says, ports in (({"http3": True}, 3), ({"http3": True, "proxyProtocol": True}, 2), ({}, 2)):
+        spec = world(shop, secret, asks(says)).specs[CLASS]
+        assert len(spec.ports) == ports and (("https", 443, "UDP") in spec.ports) == (ports == 3)
     ca = copied(next(t for t in WORLD if t["kind"] == "ConfigMap"))
     ca["metadata"]["namespace"] = "seaway-system"
     wanted = asks({"tls": {"clientCertificates": {"caCertificateRefs": [{"name": "clients"}]}}})

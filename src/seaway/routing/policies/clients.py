@@ -64,6 +64,17 @@ def asks_for_certificates(spec: object) -> bool:
     return tls is not None and (not isinstance(tls, dict) or tls.get("clientCertificates") is not None)
 
 
+def idle(fields: Mapping[str, Any]) -> list[str]:
+    """What of a policy does nothing beside its other fields (http3.py says why)."""
+    if not fields.get("http3"):
+        return []
+    tls = fields.get("tls") or {}
+    beside = [name for name in ("proxyProtocol", "maxConnections") if fields.get(name)]
+    beside += ["tls.clientCertificates"] if tls.get("clientCertificates") else []
+    beside += ["tls.maxVersion 1.2"] if tls.get("maxVersion") == "1.2" else []
+    return [f"http3 is not had beside {', '.join(beside)}"] if beside else []
+
+
 def certificates(fields: Mapping[str, Won]) -> ClientCheck | None:
     """How certificates of clients are checked."""
     won, tls = fields.get("tls"), value(fields, "tls")

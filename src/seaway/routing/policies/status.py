@@ -14,6 +14,7 @@ from seaway.routing.gateway.listeners import KINDS as PROTOCOLS
 from seaway.routing.gateway.listeners import listeners
 from seaway.routing.incremental import View
 from seaway.routing.ingress.classes import Settings
+from seaway.routing.policies import clients
 from seaway.routing.policies.force import Verdict, verdict
 from seaway.routing.policies.reach import Ancestor, ancestors, exists, inner, missing, silent
 from seaway.routing.policies.security import ASKS, OF_ADDRESSES
@@ -107,7 +108,9 @@ def _conditions(
     lost = _lost(view, resource, key, judged, there)
     if lost and len(lost) == len(judged.fields):
         return [Condition("Accepted", False, "Conflicted", _won(resource, lost))]
-    message = "; ".join(["the policy is in force", *absent, *unasked, *streams.values()])
+    idle = clients.idle(judged.fields) if resource == CLIENTS else []
+    others = _shut(view, resource, key, there)
+    message = "; ".join(["the policy is in force", *others, *absent, *unasked, *streams.values(), *idle])
     found = [Condition("Accepted", True, "Accepted", message)]
     if lost:
         found.append(Condition("Conflicted", True, "FieldsLost", _won(resource, lost)))
@@ -115,6 +118,17 @@ def _conditions(
     if overridden:
         found.append(Condition("Overridden", True, "Overridden", overridden))
     return found
+
+
+def _shut(view: View, resource: str, key: Key, there: Iterable[Target]) -> list[str]:
+    """Other policies on the same targets that let nobody pass, whatever this one says."""
+    found = {
+        f"nobody may pass {target.title}: {KINDS[resource]} {other} cannot be carried out"
+        for target in there
+        for section, other in view.ask(attached, resource, *target.whole[:3])
+        if other != key and section in ("", target.section) and view.ask(verdict, resource, *other).closes
+    }
+    return sorted(found)[:MOST_NAMED]
 
 
 def _unasked(view: View, target: Target, judged: Verdict) -> str:
