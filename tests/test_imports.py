@@ -18,7 +18,7 @@ dns.presentation dns.rewriting dns.hostsfile dns.querylog
 dns.corefile.answering dns.corefile.blocks dns.corefile.cache dns.corefile.description dns.corefile.forward dns.corefile.kubernetes
 dns.corefile.lines dns.corefile.listening dns.corefile.outside dns.corefile.plugins dns.corefile.problems dns.corefile.quantities
 dns.corefile.reading dns.corefile.rewrite dns.corefile.scope dns.corefile.serving dns.corefile.telling dns.corefile.tokens
-dns.corefile.upstreams dns.corefile.zones cluster.config cluster.layout cluster.scheduler.fit
+dns.corefile.upstreams dns.corefile.zones cluster.config cluster.configfile cluster.layout cluster.scheduler.fit
 cluster.scheduler.snapshot cluster.scheduler.resources cluster.scheduler.interpod cluster.scheduler.spread
 cluster.scheduler.filters cluster.scheduler.scores cluster.scheduler.preemption cluster.scheduler.decide cluster.scheduler.claims
 cluster.scheduler.queue cluster.workloads.nodehealth cluster.node.nodestatus cluster.node.grpcprobe cluster.node.hpack protowire

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from seaway.cli import up
-from seaway.cluster.config import ApiServer, ConfigError, default_nodes, parse, with_name
+from seaway.cluster.config import ApiServer, ConfigError, default_nodes, with_name
+from seaway.cluster.configfile import parse
 
 HEAD = {"apiVersion": "seaway.dev/v1alpha1", "kind": "Cluster"}
 KIND = """

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from seaway.cluster import config, layout
+from seaway.cluster import config, configfile, layout
 
 HEAD = {"apiVersion": "seaway.dev/v1alpha1", "kind": "Cluster"}
 
 
 def test_nodes_are_named_as_kind_names_them() -> None:
-    found = config.parse({**HEAD, "name": "lab", "nodes": [{"role": "control-plane"}, {"role": "worker"}, {"role": "worker"}]})
+    found = configfile.parse({**HEAD, "name": "lab", "nodes": [{"role": "control-plane"}, {"role": "worker"}, {"role": "worker"}]})
     assert [n.name for n in found.nodes] == ["lab-control-plane", "lab-worker", "lab-worker2"]
 
 
@@ -38,7 +38,7 @@ def test_nodes_are_named_as_kind_names_them() -> None:
 )
 def test_a_wrong_file_names_the_field(change: dict, said: str) -> None:
     with pytest.raises(config.ConfigError, match=said.replace("[", r"\[").replace("]", r"\]")):
-        config.parse({**HEAD, **change})
+        configfile.parse({**HEAD, **change})
 
 
 @pytest.mark.parametrize("count", [1, 2, 50, 250])
@@ -76,7 +76,7 @@ ROUTER = "172.30.0.1"
 )
 def test_nodes_ask_the_machines_name_servers_or_those_of_the_file(
     networking: dict, resolvers: tuple, searches: tuple | None, relayed: bool) -> None:
-    found = layout.plan(config.parse({**HEAD, "networking": networking}))
+    found = layout.plan(configfile.parse({**HEAD, "networking": networking}))
     assert (found.resolvers, found.searches, found.relayed, found.domain) == (resolvers, searches, relayed, "cluster.local")
 
 
@@ -85,7 +85,7 @@ def test_nodes_ask_the_machines_name_servers_or_those_of_the_file(
     [(["host"], (ROUTER,), True), (["none"], (), False), (["172.30.0.254"], ("172.30.0.254",), False)],
 )
 def test_a_flag_names_other_name_servers_than_the_file(words: list[str], resolvers: tuple, relayed: bool) -> None:
-    base = config.parse({**HEAD, "networking": {"dnsUpstreams": ["172.30.0.253"], "dnsDomain": "k8s"}})
+    base = configfile.parse({**HEAD, "networking": {"dnsUpstreams": ["172.30.0.253"], "dnsDomain": "k8s"}})
     found = layout.plan(config.with_dns_upstreams(base, words))
     assert (found.resolvers, found.relayed, found.domain) == (resolvers, relayed, "k8s")
 
@@ -98,20 +98,20 @@ def test_a_flag_names_addresses(words: list[str], said: str) -> None:
 
 def test_name_servers_outside_the_clusters_networks_cannot_be_reached_and_are_refused() -> None:
     with pytest.raises(ValueError, match=r"DNS upstream 192\.0\.2\.1: no address inside the cluster's networks .*seaway outside"):
-        layout.plan(config.parse({**HEAD, "networking": {"dnsUpstreams": ["192.0.2.1"]}}))
+        layout.plan(configfile.parse({**HEAD, "networking": {"dnsUpstreams": ["192.0.2.1"]}}))
 
 
 @pytest.mark.parametrize(("family", "address"), [("ipv4", "169.254.20.10"), ("dual", "169.254.20.10"), ("ipv6", "fd00::a9fe:140a")])
 def test_with_a_cache_on_each_node_pods_ask_that(family: str, address: str) -> None:
-    found = layout.plan(config.parse({**HEAD, "networking": {"ipFamily": family, "nodeLocalDNS": True}}))
+    found = layout.plan(configfile.parse({**HEAD, "networking": {"ipFamily": family, "nodeLocalDNS": True}}))
     assert (tuple(map(str, found.node_local)), str(found.pods_ask)) == ((address,), address)
-    without = layout.plan(config.parse({**HEAD, "networking": {"ipFamily": family}}))
+    without = layout.plan(configfile.parse({**HEAD, "networking": {"ipFamily": family}}))
     assert without.node_local == () and without.pods_ask == without.dns_addresses[0]
-    both = config.with_node_local_dns(config.parse({**HEAD, "networking": {"ipFamily": family}}))
+    both = config.with_node_local_dns(configfile.parse({**HEAD, "networking": {"ipFamily": family}}))
     assert layout.plan(both) == found
 
 
 def test_a_range_that_holds_the_caches_address_is_refused() -> None:
     networking = {"podSubnet": "169.254.0.0/16", "nodeLocalDNS": True}
     with pytest.raises(ValueError, match=r"networking.nodeLocalDNS: each node's cache answers at 169.254.20.10, which is inside 169.254.0.0/16"):
-        layout.plan(config.parse({**HEAD, "networking": networking}))
+        layout.plan(configfile.parse({**HEAD, "networking": networking}))

@@ -14,7 +14,7 @@ from seaway.client import kubeconfig
 from seaway.client.errors import ApiStatusError, Unavailable
 from seaway.client.rest import Rest, kind_of
 from seaway.cluster import place
-from seaway.cluster.config import DURATION
+from seaway.cluster.configfile import DURATION
 from seaway.cluster.node import shutdown
 from seaway.cluster.node.shutdown import Order
 from seaway.cluster.place import Place

@@ -19,7 +19,7 @@ from seaway.client import kubeconfig
 from seaway.client.errors import ApiStatusError, Unavailable
 from seaway.client.rest import Rest, kind_of, wait_ready
 from seaway.cluster import config as configs
-from seaway.cluster import launch, place, policies
+from seaway.cluster import configfile, launch, place, policies
 from seaway.cluster.config import PROXY_MODES, ClusterConfig, ConfigError
 from seaway.cluster.launch import LaunchError
 from seaway.cluster.place import Place
@@ -84,7 +84,7 @@ def read_config(args: argparse.Namespace) -> ClusterConfig:
             tree = yaml.safe_load(Path(args.config).read_text())
         except (OSError, yaml.YAMLError) as e:
             raise ConfigError(f"--config {args.config}: {e}") from None
-        config = configs.parse(tree)
+        config = configfile.parse(tree)
     if args.name:
         config = configs.with_name(config, args.name)
     if args.nodes:
