@@ -18,6 +18,8 @@ from seaway.routing.policies.security import Unusable, decoded, htpasswd
 from seaway.routing.policies.targets import Won
 from seaway.routing.policy import BasicAuth, External
 
+PATIENCE = 5  # seconds for whom is asked, where no annotation says how long backends have
+
 
 class Said(NamedTuple):
     """What annotations say of an Ingress's rules. `mirrors` are no field of a policy."""
@@ -51,7 +53,7 @@ def said_by(view: View, key: Key, annotations: Annotations) -> Said:
     }
     try:
         security["basicAuth"] = _users(view, key, access.users)
-        security["externalAuth"] = _asked(view, key, access.asked, clusters)
+        security["externalAuth"] = _asked(view, key, access.asked, annotations.timeouts.read, clusters)
     except Unusable as e:
         closed = closed or str(e)
         problems.append(Problem(CLOSED, f"{e}; all requests of the Ingress are answered with 500"))
@@ -88,7 +90,7 @@ def _users(view: View, key: Key, users: Users | None) -> BasicAuth | None:
     return BasicAuth(htpasswd(text, where), users.realm)
 
 
-def _asked(view: View, key: Key, asked: Asked | None, clusters: list[Cluster]) -> External | None:
+def _asked(view: View, key: Key, asked: Asked | None, seconds: int, clusters: list[Cluster]) -> External | None:
     if asked is None:
         return None
     try:
@@ -100,6 +102,7 @@ def _asked(view: View, key: Key, asked: Asked | None, clusters: list[Cluster]) -
         cluster.name,
         "request",
         asked.url.path or "/",
+        float(seconds or PATIENCE),
         headers_out=asked.headers,
         method=asked.method,
         host=asked.url.authority,

@@ -14,8 +14,9 @@ from seaway.routing.engine import Index
 from seaway.routing.incremental import View
 from seaway.routing.ingress.annotations import NONE, PREFIX, Annotations, is_canary, read
 from seaway.routing.ingress.annotations.access import Clients
+from seaway.routing.ingress.annotations.values import FLAGS
 from seaway.routing.ingress.classes import Settings, class_of, named_class
-from seaway.routing.ingress.hosts import ALL, rule_domains
+from seaway.routing.ingress.hosts import ALL, annotation, rule_domains
 from seaway.routing.ir import ClientCheck
 
 Tree = dict[str, Any]
@@ -50,7 +51,7 @@ HOST_WIDE = Index("ingresses that say something of whole hosts, by domain", "ing
 PASSED = Index(
     "ingresses whose connections are passed on, by the class that they name",
     "ingresses",
-    lambda t: [named_class(t)] if PREFIX + "ssl-passthrough" in _annotations(t) else [],
+    lambda t: [named_class(t)] if FLAGS.get(annotation(t, "ssl-passthrough")) else [],
     presence=True,
 )
 

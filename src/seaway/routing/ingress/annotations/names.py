@@ -72,7 +72,7 @@ SUPPORTED: dict[str, str] = {
     "auth-realm": "what the browser shows",
     "auth-url": (
         "a Service `http://NAME.NAMESPACE.svc:PORT/path`, of another namespace with a ReferenceGrant there (from Ingress of"
-        " networking.k8s.io), or a public name"
+        " networking.k8s.io), or a public name; it has 5 s, or `proxy-read-timeout`"
     ),
     "auth-method": "default GET",
     "auth-response-headers": "of its answer, for the backend",
