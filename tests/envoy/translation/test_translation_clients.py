@@ -57,7 +57,7 @@ class World:
         self.backend, self.raw = Endpoint("web", proxied=True), Endpoint("raw")
         self.port = {n: free_port() for n in (*PLAIN, *SECURED, LIMITED, "mixed")}
         self.asked = 0
-        self.proxy = Proxied(self._pieces())
+        self.proxy = Proxied(self._pieces(), moving=())
 
     def _pieces(self) -> Pieces:
         tls = ServerTls(("shop/a",))

@@ -100,7 +100,7 @@ class World:
             certificates={"shop/a": certificate("shop/a", CA.issue("a", NOW, hosts=("*.example.com",), server=True))},
             trusts={"ConfigMap/shop/clients": Trust("ConfigMap/shop/clients", CLIENTS.pair.certificate)},
         )
-        self.proxy = Proxied(pieces, beside)
+        self.proxy = Proxied(pieces, beside, ())
 
     def by_quic(self, name: str, path: str = "/", **headers: str) -> Answer:
         fields = [(k.replace("_", "-"), v) for k, v in headers.items()]
