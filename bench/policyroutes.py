@@ -81,6 +81,7 @@ def measured() -> tuple[Measured, ...]:
         Measured("rate limit, local", traffic, {"rateLimits": [many]}, shown="x-ratelimit-limit"),
         Measured("rate limit, local, a client", traffic, {"rateLimits": [{**many, "by": [{"type": "ClientIP"}]}]}, shown="x-ratelimit-limit"),
         Measured("rate limit, global", traffic, {"rateLimits": [{**many, "scope": "Global"}]}, shown="x-ratelimit-limit"),
+        Measured("largest body", traffic, {"maxRequestBody": "1k"}, refused=413, body=4000),
         Measured("CORS", security, {"cors": {"allowOrigins": ["https://shop.example.com"]}}, (("origin", "https://shop.example.com"),), shown="access-control-allow-origin"),
         Measured("allow addresses", security, {"allow": {"addresses": ["0.0.0.0/0", "::/0"]}}),
         Measured("deny 256 addresses", security, {"deny": {"addresses": strangers}}),
