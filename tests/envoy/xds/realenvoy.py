@@ -46,6 +46,16 @@ def bootstrap(node: str, port: int, by: Authority, pair: Pair, at: Path) -> dict
         "explicit_http_config": {"http2_protocol_options": {}},
     }
     service = [{"envoy_grpc": {"cluster_name": "xds"}}]
+
+    def controller(name: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "type": "STATIC",
+            "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [_end("127.0.0.1", port)]}]},
+            "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http},
+            "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls},
+        }
+
     return {
         "node": {"id": node, "cluster": "x"},
         "admin": {"address": {"pipe": {"path": str(at / "admin")}}},
@@ -55,15 +65,7 @@ def bootstrap(node: str, port: int, by: Authority, pair: Pair, at: Path) -> dict
             "lds_config": ADS,
         },
         "static_resources": {
-            "clusters": [
-                {
-                    "name": "xds",
-                    "type": "STATIC",
-                    "load_assignment": {"cluster_name": "xds", "endpoints": [{"lb_endpoints": [_end("127.0.0.1", port)]}]},
-                    "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http},
-                    "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls},
-                }
-            ]
+            "clusters": [controller("xds"), controller("counting")]
         },
     }
 

@@ -20,7 +20,7 @@ from seaway.envoy import messages
 from seaway.envoy.counting.buckets import Limit
 from seaway.envoy.counting.questions import LIMIT, NO, SPARED, text
 from seaway.envoy.translation import addresses
-from seaway.envoy.translation.names import ADDRESS_FILTER, CONTROLLER, LIMIT_FILTER, LIMITS, SHARED_LIMIT_FILTER
+from seaway.envoy.translation.names import ADDRESS_FILTER, COUNTING, LIMIT_FILTER, LIMITS, SHARED_LIMIT_FILTER
 from seaway.envoy.translation.wire import packed, serialised
 from seaway.routing.policy import LimitKey, RateLimit, RoutePolicy
 
@@ -154,6 +154,6 @@ def asking() -> Any:
     found.timeout.FromNanoseconds(round(PATIENCE * 1e9))
     found.rate_limited_as_resource_exhausted = True
     found.disable_x_envoy_ratelimited_header = True  # the service says it in the same words as local limits
-    found.rate_limit_service.grpc_service.envoy_grpc.cluster_name = CONTROLLER
+    found.rate_limit_service.grpc_service.envoy_grpc.cluster_name = COUNTING
     found.rate_limit_service.transport_api_version = 2  # V3
     return found

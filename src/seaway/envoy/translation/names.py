@@ -23,7 +23,8 @@ BUFFER_FILTER = "seaway.bodies"
 SHARED_LIMIT_FILTER = "seaway.shared-limits"
 # A cluster that never exists: what is sent there is answered with 500, datagrams and connections are dropped.
 NOWHERE = "seaway.nowhere"
-CONTROLLER = "xds"  # the cluster of a proxy's bootstrap that leads to its controller
+# Clusters of a proxy's bootstrap that lead to its controller: for configuration, and for the counting of requests.
+CONTROLLER, COUNTING = "xds", "counting"
 MARK = "seaway"  # the namespace of marks in metadata
 LIMITS = "seaway.limits"  # the namespace of limits in metadata
 NO_RULE = "no-rule"  # the route of what no rule matches

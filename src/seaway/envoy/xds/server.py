@@ -71,7 +71,7 @@ class Server:
             options=[
                 ("grpc.max_receive_message_length", self._limits.request),
                 ("grpc.max_send_message_length", -1),
-                # Of a connection, of which each worker of a proxy has its own: it asks about each request that is limited.
+                # Of a connection; a proxy asks about each request that is limited (infrastructure.bootstrap, QUESTIONS).
                 ("grpc.max_concurrent_streams", 128),
                 ("grpc.so_reuseport", 0),
                 # A proxy that vanished without a word is seen to be gone, so that statuses wait for it no longer.

@@ -12,6 +12,7 @@ from typing import Any
 
 from seaway.api import quantities
 from seaway.envoy.translation.names import CONTROLLER as XDS
+from seaway.envoy.translation.names import COUNTING
 from seaway.gateway.infrastructure.drain import DRAIN, HEADER, SCRIPT
 from seaway.gateway.infrastructure.values import PROBES, Wanted
 
@@ -22,6 +23,8 @@ RUN = "/run/seaway"  # an empty folder of the pod's, for sockets
 ADMIN, PAUSE = f"{RUN}/admin.sock", f"{RUN}/pause.sock"
 _TYPE = "type.googleapis.com/envoy."
 CONNECTIONS_TO_PROBES = 64
+# So many requests an Envoy asks its controller about at a time; more pass unasked, so that configuration is never late for it.
+QUESTIONS = 128
 # Instructions of a user's regex. RE2 takes time in proportion to them and to the text, never more; Envoy's own bound of 100
 # refuses what people write (a path of 100 letters is one).
 REGEX_SIZE = 2048
@@ -69,7 +72,7 @@ def _secret(name: str, file: str) -> Tree:
     }
 
 
-def _controller(wanted: Wanted) -> Tree:
+def _controller(wanted: Wanted, name: str, **more: Any) -> Tree:
     """The way to the controller: mutual TLS 1.3, and quick to notice that it has gone."""
     host, port = wanted.controller
     tls = _any(
@@ -106,16 +109,22 @@ def _controller(wanted: Wanted) -> Tree:
     )
     end = {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}}
     return {
-        "name": XDS,
+        "name": name,
         "cluster_type": {"name": "envoy.clusters.dns", "typed_config": names},
         "connect_timeout": "1s",
-        "load_assignment": {"cluster_name": XDS, "endpoints": [{"lb_endpoints": [end]}]},
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [end]}]},
         "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http},
         "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls},
         "upstream_connection_options": {
             "tcp_keepalive": {"keepalive_probes": 3, "keepalive_time": 10, "keepalive_interval": 3}
         },
+        **more,
     }
+
+
+def _counting(wanted: Wanted) -> Tree:
+    bounds = {"max_requests": QUESTIONS, "max_pending_requests": QUESTIONS}
+    return _controller(wanted, COUNTING, circuit_breakers={"thresholds": [bounds]})
 
 
 def _routes(drain_key: str) -> list[Tree]:
@@ -261,7 +270,12 @@ def config(wanted: Wanted) -> Tree:
             "lds_config": _source(),
         },
         "static_resources": {
-            "clusters": [_controller(wanted), _local("admin", ADMIN), _local("pause", PAUSE)],
+            "clusters": [
+                _controller(wanted, XDS),
+                _counting(wanted),
+                _local("admin", ADMIN),
+                _local("pause", PAUSE),
+            ],
             "listeners": [_probes(wanted), _pause()],
         },
         "overload_manager": _overload(wanted),
