@@ -7,13 +7,29 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import yaml
+from routingworld import World
 
 from seaway.client.errors import ApiStatusError, NotFound
 from seaway.gateway import watching
-from seaway.gateway.watching import Watching
+from seaway.gateway.watching import LARGEST_MAP, Watching, kept
+from seaway.routing.gateway.frontend import GATEWAY_API
+from seaway.routing.ingress.classes import Settings
+from seaway.routing.ingress.frontend import ingress_front_end
 
 Tree = dict[str, Any]
 GROUP = "/apis/gateway.networking.k8s.io"
+CLASSES = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: seaway}
+spec: {controllerName: seaway.dev/gateway-controller, parametersRef: {group: "", kind: ConfigMap, name: envoys, namespace: infra}}
+---
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: seaway}
+spec: {controller: seaway.dev/ingress-controller, parameters: {kind: ConfigMap, name: envoys, namespace: infra, scope: Namespace}}
+"""
 
 
 class Server:
@@ -102,3 +118,21 @@ def test_nothing_is_complete_while_a_kind_of_the_beginning_may_not_be_listed(mon
         await play(server, found)
 
     followed(monkeypatch, refused)
+
+
+def test_parameters_in_a_config_map_of_which_only_a_part_is_kept_are_told_of() -> None:
+    def data(size: int) -> Tree:
+        values = {"replicas": "3", "notes": "x" * size, "ca.crt": "an authority"}
+        return kept("configmaps", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "envoys", "namespace": "infra"}, "data": values})
+
+    classes = list(yaml.safe_load_all(CLASSES))
+    world = World([GATEWAY_API, ingress_front_end(Settings(frozenset(["seaway.dev/ingress-controller"])))])
+    world.fact("controllers", value=("seaway.dev/gateway-controller",))
+    world.apply(*classes, data(LARGEST_MAP)).settle()
+    why = "ConfigMap infra/envoys is too large for parameters, which have 64 KiB at most"
+    [accepted] = world.statuses["gatewayclasses", "", "seaway"].tree["conditions"][:1]
+    assert (accepted["status"], accepted["reason"], accepted["message"]) == ("False", "InvalidParameters", f"parametersRef: {why}")
+    assert world.statuses["ingressclasses", "", "seaway"].events == (("Warning", "InvalidParameters", f"spec.parameters: {why}"),)
+    assert data(LARGEST_MAP)["data"] == {"ca.crt": "an authority"}, "authorities may be large"
+    world.apply(data(100)).settle()
+    assert world.statuses["gatewayclasses", "", "seaway"].tree["conditions"][0]["status"] == "True"

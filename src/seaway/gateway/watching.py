@@ -15,6 +15,7 @@ from seaway.client.informer import Informer
 from seaway.client.reflector import Change
 from seaway.client.rest import Rest
 from seaway.gateway.kinds import BUILTIN, CUSTOM, GROUP, KINDS, builtin, served
+from seaway.routing.fleets import CUT
 
 Tree = dict[str, Any]
 log = logging.getLogger("seaway.gateway")
@@ -39,6 +40,7 @@ def kept(resource: str, tree: Tree) -> Tree:
         tree.pop("binaryData", None)
         if sum(map(len, data.values())) > LARGEST_MAP:
             tree["data"] = {k: v for k, v in data.items() if k == "ca.crt"}
+            tree[CUT] = True
     elif resource == "endpointslices":
         for endpoint in tree.get("endpoints") or ():
             endpoint.pop("targetRef", None)

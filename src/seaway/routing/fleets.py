@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from seaway.routing.ir import Fleet
 
 REFUSED = "the proxy refuses it"  # how messages begin that tell what proxies say
+CUT = "seaway.dev/cut"  # a field of ConfigMaps of which only a part is kept, because they are large
+
+
+def cut(tree: dict[str, Any] | None) -> str:
+    """What is wrong with a ConfigMap as parameters: it may have more than is known of it."""
+    return "is too large for parameters, which have 64 KiB at most" if tree is not None and tree.get(CUT) else ""
 
 
 class FleetSpec(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from typing import Any
 
 from seaway.routing.conditions import Condition, rendered
 from seaway.routing.engine import Status
+from seaway.routing.fleets import cut
 from seaway.routing.gateway.features import FEATURES
 from seaway.routing.incremental import View
 
@@ -73,6 +74,6 @@ def unknown_parameters(view: View, reference: tuple[str, str, str, str], namespa
     group, kind, _, name = reference
     if (group, kind) != ("", "ConfigMap"):
         return f"parametersRef: {kind}{'.' + group if group else ''} is not known; a ConfigMap of the core group is"
-    if not namespace or view.get("configmaps", namespace, name) is None:
-        return f"parametersRef: ConfigMap {namespace}/{name} does not exist"
-    return ""
+    tree = view.get("configmaps", namespace, name) if namespace else None
+    problem = cut(tree) if tree is not None else "does not exist"
+    return f"parametersRef: ConfigMap {namespace}/{name} {problem}" if problem else ""

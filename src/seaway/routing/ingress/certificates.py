@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from seaway.api.tree import Key, get
 from seaway.pki.pem import server_names
 from seaway.routing.certificates import checked_certificate
+from seaway.routing.fleets import cut
 from seaway.routing.incremental import View
 from seaway.routing.ingress.classes import Settings, class_of, has_some, parameters
 from seaway.routing.ingress.hosts import ALL, NAMED_DOMAINS, TLS, aliases, listed, parent, rule_domains, taken, twins
@@ -59,8 +60,9 @@ def parameter_problems(view: View, class_name: str) -> list[str]:
     if not found.get("namespace"):
         return ["a ConfigMap has a namespace: scope has to be Namespace"]
     where = f"{found['namespace']}/{found.get('name')}"
-    if view.get("configmaps", str(found["namespace"]), str(found.get("name"))) is None:
-        return [f"ConfigMap {where} does not exist"]
+    tree = view.get("configmaps", str(found["namespace"]), str(found.get("name")))
+    if tree is None or cut(tree):
+        return [f"ConfigMap {where} {cut(tree) or 'does not exist'}"]
     name = _default_certificate_name(view, class_name)
     problem = view.ask(checked_certificate, name).problem if name.count("/") == 1 else ""
     return [f"ConfigMap {where}: data[defaultCertificate]: {problem}"] if problem else []
