@@ -12,6 +12,7 @@ from proxied import FLEET, tree_of
 from test_translation_golden import CASES, WEB
 from translated import TABLE, host, http, rule, source, to
 
+from seaway.envoy import messages
 from seaway.envoy.translation import shards
 from seaway.envoy.translation.fleet import Ban, Change, Translation
 from seaway.envoy.translation.parts import parts, sources
@@ -28,7 +29,9 @@ from seaway.routing.ir import (
     Respond,
     Source,
     Target,
+    ValueMatch,
 )
+from seaway.routing.policy import RoutePolicy
 
 
 def hosts(*found: Host, table: str = TABLE) -> Pieces:
@@ -243,3 +246,30 @@ def test_a_new_chain_leaves_the_bytes_of_the_others() -> None:
     after = tree_of(translation.resources[Name(LISTENER, "tcp-443")])
     assert [c for c in after["filter_chains"] if c["name"] != "b"] == before["filter_chains"]
     assert {k: v for k, v in after.items() if k != "filter_chains"} == {k: v for k, v in before.items() if k != "filter_chains"}
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "method", "begins"),
+    [
+        ("/admin", "prefix", "", ("/admin", "")),
+        ("/admin/x", "exact", "GET", ("", "/admin/x")),
+        ("/admin/[a-z]+", "regex", "", ("/admin", "")),
+        ("^/a/b[0-9]/.*", "regex", "", ("/a", "")),
+        ("(?i)/admin/.*", "regex", "", ("/", "")),
+        ("/", "prefix", "", ("/", "")),
+    ],
+)
+def test_a_rule_that_says_who_may_pass_is_shut_where_it_is_left_out(path: str, kind: str, method: str, begins: tuple[str, str]) -> None:
+    """What it would have taken falls to no other rule."""
+    bad = rule(path, to(WEB), kind, "bad", method=method, headers=(ValueMatch("x", "regex", "["),), policy=RoutePolicy(deny=("10.0.0.0/8",)))
+    open_one = rule("/", to(WEB), name="open")
+    translation = Translation(FLEET)
+    translation.apply(http(80, host("a.example.com", bad, open_one)))
+    change = translation.ban({bad.source: Ban.RULE, open_one.source: Ban.RULE})
+    scope = messages.ScopedRouteConfiguration.FromString(change.put[0].body)
+    found = scope.route_configuration.virtual_hosts[0].routes
+    assert [r.direct_response.status for r in found] == [500, 404], "the open rule is left out"
+    match = found[0].match
+    assert (match.path_separated_prefix or match.prefix, match.path) == begins
+    assert [h.name for h in match.headers] == ([":method"] if method else [])
+    assert not found[0].HasField("metadata"), "it comes from no object: nobody is blamed for it"

@@ -12,7 +12,7 @@ import msgspec
 from seaway.envoy.translation import clusters, limits, listeners, scopes, secrets, shards, tls, tokens
 from seaway.envoy.translation.names import ANY, LIMIT_FILTER, TOKEN_FILTER, Scope
 from seaway.envoy.translation.redirects import portless
-from seaway.envoy.translation.routes import routes, used
+from seaway.envoy.translation.routes import routes, shut, used
 from seaway.envoy.xds.resources import (
     CLUSTER,
     ENDPOINT,
@@ -40,7 +40,7 @@ def _refusing(rule: Rule) -> tuple[bytes, ...]:
     try:
         return routes(Rule(rule.match, Respond(500), rule.source, name=rule.name))
     except Exception:  # as in Translation._made
-        return ()
+        return shut(rule)
 
 
 class Change(NamedTuple):
@@ -320,7 +320,7 @@ class Translation:
     def _rendered(self, rule: Rule, domain: str) -> tuple[bytes, ...]:
         ban = self._bans.get(rule.source)
         if ban is Ban.RULE:
-            return ()
+            return shut(rule)
         if ban is Ban.ACTION:
             return _refusing(rule)
         try:

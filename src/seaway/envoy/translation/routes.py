@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any
 
@@ -11,12 +12,13 @@ from seaway.envoy.translation.marks import mark
 from seaway.envoy.translation.names import CORS_FILTER, NO_RULE, SESSION_FILTER
 from seaway.envoy.translation.redirects import redirects
 from seaway.envoy.translation.wire import serialised
-from seaway.routing.ir import Forward, Redirect, Respond, Rule, Target
+from seaway.routing.ir import Forward, Match, PathMatch, Redirect, Respond, Rule, Target
 
 _ALL = 1_000_000
 NOT_FOUND = 404
 MISDIRECTED = 421
 NO_BACKEND = Respond(500)
+_LITERAL = re.compile(r"[A-Za-z0-9/_~-]*/")  # how a regex begins, as long as it is text
 
 
 def routes(rule: Rule, measured: bool = False) -> tuple[bytes, ...]:
@@ -97,6 +99,27 @@ def _start(rule: Rule, preflight: bool, upto: int = _ALL) -> Any:
         security.write(route, rule.policy)
         limits.write(route, rule.policy, rule.source.title)
     return route
+
+
+def shut(rule: Rule) -> tuple[bytes, ...]:
+    """What stands in place of a rule that cannot stand itself: nothing, so that its requests are others', unless it says who may
+    pass. Then what begins as its path does is answered with an error, whatever else it looks at: another rule may ask less."""
+    if not security.asks(rule.policy):
+        return ()
+    path = rule.match.path
+    value = path.value
+    if path.kind == "regex":
+        literal = _LITERAL.match(value.removeprefix("^"))
+        value = (literal[0] if literal else "").rpartition("/")[0]
+    if path.kind != "exact":
+        value = value.rstrip("/") or "/"
+    route = messages.Route(name=rule.source.title)
+    matches.write(route.match, Match(PathMatch(path.kind if path.kind == "exact" else "prefix", value), rule.match.method))
+    actions.respond(route, NO_BACKEND)
+    try:
+        return (serialised(route),)
+    except UnicodeEncodeError:
+        return (answer(NO_RULE, NO_BACKEND.code),)
 
 
 def used(rule: Rule) -> set[str]:

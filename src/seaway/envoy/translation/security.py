@@ -66,6 +66,11 @@ def is_guarded(policy: RoutePolicy | None) -> bool:
     return policy is not None and bool(policy.basic or policy.api_keys or policy.jwt or policy.external)
 
 
+def asks(policy: RoutePolicy | None) -> bool:
+    """Whether not everybody may pass."""
+    return is_guarded(policy) or (policy is not None and bool(policy.allow or policy.deny or policy.closed))
+
+
 def _by_guard(external: External) -> bool:
     """Whether the guard asks. Envoy's own filter cannot be told by a route which headers it shows, and asks for no fixed path;
     but it can hold bodies back."""
