@@ -143,7 +143,7 @@ def _http2(question: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
     import h2.events
 
     grpc = question["protocol"] == "grpc"
-    connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
+    connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8", validate_outbound_headers=False))
     connection.initiate_connection()
     path, body = question.get("path", "/"), question.get("body", "").encode()
     headers = [(":method", "POST" if grpc else question.get("method", "GET")), (":scheme", "https" if question.get("tls") else "http"),
