@@ -139,7 +139,8 @@ class External(Struct, frozen=True):
     asks as nginx's auth_request does: `method` of `path` alone, with all headers, without a body, as host `host`. `headers_in`
     of the request go to whom is asked ("request": all do), `headers_out` of the answer to the backend, in place of what the
     client sent under these names. `body`: so many bytes of the request's are shown. `signin`: where who is not known is sent
-    to ("request" only), the URL that was asked for in its parameter `rd`."""
+    to ("request" only), the URL that was asked for in its parameter `rd`. `headers_set`: said to whom is asked, besides
+    ("request" only)."""
 
     cluster: str
     kind: str = "http"
@@ -151,6 +152,7 @@ class External(Struct, frozen=True):
     method: str = "GET"
     host: str = ""
     signin: str = ""
+    headers_set: tuple[tuple[str, str], ...] = ()
 
 
 class RoutePolicy(Struct, frozen=True):

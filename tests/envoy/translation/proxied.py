@@ -72,6 +72,7 @@ class Backend:
     def __init__(self, name: str, tls: ssl.SSLContext | None = None) -> None:
         self.name = name
         self.seen: list[str] = []
+        self.heard: dict[str, list[str]] = {}  # the headers of the last request
         failures: dict[str, int] = {}
         outer = self
 
@@ -94,6 +95,7 @@ class Backend:
                 headers: dict[str, list[str]] = {}
                 for key, value in self.headers.items():
                     headers.setdefault(key.lower(), []).append(value)
+                outer.heard = headers
                 peer = self.connection.getpeercert() if isinstance(self.connection, ssl.SSLSocket) else None
                 names = [name[0][1] for name in (peer or {}).get("subject", ()) if name[0][0] == "commonName"]
                 if names:

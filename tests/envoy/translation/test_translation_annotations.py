@@ -69,6 +69,16 @@ def objects() -> list[Tree]:
             ("kept.test", "/kept", "main"),
         ),
         annotated("copied", {"mirror-target": "http://other.default.svc$request_uri"}, ("copied.test", "/", "main")),
+        {"kind": "ConfigMap", "metadata": {"name": "ask", "namespace": "default"}, "data": {"X-Team": "blue"}},
+        annotated(
+            "asked",
+            {
+                "auth-url": "http://auth.default.svc/check?a=b",
+                "auth-response-headers": "X-Backend",
+                "auth-proxy-set-headers": "ask",
+            },
+            ("asked.test", "/", "main"),
+        ),
         annotated("closed", {"allowlist-source-range": "nowhere"}, ("closed.test", "/", "main")),
         annotated(
             "peer",
@@ -178,6 +188,14 @@ def test_a_copy_goes_to_the_mirror(proxy: Proxied) -> None:
         deadline -= 1
         proxy.get("copied.test", "/again")
     assert "/copied?x" in BACKENDS["other"].seen
+
+
+def test_who_is_asked_is_told_what_annotations_say(proxy: Proxied) -> None:
+    answer = proxy.get("asked.test", "/x", headers=[("X-Backend", "forged"), ("X-Team", "forged")])
+    assert (answer.status, answer.body["backend"], answer.body["headers"]["x-backend"]) == (200, "main", ["auth"])
+    heard = BACKENDS["auth"].heard
+    assert heard["x-team"] == ["blue"] and heard["x-original-url"] == ["http://asked.test/x"]
+    assert BACKENDS["auth"].seen[-1] == "/check?a=b"
 
 
 def test_what_cannot_be_carried_out_answers_nobody(proxy: Proxied) -> None:

@@ -175,6 +175,7 @@ GOOD: list[tuple[str, str, Any]] = [
         "access.asked.signin",
         "https://in.example.com/",
     ),
+    (f"{URL}; auth-proxy-set-headers: default/ask", "access.asked.config", "ask"),
     ("auth-tls-secret: default/ca", "access.clients", Clients("ca")),
     ("auth-tls-secret: default/ca; auth-tls-verify-client: off", "access.clients", None),
     (
@@ -311,6 +312,7 @@ CLOSED: list[tuple[str, str]] = [
     ("auth-url: http://user@auth.default.svc/", "must be a URL"),
     (f"{URL}; auth-method: get it", "must be a method"),
     (f"{URL}; auth-response-headers: X-User, Host", "host is the proxy's own header"),
+    (f"{URL}; auth-proxy-set-headers: other/ask", "a ConfigMap of another namespace may not be used"),
     ("auth-tls-secret: other/ca", "a Secret of another namespace may not be used"),
     ("auth-tls-match-cn: CN=x", "certificates cannot be told apart by their common name"),
     ("proxy-ssl-secret: other/ca", "a Secret of another namespace may not be used"),

@@ -397,6 +397,10 @@ def test_a_map_of_users_has_an_entry_a_user() -> None:
         ({"auth-type": "basic", "auth-secret": "far/users"}, "of another namespace"),
         ({"auth-url": "http://x.far.svc/check"}, "no ReferenceGrant there allows it"),
         ({"auth-url": "http://missing.default.svc/"}, "Service default/missing has no TCP port 80"),
+        (
+            {"auth-url": "http://b.default.svc/", "auth-proxy-set-headers": "none"},
+            "ConfigMap default/none does not exist",
+        ),
         ({"auth-url": "http://localhost/"}, "neither a Service"),
         ({"auth-url": "http://169.254.169.254/"}, "neither a Service"),
         ({"auth-url": "http://kubernetes.default.cluster.local/"}, "neither a Service"),
@@ -441,6 +445,22 @@ def test_who_is_asked_is_a_service_or_a_public_name() -> None:
     cluster = known.clusters[policy.external.cluster]
     assert (cluster.external, cluster.port) == ("auth.example.com.", 443)
     assert cluster.tls is not None and cluster.tls.system
+
+
+def test_headers_of_a_config_map_are_for_who_is_asked_and_bad_ones_are_told() -> None:
+    said = {"auth-url": "http://b.default.svc/", "auth-proxy-set-headers": "ask"}
+    config = {
+        "kind": "ConfigMap",
+        "metadata": {"name": "ask", "namespace": "default"},
+        "data": {"X-Team": "blue", "X-Uri": "$request_uri"},
+    }
+    found = world(annotated("s", said, ("s.test", "/", "a")), config)
+    policy = rule(found, "s.test").policy
+    assert policy is not None and policy.external is not None
+    assert policy.external.headers_set == (("x-team", "blue"),)
+    assert "data[X-Uri]: variables of nginx" in events(found, "s")[0]
+    found.apply({**config, "data": {"a b": "c"}}).settle()
+    assert ask(found, "s.test").code == 500
 
 
 def test_a_host_that_asks_for_certificates_is_reached_by_its_own_name_alone() -> None:

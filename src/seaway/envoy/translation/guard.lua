@@ -378,6 +378,9 @@ local function asked(handle, context, headers)
     question[":method"], question[":path"] = context:get("ask-method"), context:get("ask-path")
     question[":authority"] = context:get("ask-host")
     question["x-original-url"], question["x-original-method"], question["x-auth-request-redirect"] = url, method, path
+    for name, value in pairs(context:get("ask-set") or {}) do
+      question[name] = value
+    end
   else
     question = some(headers, context:get("ask-in"))
     question[":method"], question[":path"], question[":authority"] = method, context:get("ask-before") .. path, host

@@ -130,6 +130,8 @@ def _question(external: External) -> dict[str, object]:
         }
         if external.signin:
             said["signin"] = external.signin
+        if external.headers_set:
+            said["ask-set"] = dict(external.headers_set)
     else:
         said |= {
             "ask-before": external.path.rstrip("/"),

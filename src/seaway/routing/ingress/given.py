@@ -9,7 +9,7 @@ from seaway.routing.incremental import View
 from seaway.routing.ingress.annotations import Annotations
 from seaway.routing.ingress.annotations.access import Asked, Users
 from seaway.routing.ingress.annotations.reading import field
-from seaway.routing.ingress.annotations.values import Unreadable
+from seaway.routing.ingress.annotations.values import Unreadable, header_name, header_value
 from seaway.routing.ingress.problems import ANNOTATION, CLOSED, Problem
 from seaway.routing.ingress.upstream import named
 from seaway.routing.ir import Cluster, Mirror
@@ -53,7 +53,7 @@ def said_by(view: View, key: Key, annotations: Annotations) -> Said:
     }
     try:
         security["basicAuth"] = _users(view, key, access.users)
-        security["externalAuth"] = _asked(view, key, access.asked, annotations.timeouts.read, clusters)
+        security["externalAuth"] = _asked(view, key, access.asked, annotations.timeouts.read, clusters, problems)
     except Unusable as e:
         closed = closed or str(e)
         problems.append(Problem(CLOSED, f"{e}; all requests of the Ingress are answered with 500"))
@@ -90,13 +90,16 @@ def _users(view: View, key: Key, users: Users | None) -> BasicAuth | None:
     return BasicAuth(htpasswd(text, where), users.realm)
 
 
-def _asked(view: View, key: Key, asked: Asked | None, seconds: int, clusters: list[Cluster]) -> External | None:
+def _asked(
+    view: View, key: Key, asked: Asked | None, seconds: int, clusters: list[Cluster], problems: list[Problem]
+) -> External | None:
     if asked is None:
         return None
     try:
         cluster = named(view, key.namespace, asked.url)
     except Unreadable as e:
         raise Unusable(f"{field('auth-url')}: {e}") from None
+    said = _headers(view, key, asked.config, problems)
     clusters.append(cluster)
     return External(
         cluster.name,
@@ -107,4 +110,29 @@ def _asked(view: View, key: Key, asked: Asked | None, seconds: int, clusters: li
         method=asked.method,
         host=asked.url.authority,
         signin=asked.signin,
+        headers_set=said,
     )
+
+
+def _headers(view: View, key: Key, config: str, problems: list[Problem]) -> tuple[tuple[str, str], ...]:
+    """The headers of a ConfigMap for whom is asked. One that is missing, or a name that is none, lets nobody pass, as in
+    ingress-nginx; a value that cannot be said is told of."""
+    if not config:
+        return ()
+    where = f"{field('auth-proxy-set-headers')}: ConfigMap {key.namespace}/{config}"
+    tree = view.get("configmaps", key.namespace, config)
+    if tree is None:
+        raise Unusable(f"{where} does not exist")
+    found = []
+    for name, value in sorted((tree.get("data") or {}).items()):
+        try:
+            header = header_name(str(name))
+        except Unreadable as e:
+            raise Unusable(f"{where}: data[{str(name)[:100]}]: {e}") from None
+        try:
+            if "$" in str(value) or header.startswith("x-seaway-"):
+                raise Unreadable("variables of nginx, and headers of the proxy's own, cannot be said")
+            found.append((header, header_value(str(value).strip())))
+        except Unreadable as e:
+            problems.append(Problem(ANNOTATION, f"{where}: data[{name}]: {e}; it is left out"))
+    return tuple(found)

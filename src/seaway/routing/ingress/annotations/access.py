@@ -30,12 +30,13 @@ class Users(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """Somebody is asked about every request."""
+    """Somebody is asked about every request. `config`: a ConfigMap with headers for whom is asked."""
 
     url: Url
     method: str = "GET"
     headers: tuple[str, ...] = ()
     signin: str = ""
+    config: str = ""
 
 
 class Clients(NamedTuple):
@@ -139,7 +140,8 @@ def _asked(reader: Reader) -> Asked | None:
     signin = reader.get("auth-signin", signin_url, "", "who is not known gets 401")
     if reader.get("auth-signin-redirect-param", str, "rd") != "rd":
         reader.wrong("auth-signin-redirect-param", "the parameter is always rd")
-    return Asked(place, method, headers, signin) if place is not None else None
+    config = reader.secured("auth-proxy-set-headers", own_object(reader.namespace, "ConfigMap"), "")
+    return Asked(place, method, headers, signin, config) if place is not None else None
 
 
 def _clients(reader: Reader) -> Clients | None:
