@@ -38,6 +38,7 @@ class Programmed:
         self._listening: Quarantine[Name, Source] = Quarantine(RULE)
         self._chains: dict[str, tuple[Source, str]] = {}  # left out for their certificate, by name; what the proxy said
         self._backends: dict[str, str] = {}  # clusters that proxies will not have; what they said
+        self._astray: dict[Source, str] = {}  # rules that lead to these, with what proxies say of them
         self._sockets: dict[str, Socket] = {}
         self._banned: dict[Source, tuple[Rule, ...]] = {}
         self._told: dict[Name, str] = {}
@@ -205,24 +206,24 @@ class Programmed:
 
     def _ban(self) -> None:
         bans = {source: BANS.get(how, Ban.RULE) for source, how in self._rules.take().items()}
-        self._banned = {source: self._of(source) for source in self._rules.bad}
-        change = self._translation.ban({**dict.fromkeys(self._led_astray(), Ban.ACTION), **bans})
+        self._look_at_rules()
+        change = self._translation.ban({**dict.fromkeys(self._astray, Ban.ACTION), **bans})
         if self._rules.names:
             self._rules.concerns(r.name for r in change.put if r.name.type == SCOPES)
         self._send(change)
 
-    def _led_astray(self) -> dict[Source, str]:
-        """Rules that lead to clusters that are refused, with what proxies say of these."""
-        if not self._backends:
-            return {}
-        return {
-            rule.source: f"backend {name}: {self._backends[name]}"
-            for rule in self._translation.rules()
-            for name in sorted(self._backends.keys() & set(used(rule)))
-        }
-
-    def _of(self, source: Source) -> tuple[Rule, ...]:
-        return tuple(rule for rule in self._translation.rules() if rule.source == source)
+    def _look_at_rules(self) -> None:
+        """Which rules are those of sources that are found to be bad, and which lead to clusters that are refused; in one go, for
+        there may be many."""
+        bad: dict[Source, list[Rule]] = {source: [] for source in self._rules.bad}
+        self._astray = {}
+        for rule in self._translation.rules() if bad or self._backends else ():
+            if rule.source in bad:
+                bad[rule.source].append(rule)
+            if self._backends:
+                for name in sorted(self._backends.keys() & used(rule)):
+                    self._astray[rule.source] = f"backend {name}: {self._backends[name]}"
+        self._banned = {source: tuple(rules) for source, rules in bad.items()}
 
     def _rewritten(self, pieces: Pieces) -> set[Source]:
         """The banned sources whose rules are others now."""
@@ -266,7 +267,7 @@ class Programmed:
     def refusals(self) -> Mapping[str, tuple[str, ...]]:
         """KIND/NAMESPACE/NAME -> what proxies say of its rules."""
         found: dict[str, list[str]] = defaultdict(list)
-        for source, message in {**self._led_astray(), **self._translation.unspeakable, **self._rules.bad}.items():
+        for source, message in {**self._astray, **self._translation.unspeakable, **self._rules.bad}.items():
             part = f"{source.part}: " if source.part else ""
             found[f"{source.kind}/{source.namespace}/{source.name}"].append(f"{part}{message}")
         return {place: tuple(sorted(messages)) for place, messages in found.items()}
