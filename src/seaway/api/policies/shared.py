@@ -18,11 +18,20 @@ GROUP_NAME = "policy.seaway.dev"
 VERSION = "v1alpha1"
 GATEWAY_GROUP = "gateway.networking.k8s.io"
 NETWORKING = "networking.k8s.io"
-_DURATION = {**DURATION, "maxLength": 32}  # what a rule may cost is reckoned by it
+# What proxies reckon with in nanoseconds, and ten times of: a year is enough for everything.
+_DURATION = ruled(
+    {**DURATION, "maxLength": 32},  # what a rule may cost is reckoned by it
+    rule("duration(self) <= duration('8760h')", "must not be longer than 8760h"),
+)
 SHORT_DURATION = told(_DURATION, "As 1h30m, 10s or 250ms.")
 # Where a zero would mean nothing, or never.
 LASTING_DURATION = told(
-    ruled(_DURATION, rule("duration(self) > duration('0s')", "must be longer than 0s")), "As 1h30m, 10s or 250ms."
+    ruled(
+        {**DURATION, "maxLength": 32},
+        *_DURATION["x-kubernetes-validations"],
+        rule("duration(self) > duration('0s')", "must be longer than 0s"),
+    ),
+    "As 1h30m, 10s or 250ms.",
 )
 COUNT = whole(1, 1_000_000)
 # RFC 6265 4.1.1
@@ -41,7 +50,11 @@ IDENTITY_HEADER = ruled(
     ),
 )
 STATUS = whole(100, 599)
-PATH = text(1, 1024, "^/")
+# RFC 3986 3.3 and 3.4; what is no URI is refused by proxies together with all that others ask of the same kind.
+_PCHAR = "[-A-Za-z0-9._~!$&'()*+,;=:@/]|%[0-9a-fA-F]{2}"
+PATH = text(1, 1024, rf"^/({_PCHAR})*(\?({_PCHAR}|\?)*)?$")
+# RFC 6265 4.1.1: a semicolon would end it.
+COOKIE_PATH = text(1, 1024, rf"^/({_PCHAR.replace(';', '')})*$")
 QUANTITY = told(
     ruled(
         text(1, 32, "^[0-9]{1,12}(\\.[0-9]{1,6})?(Ki|Mi|Gi|k|M|G)?$"),

@@ -7,6 +7,7 @@ from seaway.api.gateway.names import HEADER_NAME, PRECISE_HOSTNAME
 from seaway.api.gateway.schema import Tree, choice, defaulted, flag, listing, record, rule, told, unique, whole
 from seaway.api.policies.shared import (
     COOKIE_NAME,
+    COOKIE_PATH,
     COUNT,
     GATEWAY_GROUP,
     LASTING_DURATION,
@@ -48,7 +49,7 @@ SESSION = record(
         "type": defaulted(choice("Cookie", "Header"), "Cookie"),
         "name": COOKIE_NAME,
         "lifetime": told(LASTING_DURATION, "Of the cookie; without it, the browser's session."),
-        "path": PATH,
+        "path": COOKIE_PATH,
     },
     rule("!has(self.lifetime) || self.type == 'Cookie'", "lifetime may only be given for a Cookie"),
     rule("!has(self.path) || self.type == 'Cookie'", "path may only be given for a Cookie"),

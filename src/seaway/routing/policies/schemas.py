@@ -51,6 +51,7 @@ RULES: dict[str, Callable[[Any], bool]] = {
     "an Ingress and an IngressClass have no sections": lambda refs: (
         not any(r.get("kind") in UNSECTIONED and "sectionName" in r for r in refs)
     ),
+    "must not be longer than 8760h": lambda v: seconds(v) <= 8760 * 3600,
     "must be longer than 0s": lambda v: seconds(v) > 0,
     "must be an address or a network, as 192.0.2.1 or 2001:db8::/32": _address,
     "must not be a header that frames messages": lambda v: v.lower() not in FRAMING,
