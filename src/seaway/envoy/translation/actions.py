@@ -42,7 +42,7 @@ def retry_policy(policy: Any, retry: Retry | None, try_timeout: float = 0.0, rea
         if retry.codes:
             conditions.append("retriable-status-codes")
             policy.retriable_status_codes.extend(retry.codes)
-        policy.retry_on = ",".join(conditions) or UNSENT
+        policy.retry_on = ",".join(conditions)  # nothing: nothing is tried again
         policy.num_retries.value = retry.attempts
         if retry.idempotent:
             method = policy.retriable_request_headers.add(name=":method", invert_match=True)
