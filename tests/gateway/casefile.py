@@ -13,7 +13,8 @@
 A case lives in a namespace of its name. What names no Gateway of its own uses `shared` in the namespace `gateways` (world.yaml).
 In manifests `${pod:red}` is a pod's address; `${certificate:x}`, `${key:x}` and `${authority:x}` are PEM, `${free}` a load balancer's
 address that nobody has, `${outside}` that of who asks from outside, `${controller}` and `${ingress-controller}` our controllers' names, `${token:x}` a
-JWT of the case's and `${jwks:y}` the keys of who signs, `${htpasswd:user:password}` and `${base64:...}` what they say; in requests `${new}` is new each time. Conditions are written `STATUS REASON` or `STATUS REASON: part of the message`.
+JWT of the case's and `${jwks:y}` the keys of who signs, `${htpasswd:user:password}` and `${base64:...}` what they say; in requests `${new}` is new each time, `${play}` each time that
+a case is played. Conditions are written `STATUS REASON` or `STATUS REASON: part of the message`.
 Of other objects `labels`, `annotations`,
 `fields` (path: value), `events` (`REASON: part of the message`) and `gone` may be said. A key that is not known is an error, so that nothing is believed to be tested that is not.
 """

@@ -144,7 +144,7 @@ class Stage:
         """What is not as the case says; it ends with its first step that is not."""
         began = time.monotonic()
         case, name = played.case, played.name
-        words = casefile.wording(case, self.words)
+        words = {**casefile.wording(case, self.words), "play": uuid.uuid4().hex}
         space: Tree = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         objects = casefile.placed([space, *casefile.made(case, name, words), *filled(list(played.objects), words)], name)
         try:
