@@ -9,14 +9,27 @@ from collections.abc import Iterator
 
 import pytest
 from proxied import FLEET, Backend, Proxied, free_port, parsed, tree_of
-from translated import host, rule, to
+from translated import GATEWAY, TABLE, host, rule, to
 from translated import http as plain
 
 from seaway.envoy.translation import limits, shards
 from seaway.envoy.translation.fleet import LIMITED, Translation
 from seaway.envoy.xds.resources import LISTENER
-from seaway.routing.ir import Cors, Forward, Host, Pieces, Redirect, Respond, Rewrite, Rule, Session, Target
-from seaway.routing.policy import LimitKey, RateLimit, RoutePolicy
+from seaway.routing.ir import (
+    Chain,
+    Cors,
+    Forward,
+    Host,
+    Pieces,
+    Redirect,
+    Respond,
+    Rewrite,
+    Rule,
+    Session,
+    Socket,
+    Target,
+)
+from seaway.routing.policy import ClientPolicy, LimitKey, RateLimit, RoutePolicy
 
 HOUR = 3600
 CLIENT, USER = LimitKey("client"), LimitKey("header", "x-user")
@@ -78,7 +91,11 @@ def proxy() -> Iterator[Proxied]:
         sharded("big.example.com"),
         backends={"web": web, "other": other},
     )
+    behind = free_port()
+    trusting = Chain("trusting", GATEWAY, table=TABLE, client=ClientPolicy(trusted_hops=1))
+    pieces.sockets[f"tcp-{behind}"] = Socket(behind, "tcp", (trusting,))
     with Proxied(pieces) as proxy:
+        proxy.ports = [p for p in proxy.ports if p != behind] + [behind]
         end = time.monotonic() + 30
         while "seaway.limits" not in proxy.admin("/config_dump?resource=ecds_filters"):
             assert time.monotonic() < end, "the limits do not come"
@@ -122,6 +139,13 @@ def test_each_client_address_has_a_limit_of_its_own_whatever_it_says_who_it_is(p
         found.append(from_address(proxy, f"127.0.0.{i}", "/client", forged[0].replace("7", str(i))))
         found.append(from_address(proxy, f"127.0.0.{i}", "/client", *forged))
         assert found == [200, 200, 429, 429]
+
+
+def test_behind_a_trusted_proxy_it_is_that_one_who_says_who_the_client_is(proxy: Proxied) -> None:
+    for i in range(1, 7):
+        said = [f"192.0.2.{i}", f"203.0.113.9, 192.0.2.{i}", f"192.0.2.{i + 1}, 192.0.2.{i}"]
+        found = [proxy.get("a.example.com", "/client", headers=[("x-forwarded-for", s)], port=proxy.ports[1]) for s in said]
+        assert [answer.status for answer in found] == [200, 200, 429]
 
 
 def test_each_of_many_values_of_a_header_has_a_limit_of_its_own(proxy: Proxied) -> None:
@@ -241,6 +265,17 @@ def test_limits_of_one_kind_share_a_description_and_no_listener_changes_with_the
     assert described(*spared) == ["2/1s+0 !"], "of two with one name Envoy would have none"
     translation.apply(Pieces(sockets={"tcp-80": None}))
     assert LIMITED not in translation.resources
+
+
+def test_what_cannot_be_counted_hurts_no_other_limit(proxy: Proxied) -> None:
+    odd = limited(RateLimit(0), RateLimit(5, 0), RateLimit(-1, burst=9), RateLimit(1 << 70, HOUR, 1 << 70), RateLimit(1, HOUR))
+    domain = "odd.example.com"
+    proxy.apply(Pieces(hosts={TABLE: {domain: host(domain, rule("/", Respond(200, "odd"), name="odd", policy=odd))}}))
+    end = time.monotonic() + 30
+    while proxy.get(domain).status != 429:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert proxy.refused() == {}
 
 
 def test_a_value_cannot_make_two_kinds_look_alike() -> None:

@@ -37,13 +37,17 @@ _SHADOW, _SHADOWS, _VERDICT = "seaway_spared_", "envoy.filters.http.rbac", "shad
 
 
 def _known(limit: RateLimit) -> RateLimit:
-    """A limit as it is counted. Whom it spares its rule says; here it matters only that it does."""
-    return msgspec.structs.replace(limit, exempt=_SOME if limit.exempt else ())
+    """A limit as it is counted, within what Envoy can count. Whom it spares its rule says; here it matters only that it does."""
+    requests = min(limit.requests, _LARGEST)
+    burst = max(0, min(limit.burst, _LARGEST - requests))
+    return msgspec.structs.replace(limit, requests=requests, burst=burst, exempt=_SOME if limit.exempt else ())
 
 
 def _of_scope(policy: RoutePolicy | None, scope: str) -> tuple[RateLimit, ...]:
     limits = policy.limits if policy is not None else ()
-    return tuple(dict.fromkeys(_known(limit) for limit in limits if limit.scope == scope))
+    # What is no limit limits nothing: Envoy would refuse it, and all others with it.
+    counted = (limit for limit in limits if limit.scope == scope and limit.requests > 0 and limit.seconds > 0)
+    return tuple(dict.fromkeys(map(_known, counted)))
 
 
 def local(policy: RoutePolicy | None) -> tuple[RateLimit, ...]:
@@ -142,8 +146,8 @@ def filter_of(limits: Iterable[RateLimit]) -> bytes:
         for key in limit.keys:
             descriptor.entries.add(key=_key_name(key), value=key.value)
         bucket = descriptor.token_bucket
-        bucket.max_tokens = min(limit.requests + limit.burst, _LARGEST)
-        bucket.tokens_per_fill.value = min(limit.requests, _LARGEST)
+        bucket.max_tokens = limit.requests + limit.burst
+        bucket.tokens_per_fill.value = limit.requests
         bucket.fill_interval.FromSeconds(limit.seconds)
     return serialised(messages.TypedExtensionConfig(name=LIMIT_FILTER, typed_config=packed(found)))
 
