@@ -169,6 +169,9 @@ def _discovered(found: Any, until: Any) -> None:
 
 
 def _script(code: str, prefix: str) -> Any:
+    """A script that chooses another route only where it says so. Envoy would choose anew whenever one edits headers, as the guard
+    does by names that users give: another route, which has not been asked what it requires."""
     found = messages.Lua(stat_prefix=prefix)
+    found.clear_route_cache.value = False
     found.default_source_code.inline_string = code
     return found

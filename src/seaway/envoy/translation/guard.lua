@@ -188,10 +188,16 @@ local function same(a, b)
   return differs == 0
 end
 
+-- htpasswd makes no hash of a longer one (htpasswd.c), and a thousand rounds over whatever a client sends would hold others up.
+local LONGEST = 255
+
 -- What was right already: a thousand rounds are not reckoned for every request. Each worker has its own; it begins anew when full.
 local RIGHT, HELD = {}, 0
 
 local function is_right(password, hash)
+  if #password > LONGEST then
+    return false
+  end
   local key = hash .. "\0" .. password
   if RIGHT[key] then
     return true
@@ -222,6 +228,12 @@ local function unescaped(text)
   return (text:gsub("+", " "):gsub("%%(%x%x)", function(code)
     return char(tonumber(code, 16))
   end))
+end
+
+-- Without the spaces around it. One pattern for both ends would look at a long row of spaces once for each of them.
+local function trimmed(text)
+  local first = text:find("%S")
+  return first ~= nil and text:match("^.*%S", first) or ""
 end
 
 -- The value of a header, a query parameter or a cookie; nil where there is none, false where there are several: whom a request
@@ -256,9 +268,9 @@ local function said(headers, kind, name)
     return false
   end
   for part in string.gmatch(headers:get("cookie") or "", "[^;]+") do
-    local key, value = part:match("^%s*([^=]-)%s*=%s*(.-)%s*$")
-    if key ~= nil then
-      take(key, value)
+    local at = part:find("=", 1, true)
+    if at ~= nil then
+      take(trimmed(sub(part, 1, at - 1)), trimmed(sub(part, at + 1)))
     end
   end
   return found
