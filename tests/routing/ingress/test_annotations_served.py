@@ -509,6 +509,37 @@ def test_connections_of_a_host_are_passed_on_undecrypted() -> None:
     assert {p for _, p, _ in found.specs.popitem()[1].ports} == {80, 443}
 
 
+def test_whose_connections_are_passed_on_is_kept_to() -> None:
+    def passed(said: dict[str, str], says: Tree | None = None) -> tuple[bool, tuple[str, ...], tuple[str, ...], list[str]]:
+        on = {"group": "networking.k8s.io", "kind": "Ingress", "name": "p"}
+        policy = {"kind": "SecurityPolicy", "metadata": {"name": "s", "namespace": "default"}, "spec": {"targetRefs": [on], **(says or {})}}
+        found = World([INGRESS, POLICIES]).apply(
+            ingress_class("seaway"), service("a"), annotated("p", {"ssl-passthrough": "true", **said}, ("p.test", "/", "a"))
+        )
+        known = fleet(found.apply(*([policy] if says is not None else ())).settle())
+        assert known is not None
+        (chain,) = (c for c in known.sockets["tcp-443"].chains if "p.test" in c.names)
+        assert chain.stream is not None
+        status = found.status("ingresses", "default", "p")
+        assert status is not None
+        told = [reason for _, reason, _ in status.events]
+        return bool(chain.stream.targets), chain.stream.allow, chain.stream.deny, told
+
+    assert passed({}) == (True, (), (), [])
+    assert passed({"whitelist-source-range": "10.0.0.0/8"})[:3] == (True, ("10.0.0.0/8",), ())
+    assert passed({}, {"deny": {"addresses": ["192.0.2.1"]}})[:3] == (True, (), ("192.0.2.1/32",))
+    for said, says in (
+        ({"denylist-source-range": "nobody"}, None),
+        ({"auth-url": "https://login.test/"}, None),
+        ({}, {"basicAuth": {"users": {"name": "nobody"}}}),
+        ({}, {"jwt": {"providers": [{"name": "own", "jwks": '{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}'}]}}),
+    ):
+        open_, _, _, told = passed(said, says)
+        assert not open_, (said, says)
+        if said:
+            assert "RouteClosed" in told
+
+
 def test_a_policy_comes_before_annotations_field_by_field() -> None:
     said = {
         "limit-rps": "2",

@@ -10,7 +10,9 @@ from routingworld import World
 
 from seaway.api.tree import Tree
 from seaway.routing.ingress.classes import fleet_of
+from seaway.routing.ingress.frontend import INGRESS
 from seaway.routing.ir import Chain
+from seaway.routing.policies.frontend import POLICIES
 
 TCP = {"port": 5432, "name": "sql", "protocol": "TCP"}
 UDP = {"port": 53, "name": "dns", "protocol": "UDP"}
@@ -119,3 +121,19 @@ def test_parameters_of_a_class_name_its_maps_and_other_maps_are_nobodys() -> Non
     assert fleet(found) is None
     assert [e.partition(":")[0] for e in told(found, "streams", "infra")] == ["InvalidStream"]
     assert found.status("configmaps", "infra", "tcp-services") is None
+
+
+def test_a_class_lets_pass_to_its_ports_whom_its_policies_do() -> None:
+    opened = config("tcp-services", p9000="shop/both:5432"), config("udp-services", p5353="shop/both:dns")
+    for says, allow, deny, closed in (
+        ({"allow": {"addresses": ["10.0.0.0/8"]}}, ("10.0.0.0/8",), (), False),
+        ({"deny": {"addresses": ["::ffff:192.0.2.1"]}}, (), ("192.0.2.1/32",), False),
+        ({"basicAuth": {"users": {"name": "nobody"}}}, (), (), True),
+    ):
+        on = {"group": "networking.k8s.io", "kind": "IngressClass", "name": "seaway"}
+        policy = {"kind": "SecurityPolicy", "metadata": {"name": "p", "namespace": "seaway-system"}, "spec": {"targetRefs": [on], **says}}
+        found = World([INGRESS, POLICIES]).apply(ingress_class("seaway"), service("both", TCP, UDP, namespace="shop"), *opened, policy).settle()
+        for socket in ("tcp-9000", "udp-5353"):
+            stream = chain(found, socket).stream
+            assert stream is not None
+            assert (stream.allow, stream.deny, not stream.targets) == (allow, deny, closed)

@@ -424,3 +424,21 @@ def test_a_change_of_one_route_costs_what_that_route_costs_among_many_policies()
         return found.engine.memo.decided - before
 
     assert 0 < decided(60) == decided(6)
+
+
+@pytest.mark.parametrize(
+    ("says", "field"),
+    [
+        ({"basicAuth": {"users": {"name": "users"}, "forwardUserAs": "X-Seaway-Scope-Host"}}, "basicAuth.forwardUserAs"),
+        ({"apiKeys": {"secretRefs": [{"name": "keys"}], "in": [{"type": "Header", "name": "x-key"}], "forwardClientAs": "x-envoy-retry-on"}}, "apiKeys.forwardClientAs"),
+        ({"externalAuth": {"backendRef": {"name": "auth", "port": 9000}, "backendHeaders": ["x-user", "x-seaway-scope-table"]}}, "externalAuth.backendHeaders[1]"),
+        ({"externalAuth": {"backendRef": {"name": "auth", "port": 9000}, "path": "/x HTTP/1.1\r\nhost: y\r\n\r\n"}}, "externalAuth.path"),
+        ({"basicAuth": {"users": {"name": "users"}, "forwardUserAs": "x-user\n"}}, "basicAuth.forwardUserAs"),
+    ],
+)
+def test_nobody_passes_where_a_header_or_a_path_would_speak_to_a_proxy(says: Tree, field: str) -> None:
+    found = world(security("one", "Gateway/edge", says))
+    status = found.status("securitypolicies", "default", "one")
+    assert status is not None
+    said = [c["message"] for a in status.tree["ancestors"] for c in a["conditions"] if c["status"] == "False"]
+    assert said and all(f"spec.{field}: " in message for message in said), said

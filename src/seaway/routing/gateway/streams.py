@@ -52,11 +52,11 @@ def stream_of(
         targets.append(Target(name_of, int(ref.get("weight", 1)), why=backed.why, title=backed.title))
     source = Source(kind, namespace, name, str(rules[0].get("name") or "rules[0]"))
     own = force(view, SECURITY, (On(*fleet, listener),)).fields if listener else {}
-    stream = _checked(Stream(tuple(targets), source), policies.route, any(name in ASKS for name in own))
+    stream = checked(Stream(tuple(targets), source), policies.route, any(name in ASKS for name in own))
     return Streamed(stream, tuple(clusters[n] for n in sorted(clusters)), tuple(dict.fromkeys(problems)))
 
 
-def _checked(stream: Stream, policy: RoutePolicy | None, asked: bool) -> Stream:
+def checked(stream: Stream, policy: RoutePolicy | None, asked: bool) -> Stream:
     """Who may pass. Of a connection nothing is known but its address: what a Gateway's policy asks of requests is none of its
     business, but where policies of the listener itself want to know who somebody is (`asked`), nobody passes."""
     if policy is None:

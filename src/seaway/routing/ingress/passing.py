@@ -6,17 +6,25 @@ from typing import Any, NamedTuple
 
 from seaway.api.tree import Key
 from seaway.routing.backends import cluster_of, service_port
+from seaway.routing.gateway.streams import checked
 from seaway.routing.incremental import View
 from seaway.routing.ingress.annotations import Annotations
 from seaway.routing.ingress.annotations.reading import field
 from seaway.routing.ingress.classes import Settings
+from seaway.routing.ingress.given import said_by
 from seaway.routing.ingress.hosts import ALL, own_domains, rule_domains, taken
 from seaway.routing.ingress.hostwide import host_wide
 from seaway.routing.ingress.lines import Line, lines
-from seaway.routing.ingress.problems import ANNOTATION, BACKEND, HOST, Problem
-from seaway.routing.ingress.targets import served
+from seaway.routing.ingress.problems import ANNOTATION, BACKEND, CLOSED, HOST, Problem
+from seaway.routing.ingress.targets import led, served
 from seaway.routing.ir import Chain, Cluster, Forward, Source, Stream, Target
 from seaway.routing.parts import Way
+from seaway.routing.policies.force import force
+from seaway.routing.policies.rules import ForRules
+from seaway.routing.policies.security import ASKS
+from seaway.routing.policies.targets import SECURITY
+from seaway.routing.policies.targets import Target as On
+from seaway.routing.policy import RoutePolicy
 
 Tree = dict[str, Any]
 PORT = 443
@@ -35,7 +43,13 @@ def passed(view: View, settings: Settings, class_name: str, tree: Tree, said: An
         return Passed()
     key = Key(str(tree["metadata"]["namespace"]), str(tree["metadata"]["name"]))
     where = field("ssl-passthrough")
-    ways, clusters, problems = [], [], []
+    policy, asked = _who(view, class_name, key, said)
+    ways: list[Way] = []
+    clusters: list[Cluster] = []
+    problems: list[Problem] = []
+    if asked:
+        why = f"nobody can be asked for {', '.join(asked)} whose connection is not decrypted; connections are closed"
+        problems.append(Problem(CLOSED, f"{where}: {why}"))
     for domain in rule_domains(tree):
         if domain not in own_domains(tree) and taken(view, class_name, domain):
             continue
@@ -55,8 +69,17 @@ def passed(view: View, settings: Settings, class_name: str, tree: Tree, said: An
             clusters.append(cluster)
         source = Source("Ingress", key.namespace, key.name, f"hosts[{domain}]")
         targets = (Target(cluster.name),) if cluster is not None else ()
-        ways.append(Way(PORT, "tcp", Chain(f"passed/{domain}", source, (domain,), stream=Stream(targets, source))))
+        stream = checked(Stream(targets, source), policy, bool(asked))
+        ways.append(Way(PORT, "tcp", Chain(f"passed/{domain}", source, (domain,), stream=stream)))
     return Passed(tuple(ways), tuple(clusters), tuple(problems))
+
+
+def _who(view: View, class_name: str, key: Key, said: Annotations) -> tuple[RoutePolicy | None, list[str]]:
+    """Who may pass, and what the Ingress itself wants to know of who somebody is."""
+    on, given = On("Ingress", *key), said_by(view, key, said).given
+    own = {**given.security, **force(view, SECURITY, (on,)).fields}
+    policies = ForRules(view, on, (On("IngressClass", "", class_name),), given, lambda to: led(view, to)).rule("")
+    return policies.route, [name for name in ASKS if name in own]
 
 
 def _sealed(view: View, namespace: str, line: Line) -> Cluster | None:

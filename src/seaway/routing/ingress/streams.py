@@ -10,16 +10,23 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+import msgspec
+
 from seaway.api.tree import get
 from seaway.routing.backends import cluster_of, service_port, service_ports
 from seaway.routing.engine import Index, Status
+from seaway.routing.gateway.streams import checked
 from seaway.routing.incremental import View
 from seaway.routing.ingress.classes import Settings, ours, parameters
 from seaway.routing.ingress.problems import STREAM, Problem
 from seaway.routing.ir import Chain, Cluster, Source, Stream, Target
 from seaway.routing.parts import Way
+from seaway.routing.policies.force import force
 from seaway.routing.policies.rules import used
-from seaway.routing.policy import BackendPolicy, ClientPolicy
+from seaway.routing.policies.security import OF_ADDRESSES
+from seaway.routing.policies.targets import SECURITY
+from seaway.routing.policies.targets import Target as On
+from seaway.routing.policy import BackendPolicy, ClientPolicy, RoutePolicy
 
 Tree = dict[str, Any]
 CLASS, NAMESPACE = "seaway", "seaway-system"
@@ -68,6 +75,7 @@ def streams(view: View, class_name: str, transport: str) -> Streams:
             problems.append(Problem(STREAM, f"data[{str(text)[:100]}]: {found}"))
             continue
         way, cluster = found
+        way = _guarded(view, class_name, way)
         if way.port in ways:
             problems.append(Problem(STREAM, f"data[{text}]: Duplicate value: {way.port}"))
             continue
@@ -108,6 +116,14 @@ def _way(view: View, where: str, transport: str, text: str, value: str) -> tuple
         "stream", source, stream=Stream((Target(cluster.name, title=f"{service}:{wanted}"),), source), client=client
     )
     return Way(number, transport, chain), cluster
+
+
+def _guarded(view: View, class_name: str, way: Way) -> Way:
+    """A way that is open to whom the class's policies let pass by their addresses."""
+    held = force(view, SECURITY, (On("IngressClass", "", class_name),))
+    addresses = {name: held.fields[name].value for name in OF_ADDRESSES if name in held.fields}
+    stream = checked(way.chain.stream, RoutePolicy(closed=held.closed, **addresses), False) if way.chain.stream else None
+    return way._replace(chain=msgspec.structs.replace(way.chain, stream=stream))
 
 
 def all_streams(view: View, class_name: str) -> list[Streams]:

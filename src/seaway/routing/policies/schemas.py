@@ -94,7 +94,8 @@ def judged(resource: str, spec: object) -> tuple[Tree, str]:
 
 @cache
 def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text)
+    """A pattern of a schema, which is RE2's: a line's end that comes last is not passed over."""
+    return re.compile(text.removesuffix("$") + r"\Z" if text.endswith("$") else text)
 
 
 def _shown(value: object) -> str:

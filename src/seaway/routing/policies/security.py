@@ -26,6 +26,7 @@ _HTPASSWD = re.compile(r"[^:\s]+:(\{SHA\}[A-Za-z0-9+/]{27}=|\$apr1\$[./A-Za-z0-9
 # Fields by which somebody says who he is, in a request; and those that hold for connections and datagrams, too.
 ASKS, OF_ADDRESSES = ("basicAuth", "apiKeys", "jwt", "externalAuth"), ("allow", "deny")
 STREAMS = ("TCPRoute", "TLSRoute", "UDPRoute")
+PROXYS_OWN = ("x-seaway-", "x-envoy-")  # what headers are called that the proxy reads
 _PLACES = {"Header": "header", "QueryParam": "query", "Cookie": "cookie"}
 
 
@@ -98,7 +99,7 @@ def _basic(view: View, namespace: str, tree: Tree) -> BasicAuth:
     name = str(tree["users"]["name"])
     text = decoded(_secret(view, namespace, name, "basicAuth.users").get("auth"))
     users = htpasswd(text or "", f"basicAuth.users: Secret {namespace}/{name}")
-    return BasicAuth(users, str(tree.get("realm") or ""), _lower(tree.get("forwardUserAs")))
+    return BasicAuth(users, str(tree.get("realm") or ""), _identity(tree.get("forwardUserAs"), "basicAuth.forwardUserAs"))
 
 
 def htpasswd(text: str, where: str) -> str:
@@ -139,7 +140,8 @@ def _api_keys(view: View, namespace: str, tree: Tree) -> ApiKeys:
     places = tuple(
         (_PLACES[p["type"]], _lower(p["name"]) if p["type"] == "Header" else str(p["name"])) for p in tree["in"]
     )
-    return ApiKeys(tuple(sorted(keys.items())), places, _lower(tree.get("forwardClientAs")))
+    told = _identity(tree.get("forwardClientAs"), "apiKeys.forwardClientAs")
+    return ApiKeys(tuple(sorted(keys.items())), places, told)
 
 
 def _jwt(view: View, namespace: str, tree: Tree) -> tuple[Asked, ...]:
@@ -164,9 +166,12 @@ def _jwt(view: View, namespace: str, tree: Tree) -> tuple[Asked, ...]:
             tuple(entry.get("audiences") or ()),
             keys,
             "",
-            str(remote["path"]) if remote is not None else "",
+            _path(remote["path"], f"{field}.remote.path") if remote is not None else "",
             tuple(
-                (_claim(c["claim"], f"{field}.claimsToHeaders[{j}].claim"), _lower(c["header"]))
+                (
+                    _claim(c["claim"], f"{field}.claimsToHeaders[{j}].claim"),
+                    _identity(c["header"], f"{field}.claimsToHeaders[{j}].header"),
+                )
                 for j, c in enumerate(entry.get("claimsToHeaders") or ())
             ),
         )
@@ -184,6 +189,22 @@ def _claim(name: object, field: str) -> str:
     return text
 
 
+def _path(path: object, field: str) -> str:
+    """A path that is written into requests as it is: a line's end in it would begin another (RFC 9112 3)."""
+    text = str(path)
+    if not all("!" <= c <= "~" for c in text):
+        raise Unusable(f"{field}: must be of visible ASCII characters")
+    return text
+
+
+def _identity(header: object, field: str) -> str:
+    """A header that backends are told in who it was, in lower case: none by which the proxy itself is told something."""
+    name = _lower(header)
+    if name.startswith(PROXYS_OWN):
+        raise Unusable(f"{field}: headers that begin with {' or '.join(PROXYS_OWN)} are the proxy's own")
+    return name
+
+
 def _external(view: View, namespace: str, tree: Tree) -> Asked:
     grpc = tree.get("protocol") == "GRPC"
     led = _led(view, namespace, tree["backendRef"], "externalAuth.backendRef", "h2" if grpc else "")
@@ -191,10 +212,12 @@ def _external(view: View, namespace: str, tree: Tree) -> Asked:
         External(
             "",
             "grpc" if grpc else "http",
-            str(tree.get("path") or ""),
+            _path(tree.get("path") or "", "externalAuth.path"),
             seconds(tree.get("timeout")) or External("").timeout,
             tuple(_lower(h) for h in tree.get("forwardHeaders") or ()),
-            tuple(_lower(h) for h in tree.get("backendHeaders") or ()),
+            tuple(
+                _identity(h, f"externalAuth.backendHeaders[{i}]") for i, h in enumerate(tree.get("backendHeaders") or ())
+            ),
             size(str(tree.get("maxBody") or "0")),
         ),
         led,
@@ -220,7 +243,17 @@ def _led(view: View, namespace: str, ref: Tree, field: str, protocol: str) -> Le
 
 
 def _addresses(_: View, __: str, tree: Tree) -> tuple[str, ...]:
-    return tuple(str(ipaddress.ip_network(text, strict=False)) for text in tree["addresses"])
+    return tuple(network(text) for text in tree["addresses"])
+
+
+def network(text: str) -> str:
+    """A network. An IPv4 client is known by its IPv4 address, however the one that is meant is written (RFC 4291 2.5.5.2)."""
+    found = ipaddress.ip_network(text, strict=False)
+    if isinstance(found, ipaddress.IPv6Network) and found.prefixlen >= 96:
+        mapped = found.network_address.ipv4_mapped
+        if mapped is not None:
+            return str(ipaddress.ip_network((mapped, found.prefixlen - 96)))
+    return str(found)
 
 
 _MAKE: dict[str, Callable[[View, str, Any], Any]] = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from seaway.re2 import syntax_error
+from seaway.routing.policies import security
+from seaway.routing.policies.security import PROXYS_OWN
 
 # strconv.ParseBool, which ingress-nginx reads flags with.
 FLAGS = {
@@ -76,7 +77,8 @@ def token(text: str) -> str:
 def header_name(text: str) -> str:
     """In lower case; not one that says where a request goes."""
     name = token(text).lower()
-    if name in ("host", "connection", "content-length", "transfer-encoding", "te", "upgrade"):
+    own = name.startswith(PROXYS_OWN)
+    if own or name in ("host", "connection", "content-length", "transfer-encoding", "te", "upgrade"):
         raise Unreadable(f"{name} is the proxy's own header")
     return name
 
@@ -134,7 +136,7 @@ def path(text: str) -> str:
 
 def network(text: str) -> str:
     try:
-        return str(ipaddress.ip_network(text, strict=False))
+        return security.network(text)
     except ValueError:
         raise Unreadable(f'"{text[:100]}" is neither an address nor a network') from None
 
