@@ -44,6 +44,9 @@ def test_a_good_key_is_kept_with_what_is_read_of_it(key: dict[str, object]) -> N
     [
         (rsa_key(1024) | {"n": "AQAB"}, "no RSA key"),
         (rsa_key(1024) | {"e": "!"}, "e must be base64url"),
+        (rsa_key(1024) | {"e": "BQ"}, "exponent 3 or 65537"),
+        (rsa_key(1024) | {"n": number((1 << 16500) + 1)}, "1024 to 8192 bits"),
+        (OCT | {"kid": "\ud800"}, "kid must be text"),
         (rsa_key(1024) | {"alg": "ES256"}, "alg must be"),
         (ec_key() | {"crv": "P-192"}, "crv must be one of"),
         (ec_key() | {"x": "AQAB"}, "curve"),

@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 Tree = dict[str, Any]
 CURVES = {"P-256": (SECP256R1, "ES256"), "P-384": (SECP384R1, "ES384"), "P-521": (SECP521R1, "ES512")}
 RSA = tuple(f"{family}{size}" for family in ("RS", "PS") for size in (256, 384, 512))
-SHORTEST = 1024  # bits of an RSA key
+SHORTEST, LONGEST = 1024, 8192  # bits of an RSA key; BoringSSL takes none of more than 16384
+EXPONENTS = (3, 65537)  # jwks.cc: "non-standard key; reject it early"
 
 
 def usable(text: str) -> str:
@@ -50,13 +51,17 @@ def _key(key: object) -> Tree:
         raise ValueError("it is not an object")
     if key.get("use") not in (None, "sig"):
         raise ValueError("it is not for signatures")
-    kind = key.get("kty")
+    kind = str(key.get("kty"))
     made: Tree = {"kty": kind, **{n: key[n] for n in ("kid", "alg") if isinstance(key.get(n), str) and key[n]}}
+    try:
+        "".join(made.values()).encode()
+    except UnicodeEncodeError:  # half of a character, as the escape \ud800 is
+        raise ValueError("kid must be text") from None
     if kind == "RSA":
         _one_of(made, RSA)
         modulus, exponent = (_number(key, n) for n in ("n", "e"))
-        if modulus.bit_length() < SHORTEST or not modulus % 2 or exponent < 3 or not exponent % 2:
-            raise ValueError("n and e are no RSA key")
+        if not SHORTEST <= modulus.bit_length() <= LONGEST or not modulus % 2 or exponent not in EXPONENTS:
+            raise ValueError(f"n and e are no RSA key of {SHORTEST} to {LONGEST} bits with the exponent 3 or 65537")
         return made | {"n": key["n"], "e": key["e"]}
     if kind == "EC":
         curve = key.get("crv")
