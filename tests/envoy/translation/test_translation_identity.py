@@ -12,7 +12,7 @@ from proxied import Backend, Proxied, free_port
 from translated import host, http, rule, to
 
 from seaway.routing.ir import ValueMatch
-from seaway.routing.policy import ApiKeys, BasicAuth, RoutePolicy
+from seaway.routing.policy import ApiKeys, BasicAuth, External, RoutePolicy
 
 
 def sha(password: str) -> str:
@@ -39,6 +39,9 @@ def proxy() -> Iterator[Proxied]:
         rule("/slow", to("shop/web/80"), policy=RoutePolicy(basic=BasicAuth(f"ann:{APR1}\n"))),
         rule("/keys", to("shop/web/80"), policy=RoutePolicy(api_keys=ApiKeys((("app", "k"),), (("cookie", "key"),)))),
     )
+    framed = ("content-length", "transfer-encoding", "x-tenant")
+    asked = RoutePolicy(external=External("shop/other/80", "http", headers_in=framed, headers_out=("x-backend",)))
+    rules = (*rules, rule("/ask", to("shop/web/80"), policy=asked))
     hosts = (host("a.example.com", *rules), host("b.example.com", rule("/", to("shop/other/80"), policy=theirs)))
     with Proxied(http(free_port(), *hosts, backends={"web": web, "other": other})) as found:
         yield found
@@ -60,3 +63,9 @@ def test_what_an_unknown_client_sends_is_read_in_no_time(proxy: Proxied) -> None
     assert proxy.get("a.example.com", "/keys", "GET", [("Cookie", f"a{' ' * 50_000}b; key = k ")]).status == 200
     assert proxy.get("a.example.com", "/slow", "GET", [basic("ann", "x" * 30_000)]).status == 401
     assert time.monotonic() - begun < 2
+
+
+def test_who_is_asked_about_a_request_is_told_of_no_body_that_does_not_come(proxy: Proxied) -> None:
+    for _ in range(3):  # on one connection
+        answer = proxy.get("a.example.com", "/ask", "POST", [("x-tenant", "shop")], body="hello")
+        assert (answer.status, answer.body["body"], answer.body["headers"]["x-backend"]) == (200, "hello", ["other"])

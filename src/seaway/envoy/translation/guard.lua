@@ -363,11 +363,11 @@ local function all(headers)
   return found
 end
 
--- Those of a request that are named.
+-- Those of a request that are named, but for what frames its body, which is not sent along.
 local function some(headers, names)
   local found = {}
   for name in each(names) do
-    local count = headers:getNumValues(name)
+    local count = NOT_ALONG[name] and 0 or headers:getNumValues(name)
     if count == 1 then
       found[name] = headers:get(name)
     elseif count > 1 then
