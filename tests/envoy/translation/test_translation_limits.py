@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from proxied import FLEET, Backend, Proxied, free_port, parsed, tree_of
+from proxied import FLEET, Backend, Proxied, free_port, parsed, tree_of, whole
 from translated import GATEWAY, TABLE, host, rule, to
 from translated import http as plain
 
@@ -111,9 +111,9 @@ def codes(proxy: Proxied, path: str, count: int, name: str = "a.example.com", **
 
 def from_address(proxy: Proxied, address: str, path: str, *headers: str, name: str = "a.example.com") -> int:
     with socket.create_connection(("127.0.0.1", proxy.ports[0]), 20, (address, 0)) as s:
-        s.sendall("\r\n".join((f"GET {path} HTTP/1.1", f"Host: {name}", "Connection: close", *headers, "", "")).encode())
+        s.sendall("\r\n".join((f"GET {path} HTTP/1.1", f"Host: {name}", *headers, "", "")).encode())
         found = b""
-        while part := s.recv(65536):
+        while not whole(found) and (part := s.recv(65536)):
             found += part
     return parsed(found).status
 
