@@ -31,7 +31,7 @@ from seaway.routing.ir import (
     Target,
     ValueMatch,
 )
-from seaway.routing.policy import RoutePolicy
+from seaway.routing.policy import JwtProvider, RoutePolicy
 
 
 def hosts(*found: Host, table: str = TABLE) -> Pieces:
@@ -152,6 +152,21 @@ def test_needs_are_what_must_be_there_before() -> None:
     }
     assert found["Cluster shop/outside/443"] == set()
     assert found["ScopedRouteConfiguration http-80/a.example.com"] == {f"Cluster shop/{n}/80" for n in ("web", "copy", "grpc")}
+
+
+def test_nobodys_issuers_wait_for_where_somebody_elses_keys_are() -> None:
+    """All issuers are one resource, which new proxies' listeners wait for."""
+    translation = Translation(FLEET)
+    translation.apply(CASES["listeners"]())
+    far = RoutePolicy(jwt=(JwtProvider("far", "https://issuer.test", cluster="shop/keys/80", uri="/keys"),))
+    translation.apply(hosts(host("a.example.com", rule("/", to(WEB), policy=far))))
+    found = {n.title: {x.title for x in r.needs} for n, r in translation.resources.items()}
+    assert found["TypedExtensionConfig seaway.tokens"] == set()
+    assert found["ScopedRouteConfiguration http-80/a.example.com"] == {
+        "Cluster shop/keys/80",
+        "Cluster shop/web/80",
+        "TypedExtensionConfig seaway.tokens",
+    }
 
 
 def test_shares_that_get_nothing_need_nothing() -> None:

@@ -9,9 +9,21 @@ from transcripts import FLEET, Stream, cluster, endpoints, inline, listener, of,
 
 from seaway.envoy.xds.fleets import Fleets
 from seaway.envoy.xds.messages import Request
-from seaway.envoy.xds.proxy import Bounds
-from seaway.envoy.xds.resources import CLUSTER, ENDPOINT, LISTENER, ROUTES, SCOPES, SECRET, Name, Resource
+from seaway.envoy.xds.proxy import Bounds, Proxy
+from seaway.envoy.xds.resources import (
+    CLUSTER,
+    ENDPOINT,
+    EXTENSION,
+    LISTENER,
+    ROUTES,
+    SCOPES,
+    SECRET,
+    Name,
+    Resource,
+    resource,
+)
 from seaway.envoy.xds.session import Session
+from seaway.envoy.xds.subscription import Refusal, Subscription
 
 WORLD = (cluster("a"), endpoints("a"), table("r", "a"), listener("l", "r"))
 
@@ -378,3 +390,14 @@ def test_scopes_that_may_lead_requests_on_keep_all_others_until_a_reconnected_pr
     last.settle()
     assert [line.split(" ", 3)[3] for line in last.log if line.startswith("<<") and "SRDS" in line] == ["-s"]
     assert not proxy.wrong
+
+
+def test_a_listener_does_not_wait_for_an_extension_that_is_refused_and_a_scope_does() -> None:
+    limits = resource(EXTENSION, "limits", b"bad")
+    needs = frozenset({limits.name})
+    ports, hosts = resource(LISTENER, "l", b"", needs), resource(SCOPES, "s", b"", needs)
+    proxy = Proxy({EXTENSION: {"limits": limits}})
+    assert (proxy.obstacle(ports), proxy.obstacle(hosts)) == ((), ())
+    proxy.types[EXTENSION] = Subscription(EXTENSION, proxy.usage)
+    proxy.types[EXTENSION].refused["limits"] = Refusal(limits.version, "no")
+    assert (proxy.obstacle(ports), proxy.obstacle(hosts)) == ((), (limits.name,))

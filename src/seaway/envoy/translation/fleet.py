@@ -236,8 +236,9 @@ class Translation:
             return
         wanted = sorted(now | self._required, key=tokens.requirement)
         self._required = now
-        needs = frozenset(Name(CLUSTER, c) for c in tokens.clusters(wanted))
-        self._one(TOKENS, tokens.tokens(wanted), needs)
+        # Where key sets are fetched from is not waited for: it is everybody's issuers, and listeners wait for them. A proxy that
+        # does not know a cluster, or will not have it, fetches again a second later (jwks_async_fetcher.cc).
+        self._one(TOKENS, tokens.tokens(wanted))
 
     def _limit(self) -> None:
         """The kinds of limits: one more or less starts all counts of the proxies anew, so that they are told of nothing else."""

@@ -74,8 +74,3 @@ def _provider(found: Any, wanted: JwtProvider, payload: str) -> None:
     else:
         made.local_jwks.inline_string = wanted.keys
     found.CopyFrom(made)
-
-
-def clusters(wanted: Iterable[Providers]) -> set[str]:
-    """Where key sets are fetched from."""
-    return {provider.cluster for providers in wanted for provider in providers if provider.cluster}

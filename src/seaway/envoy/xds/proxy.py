@@ -66,6 +66,8 @@ class Proxy:
                 if self.holds(need):
                     continue
                 then = self.wanted(need)
+                if then is not None and self.is_refused(then) and (wanted.name.type, need.type) == (LISTENER, EXTENSION):
+                    continue  # without it filters do by default what they can; without a listener there is nothing
                 if then is None or self.is_refused(then):
                     return (need,)
                 further = self.obstacle(then) if ORDER.index(need.type) > ORDER.index(wanted.name.type) else ()
