@@ -407,3 +407,11 @@ def test_the_page_has_every_annotation_with_what_becomes_of_it() -> None:
     assert rows == {**SUPPORTED, **IGNORED}
     section = PAGE.split("\nRefused: ")[1].split("\n\n")[0]
     assert set(re.findall(r"`([a-z-]+)`", section)) == {*REFUSED, *CLOSING}
+
+
+def test_a_secret_that_nobody_is_asked_for_is_told() -> None:
+    found = said("auth-secret: users")
+    assert (found.closed, found.access.users) == ("", None)
+    assert [p.message.partition(": ")[2] for p in found.problems] == [
+        'Invalid value: "users": nobody is asked for a password without auth-type: basic'
+    ]

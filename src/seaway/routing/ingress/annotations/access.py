@@ -95,6 +95,8 @@ def _users(reader: Reader) -> Users | None:
         reader.close("auth-type", "Unsupported value: digest authentication is not served")
         return None
     if not kind:
+        if secret and not reader.has("auth-type"):
+            reader.wrong("auth-secret", "nobody is asked for a password without auth-type: basic")
         return None
     if not secret:
         if not reader.has("auth-secret"):

@@ -49,7 +49,9 @@ SUPPORTED: dict[str, str] = {
     "temporal-redirect-code": "300 to 307; default 302",
     "ssl-redirect": "see [TLS](#tls)",
     "force-ssl-redirect": "see [TLS](#tls)",
-    "ssl-passthrough": "connections of the host go to the backend of its path `/` undecrypted",
+    "ssl-passthrough": "connections of the host go to the backend of its path `/` undecrypted; "
+    "addresses that may pass, or may not, are kept to, "
+    "and where the Ingress asks for more (`auth-*`, a SecurityPolicy) the connections are closed",
     # how much, how long
     "proxy-body-size": "bytes, or with `k`, `m`, `g`: larger requests are answered with 413; `0`, or nothing said: no limit",
     "proxy-connect-timeout": "seconds",
