@@ -39,7 +39,8 @@ from seaway.pki.authority import Authority
 
 Tree = dict[str, Any]
 API = "gateway.networking.k8s.io/v1"
-HTTPROUTES, GATEWAYS = kinds.custom("httproutes", "v1"), kinds.custom("gateways", "v1")
+_SERVED = kinds.served(kinds.GROUP, {"v1": ("httproutes", "gateways")})
+HTTPROUTES, GATEWAYS = _SERVED["httproutes"], _SERVED["gateways"]
 SECURE, SHARED, STEADY = "secure.example.com", "shared.example.com", "steady.example.com"
 MARK = "x-route"
 SERVICES = 5  # that routes of others lead to; edits move routes between them
