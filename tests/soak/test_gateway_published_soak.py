@@ -13,6 +13,7 @@ from playing import Stage, probers
 from published_objects import FILES
 
 CONTROLLER, INGRESS, FOREIGN = "seaway.dev/gateway-controller", "seaway.dev/ingress-controller", "istio.io/gateway-controller"
+POLICIES = Path(__file__).parents[2] / "docs" / "policies.yaml"
 CONFIG = f"""
 apiVersion: seaway.dev/v1alpha1
 kind: Cluster
@@ -40,11 +41,13 @@ def test_all_cases_pass_with_the_published_definitions(channel: str, tmp_path: P
     file.write_text(CONFIG)
     with Cluster("--nodes", "1", "--config", str(file)) as cluster:
         cluster.kubectl("apply", "--server-side", "-f", str(FILES[channel]))
+        cluster.kubectl("apply", "--server-side", "-f", str(POLICIES))  # as in any cluster that has Gateway API from elsewhere
+        cluster.kubectl("wait", "--for=condition=Established", "crd/securitypolicies.policy.seaway.dev")
         cluster.kubectl("wait", "--for=condition=Established", "crd/gatewayclasses.gateway.networking.k8s.io", "crd/gateways.gateway.networking.k8s.io")
         cluster.apply(CLASS)
         asking = probers(SEAWAY, cluster.name, sys.executable, cluster.env)
         words = {"controller": CONTROLLER, "ingress-controller": INGRESS, "free": "172.30.255.200"}
-        stage = Stage(Api(Path(cluster.env["KUBECONFIG"])), asking, words, (CONTROLLER, FOREIGN))
+        stage = Stage(Api(Path(cluster.env["KUBECONFIG"])), asking, words, (CONTROLLER, INGRESS, FOREIGN))
         try:
             stage.build()
             problems = {name: future.result(300) for name, future in stage.start(cases).items()}
