@@ -16,7 +16,8 @@ from features import rows
 RAN: set[str] = set()
 AGAIN: list[str] = []
 # A cluster of processes, other people's programs, and whatever else the machine does.
-WHOLE = ("tests/e2e/", "tests/contract/", "tests/node/", "tests/clients/", "tests/soak/", "tests/dns/processes/", "tests/dns/local/", "tests/envoy/xds/test_xds_envoy.py")
+WHOLE = ("tests/e2e/", "tests/contract/", "tests/node/", "tests/clients/", "tests/soak/", "tests/dns/processes/", "tests/dns/local/",
+         "tests/envoy/xds/", "tests/envoy/translation/", "tests/envoy/counting/", "tests/proxy/test_userspace.py")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
