@@ -20,7 +20,7 @@ from seaway.cli.status import processes
 from seaway.client.errors import Unavailable
 from seaway.cluster.cloud import probes
 from seaway.cluster.place import Place
-from seaway.labs import entrycounts
+from seaway.labs import entrycounts, webpods
 from seaway.labs.entrycounts import Seen
 from seaway.labs.kubectl import Kubectl
 
@@ -43,37 +43,8 @@ BALANCED = {
 
 def application(replicas: int) -> list[Tree]:
     """The pods and their Service."""
-    program = resources.files("seaway.labs").joinpath("entryapp.py").read_text()
-    container: Tree = {
-        "name": "app",
-        "image": "python:3",
-        "command": ["python3", "/lab/entryapp.py"],
-        "ports": [{"name": "http", "containerPort": 8080}],
-        "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1},
-        "lifecycle": {"preStop": {"sleep": {"seconds": GRACE}}},
-        "volumeMounts": [{"name": "lab", "mountPath": "/lab"}],
-    }
-    pod = {"containers": [container], "volumes": [{"name": "lab", "configMap": {"name": "lab"}}]}
-    labels = {"app": "web"}
-    return [
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "lab"}, "data": {"entryapp.py": program}},
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": "web"},
-            "spec": {
-                "replicas": replicas,
-                "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": pod},
-            },
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "web"},
-            "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
-        },
-    ]
+    probe = {"httpGet": {"path": "/ready", "port": "http"}, "failureThreshold": 1}
+    return webpods.application("entryapp.py", (), replicas, probe, GRACE)
 
 
 def gateway_class(name: str, parameters: Mapping[str, str]) -> list[Tree]:

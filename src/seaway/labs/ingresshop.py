@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from seaway.client.errors import Unavailable
 from seaway.cluster.config import ClusterConfig, Networking, default_nodes
 from seaway.cluster.place import Place
-from seaway.labs import chart
+from seaway.labs import chart, webpods
 from seaway.labs.frame import Options, Result, Stage
 from seaway.labs.kubectl import Kubectl
 
@@ -50,36 +50,8 @@ class Counted(NamedTuple):
 
 def surroundings() -> list[Tree]:
     """The pods, their Service, and the Gateway."""
-    program = resources.files("seaway.labs").joinpath("oneatatime.py").read_text()
-    container: Tree = {
-        "name": "app",
-        "image": "python:3",
-        "command": ["python3", "/lab/oneatatime.py", str(WORK)],
-        "ports": [{"name": "http", "containerPort": 8080}],
-        "readinessProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 1},
-        "lifecycle": {"preStop": {"sleep": {"seconds": GRACE}}},
-        "volumeMounts": [{"name": "lab", "mountPath": "/lab"}],
-    }
-    pod = {"containers": [container], "volumes": [{"name": "lab", "configMap": {"name": "lab"}}]}
-    labels = {"app": "web"}
     return [
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "lab"}, "data": {"oneatatime.py": program}},
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": "web"},
-            "spec": {
-                "replicas": PODS,
-                "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": pod},
-            },
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "web"},
-            "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
-        },
+        *webpods.application("oneatatime.py", (str(WORK),), PODS, {"tcpSocket": {"port": "http"}}, GRACE),
         {
             "apiVersion": GATEWAY_API,
             "kind": "Gateway",
