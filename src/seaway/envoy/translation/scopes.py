@@ -21,7 +21,7 @@ from seaway.envoy.translation.names import (
     Scope,
     is_exact,
 )
-from seaway.envoy.translation.routes import no_rule, used
+from seaway.envoy.translation.routes import no_rule
 from seaway.envoy.translation.security import authorizer_off, is_guarded
 from seaway.envoy.translation.wire import number_of, packed, serialised
 from seaway.protowire import each, sized
@@ -117,8 +117,3 @@ def sharded(scope: Scope, depth: int) -> bytes:
     fields_["shards"].number_value = shards.COUNT
     fields_["depth"].number_value = depth
     return _scope(scope, [_virtual_host(SHARDED, "*", [serialised(route)])], sharded=True)
-
-
-def clusters(hosts: Iterable[Host]) -> frozenset[str]:
-    """The clusters that the rules of hosts send requests to."""
-    return frozenset(name for host in hosts for rule in host.rules for name in used(rule))

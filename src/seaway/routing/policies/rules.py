@@ -20,7 +20,6 @@ from seaway.routing.policy import ApiKeys, BackendPolicy, BasicAuth, External, J
 Tree = dict[str, Any]
 ANY_TRAFFIC, ANY_SECURITY = "any traffic policy", "any security policy"  # indexes that tell whether there are any
 CLOSED = Respond(500, "the security policy of this route cannot be carried out\n")
-NOTHING_HOLDS = Force({})
 
 
 class Given(NamedTuple):
