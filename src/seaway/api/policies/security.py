@@ -10,12 +10,12 @@ from seaway.api.policies.shared import (
     BACKEND,
     CIDR,
     COOKIE_NAME,
-    GATEWAY_GROUP,
     IDENTITY_HEADER,
+    INGRESSES,
     LASTING_DURATION,
-    NETWORKING,
     PATH,
     QUANTITY,
+    ROUTED,
     SECRET,
     targets,
 )
@@ -63,16 +63,7 @@ FIELDS: dict[str, Tree] = {
     "allow": told(_ADDRESSES, "Only clients with these addresses."),
     "deny": told(_ADDRESSES, "No clients with these addresses."),
 }
-TARGETS = (
-    (GATEWAY_GROUP, "Gateway"),
-    (GATEWAY_GROUP, "HTTPRoute"),
-    (GATEWAY_GROUP, "GRPCRoute"),
-    (GATEWAY_GROUP, "TLSRoute"),
-    (GATEWAY_GROUP, "TCPRoute"),
-    (GATEWAY_GROUP, "UDPRoute"),
-    (NETWORKING, "Ingress"),
-    (NETWORKING, "IngressClass"),
-)
+TARGETS = (*ROUTED, *INGRESSES)
 SECURITY_POLICY = {
     "spec!": record({"targetRefs!": targets(TARGETS), **FIELDS}),
     "status": POLICY_STATUS,

@@ -18,6 +18,11 @@ GROUP_NAME = "policy.seaway.dev"
 VERSION = "v1alpha1"
 GATEWAY_GROUP = "gateway.networking.k8s.io"
 NETWORKING = "networking.k8s.io"
+# What policies of routes may be attached to, as (group, kind).
+ROUTED = tuple(
+    (GATEWAY_GROUP, kind) for kind in ("Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
+)
+INGRESSES = ((NETWORKING, "Ingress"), (NETWORKING, "IngressClass"))
 # What proxies reckon with in nanoseconds, and ten times of: a year is enough for everything.
 _DURATION = ruled(
     {**DURATION, "maxLength": 32},  # what a rule may cost is reckoned by it

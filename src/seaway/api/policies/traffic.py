@@ -9,12 +9,12 @@ from seaway.api.policies.shared import (
     COOKIE_NAME,
     COOKIE_PATH,
     COUNT,
-    GATEWAY_GROUP,
+    INGRESSES,
     LASTING_DURATION,
-    NETWORKING,
     PATH,
     QUANTITY,
     QUERY_NAME,
+    ROUTED,
     SHORT_DURATION,
     STATUS,
     targets,
@@ -128,17 +128,7 @@ FIELDS: dict[str, Tree] = {
     "maxRequestBody": QUANTITY,
     "proxyProtocol": told(choice("V1", "V2"), "Sent to backends."),
 }
-TARGETS = (
-    (GATEWAY_GROUP, "Gateway"),
-    (GATEWAY_GROUP, "HTTPRoute"),
-    (GATEWAY_GROUP, "GRPCRoute"),
-    (GATEWAY_GROUP, "TLSRoute"),
-    (GATEWAY_GROUP, "TCPRoute"),
-    (GATEWAY_GROUP, "UDPRoute"),
-    ("", "Service"),
-    (NETWORKING, "Ingress"),
-    (NETWORKING, "IngressClass"),
-)
+TARGETS = (*ROUTED, ("", "Service"), *INGRESSES)
 BACKEND_TRAFFIC_POLICY = {
     "spec!": record({"targetRefs!": targets(TARGETS), **FIELDS}),
     "status": POLICY_STATUS,
